@@ -1,0 +1,22 @@
+//! Pixels and what is done to them: frames, masks, tracks and the restoration algorithms.
+//!
+//! This crate knows samples in native code values and integer frame indices. It refuses to know files, codecs, clocks,
+//! threads of its own and the environment. Every algorithm is a pure function of its inputs, so that any machine computes
+//! the same pixels.
+#![forbid(unsafe_code)]
+
+pub mod format;
+pub mod frame;
+pub mod geometry;
+pub mod hole;
+pub mod mask;
+pub mod raster;
+pub mod track;
+
+pub use format::{ColorInfo, PixelFormat, PixelLayout, Scan};
+pub use frame::{Frame, FrameIdx, HostSurface, Patch, Row, RowMut, Rows, Surface};
+pub use geometry::Rect;
+pub use hole::{Hole, Origin, Reach, Restorer, Window};
+pub use mask::Mask;
+pub use raster::Raster;
+pub use track::MaskTrack;
