@@ -1,0 +1,90 @@
+//! libav's own words: its errors and warnings are kept instead of printed, because the reason of a failure is often only
+//! there.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, Once, PoisonError};
+
+/// Lines kept at most.
+const KEPT: usize = 200;
+
+struct Lines {
+    first: u64,
+    lines: VecDeque<String>,
+}
+
+static LINES: Mutex<Lines> = Mutex::new(Lines { first: 0, lines: VecDeque::new() });
+
+/// A moment in libav's log.
+#[derive(Clone, Copy, Debug)]
+pub struct LogMark(u64);
+
+/// Starts to keep libav's errors and warnings (once for the process) and marks this moment.
+pub fn capture() -> LogMark {
+    static START: Once = Once::new();
+    START.call_once(install);
+    let log = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    LogMark(log.first + log.lines.len() as u64)
+}
+
+impl LogMark {
+    /// Lines since that moment, the oldest first; as far as they are still kept. The log belongs to the whole process: lines
+    /// of other threads are among them.
+    pub fn lines(self) -> Vec<String> {
+        let log = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+        let skip = self.0.saturating_sub(log.first) as usize;
+        log.lines.iter().skip(skip).cloned().collect()
+    }
+
+    /// The last line since that moment.
+    pub fn last(self) -> Option<String> {
+        self.lines().pop()
+    }
+}
+
+fn keep(line: &str) {
+    let line = line.trim();
+    if line.is_empty() {
+        return;
+    }
+    let mut log = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    if log.lines.len() == KEPT {
+        log.lines.pop_front();
+        log.first += 1;
+    }
+    log.lines.push_back(line.to_owned());
+}
+
+#[cfg(all(target_arch = "x86_64", not(windows)))]
+fn install() {
+    use super::ffi;
+    use std::ffi::{CStr, c_char, c_int, c_void};
+
+    unsafe extern "C" fn callback(
+        object: *mut c_void,
+        level: c_int,
+        format: *const c_char,
+        args: *mut ffi::__va_list_tag,
+    ) {
+        if level > ffi::AV_LOG_WARNING as c_int {
+            return;
+        }
+        let mut line = [0 as c_char; 512];
+        let mut prefix: c_int = 1;
+        // SAFETY: object, format and args are libav's own; the buffer is valid for its length and gets a closing zero.
+        let text = unsafe {
+            ffi::av_log_format_line2(object, level, format, args, line.as_mut_ptr(), line.len() as c_int, &mut prefix);
+            CStr::from_ptr(line.as_ptr())
+        };
+        keep(&text.to_string_lossy());
+    }
+    // SAFETY: the callback is thread-safe (a mutex) and never unwinds.
+    unsafe { ffi::av_log_set_callback(Some(callback)) };
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(windows))))]
+fn install() {
+    // The type of a C variable argument list differs here: libav stays quiet and its reasons are the error codes alone.
+    // SAFETY: sets an integer.
+    unsafe { super::ffi::av_log_set_level(super::ffi::AV_LOG_QUIET as i32) };
+    keep("");
+}

@@ -1,0 +1,14 @@
+//! Files to frames and back: index, decode, encode, stream copy, join, verify. All of libav lies behind this crate.
+//!
+//! It knows containers, codecs, packets and exact integer time. It refuses to know what a mark is, and what is done to
+//! the frames between decoding and encoding.
+
+pub mod av;
+pub mod error;
+pub mod pixfmt;
+pub mod surface;
+pub mod types;
+
+pub use error::{Error, ErrorKind, Result};
+pub use surface::AvSurface;
+pub use types::{Container, Rational, SourceInfo, StreamInfo, StreamKind, VideoParams};
