@@ -97,8 +97,13 @@ pub(crate) const fn name(phase: Phase) -> &'static str {
 }
 
 /// Whether the phase's units are frames; bytes otherwise.
-pub(crate) const fn counts_frames(phase: Phase) -> bool {
+const fn counts_frames(phase: Phase) -> bool {
     matches!(phase, Phase::Analyse | Phase::Render)
+}
+
+/// Units of a phase in words.
+pub(crate) fn units(phase: Phase, count: u64) -> String {
+    if counts_frames(phase) { format!("{} frames", human::grouped(count)) } else { human::size(count as f64) }
 }
 
 /// Units a second in words.

@@ -1,15 +1,16 @@
 //! The observer of every job: events to the progress display, the log and stdout, and the user's interrupt back.
 
 use std::path::Path;
+use std::time::Instant;
 
-use cleanplate::{Control, Error, Event, Level, Observer, Report};
+use cleanplate::{Control, Error, Event, Level, Observer, Phase, Report};
 use serde::Serialize;
 
 use crate::args::{LogLevel, Talk};
 use crate::exit;
 use crate::folder::Row;
 use crate::interrupt::Interrupt;
-use crate::progress::Progress;
+use crate::progress::{self, Progress};
 use crate::terminal::{self, Screen};
 
 /// Version of the events on stdout, see docs/json-events.md; raised when one changes its meaning or goes.
@@ -75,6 +76,16 @@ pub(crate) struct Watch {
     screen: Screen,
     interrupt: Interrupt,
     told: bool,
+    running: Option<Running>,
+}
+
+/// The phase that runs.
+#[derive(Debug)]
+struct Running {
+    phase: Phase,
+    since: Instant,
+    done: u64,
+    rate: f64,
 }
 
 impl Watch {
@@ -88,6 +99,7 @@ impl Watch {
             screen: screen.clone(),
             interrupt,
             told: false,
+            running: None,
         }
     }
 
@@ -129,7 +141,23 @@ impl Watch {
 
     /// The job is over: nothing of its progress stays on the terminal.
     pub(crate) fn end(&mut self) {
+        self.phase_ended();
         self.progress.end();
+    }
+
+    fn phase_started(&mut self, phase: Phase, total: u64) {
+        self.phase_ended();
+        let what = if total == 0 { String::new() } else { format!(", {}", progress::units(phase, total)) };
+        tracing::info!("{}: starts{what}", progress::name(phase));
+        self.running = Some(Running { phase, since: Instant::now(), done: 0, rate: 0.0 });
+    }
+
+    fn phase_ended(&mut self) {
+        if let Some(Running { phase, since, done, rate }) = self.running.take() {
+            let (name, units) = (progress::name(phase), progress::units(phase, done));
+            let seconds = since.elapsed().as_secs_f64();
+            tracing::info!("{name}: ends, {units} in {seconds:.1} s, {}", progress::rate(phase, rate));
+        }
     }
 
     /// A report for people on stderr, unless only warnings and errors are wanted.
@@ -173,7 +201,17 @@ impl Observer for Watch {
                 let what = if *resumed { "taken from an earlier run" } else { "committed" };
                 tracing::debug!("render: segment {number}, frames {start}..{end}, {what}");
             }
-            _ => self.progress.show(&event),
+            Event::Phase { phase, total, .. } => {
+                self.phase_started(*phase, *total);
+                self.progress.show(&event);
+            }
+            Event::Progress { done, rate, .. } => {
+                if let Some(running) = &mut self.running {
+                    (running.done, running.rate) = (*done, *rate);
+                }
+                self.progress.show(&event);
+            }
+            _ => {}
         }
     }
 
