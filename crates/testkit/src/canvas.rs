@@ -68,7 +68,7 @@ impl Canvas {
 fn colour(noise: &mut Noise) -> [f32; 3] {
     // Real pictures are mostly dull: a grey with a moderate tint.
     let grey = noise.between(0.12, 0.88);
-    std::array::from_fn(|_| (grey + noise.between(-0.18, 0.18)).clamp(0.02, 0.98) as f32)
+    std::array::from_fn(|_| (grey + noise.between(-0.12, 0.12)).clamp(0.02, 0.98) as f32)
 }
 
 /// Mixes `ink` over the pixel by `alpha` 0..=1.
@@ -80,9 +80,9 @@ fn leaves(pixels: &mut Raster<[f32; 3]>, noise: &mut Noise) {
     let size = pixels.width();
     cloudy(pixels, noise, 2, 0.5);
     let texture = clouds(noise, size as usize, (size / 16) as usize, 4, 0.8);
-    // Radii from 3 px to a tenth of the canvas with density r^-3; this many cover it about once.
+    // Radii from 3 px to a tenth of the canvas with density r^-3; this many cover it about twice.
     let (small, large) = (3.0f64, f64::from(size) / 10.0);
-    let count = size * size / 250;
+    let count = size * size / 120;
     for _ in 0..count {
         let u = noise.unit();
         let radius = (small.powi(-2) + u * (large.powi(-2) - small.powi(-2))).powf(-0.5);

@@ -67,9 +67,11 @@ impl Picture {
 
     /// A sheet of rows of labelled pictures, such as before | after | truth.
     pub fn sheet(rows: &[&[(&str, Self)]]) -> Self {
+        let text_width = |text: &str| glyphs::width(text, f64::from(LABEL)).ceil() as u32;
+        let column = |label: &str, picture: &Self| picture.size().0.max(text_width(label));
         let row_height =
             |row: &[(&str, Self)]| row.iter().map(|(_, p)| p.size().1).max().unwrap_or(0) + LABEL + 3 * GAP;
-        let row_width = |row: &[(&str, Self)]| row.iter().map(|(_, p)| p.size().0 + GAP).sum::<u32>() + GAP;
+        let row_width = |row: &[(&str, Self)]| row.iter().map(|(label, p)| column(label, p) + GAP).sum::<u32>() + GAP;
         let width = rows.iter().map(|row| row_width(row)).max().unwrap_or(0);
         let mut out = Self(Raster::new(width, rows.iter().map(|row| row_height(row)).sum(), PAPER));
         let mut top = 0;
@@ -78,7 +80,7 @@ impl Picture {
             for (label, picture) in *row {
                 out.label(label, left, top + GAP);
                 out.paste(picture, left, top + LABEL + 2 * GAP);
-                left += picture.size().0 + GAP;
+                left += column(label, picture) + GAP;
             }
             top += row_height(row);
         }
@@ -165,7 +167,7 @@ mod tests {
         let sheet =
             Picture::sheet(&[&[("BEFORE", small.clone()), ("AFTER", large.clone())], &[("TRUTH", small.clone())]]);
         let at = |x, y, p: &Picture| sheet.pixels().crop(Rect::new(x, y, p.size().0, p.size().1)) == *p.pixels();
-        assert!(at(GAP, LABEL + 2 * GAP, &small) && at(2 * GAP + 32, LABEL + 2 * GAP, &large));
+        assert!(at(GAP, LABEL + 2 * GAP, &small) && at(2 * GAP + 66, LABEL + 2 * GAP, &large));
         assert!(at(GAP, 30 + 2 * LABEL + 5 * GAP, &small));
         let label = sheet.pixels().crop(Rect::new(0, 0, 60, LABEL + GAP));
         assert!(label.data().iter().filter(|p| p[0] > 150).count() > 60, "the label can be read");
