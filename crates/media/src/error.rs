@@ -54,6 +54,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Something that this program has written earlier is damaged.
+    #[error("{0}")]
+    Damaged(String),
     /// A defect of this program.
     #[error("internal error: {0}")]
     Internal(String),
@@ -67,7 +70,7 @@ impl Error {
             Self::Limit(_) => ErrorKind::Limit,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Backend(_) => ErrorKind::Backend,
-            Self::Io { .. } => ErrorKind::Io,
+            Self::Io { .. } | Self::Damaged(_) => ErrorKind::Io,
             Self::Internal(_) => ErrorKind::Internal,
         }
     }
