@@ -13,7 +13,16 @@ use cleanplate_core::{Frame, HostSurface, PixelFormat, RowMut, Surface};
 fn main() {
     let path = std::env::args().nth(1).expect("usage: locate FILE");
     let probe = Command::new("ffprobe")
-        .args(["-v", "error", "-select_streams", "v:0", "-show_entries", "stream=width,height,pix_fmt", "-of", "csv=p=0"])
+        .args([
+            "-v",
+            "error",
+            "-select_streams",
+            "v:0",
+            "-show_entries",
+            "stream=width,height,pix_fmt",
+            "-of",
+            "csv=p=0",
+        ])
         .arg(&path)
         .output()
         .expect("ffprobe runs");
@@ -35,16 +44,20 @@ fn main() {
         }
     });
     let observed = user_seconds();
-    let found = evidence.candidates();
+    let found = evidence.conclude();
     let marks: Vec<_> = found
+        .detections
         .iter()
-        .map(|d| serde_json::json!({"rect": [d.rect.x, d.rect.y, d.rect.w, d.rect.h], "confident": true, "score": 1.0, "figures": d.figures}))
+        .map(|d| {
+            serde_json::json!({"rect": [d.rect.x, d.rect.y, d.rect.w, d.rect.h], "confident": d.confident, "score": d.score,
+                "reason": d.reason, "span": [d.span.start, d.span.end], "figures": d.figures})
+        })
         .collect();
     let cpu = user_seconds();
     println!(
         "{}",
         serde_json::json!({"frames": frames, "chosen": chosen.len(), "cpu": cpu, "cpu_survey": surveyed, "cpu_evidence": observed - surveyed,
-            "cpu_conclude": cpu - observed, "marks": marks, "verdict": ""})
+            "cpu_conclude": cpu - observed, "marks": marks, "verdict": found.verdict})
     );
 }
 

@@ -134,15 +134,17 @@ impl Evidence {
 impl Sums {
     fn add(&mut self, plane: View<'_>) {
         let w = self.width;
-        self.x.par_chunks_mut(BAND * w).zip(self.y.par_chunks_mut(BAND * w)).enumerate().for_each(|(band, (sx, sy))| {
-            let mut room = Room::default();
-            let (mut gx, mut gy) = (vec![0i16; w], vec![0i16; w]);
-            for (row, (sx, sy)) in sx.chunks_mut(w).zip(sy.chunks_mut(w)).enumerate() {
-                slopes(plane, band * BAND + row, (0, w), &mut room, &mut gx, &mut gy);
-                sx.iter_mut().zip(&gx).for_each(|(s, g)| *s += ((g + 2) >> 2).clamp(-CLIP, CLIP));
-                sy.iter_mut().zip(&gy).for_each(|(s, g)| *s += ((g + 2) >> 2).clamp(-CLIP, CLIP));
-            }
-        });
+        self.x.par_chunks_mut(BAND * w).zip(self.y.par_chunks_mut(BAND * w)).enumerate().for_each(
+            |(band, (sx, sy))| {
+                let mut room = Room::default();
+                let (mut gx, mut gy) = (vec![0i16; w], vec![0i16; w]);
+                for (row, (sx, sy)) in sx.chunks_mut(w).zip(sy.chunks_mut(w)).enumerate() {
+                    slopes(plane, band * BAND + row, (0, w), &mut room, &mut gx, &mut gy);
+                    sx.iter_mut().zip(&gx).for_each(|(s, g)| *s += ((g + 2) >> 2).clamp(-CLIP, CLIP));
+                    sy.iter_mut().zip(&gy).for_each(|(s, g)| *s += ((g + 2) >> 2).clamp(-CLIP, CLIP));
+                }
+            },
+        );
     }
 }
 
@@ -166,7 +168,10 @@ impl TryFrom<Stored> for Evidence {
     fn try_from(s: Stored) -> Result<Self, String> {
         let rising = s.frames.windows(2).all(|p| p[0].0 < p[1].0);
         let sums = s.sums.iter().all(|p| {
-            p.width.checked_mul(p.height) == Some(p.x.len()) && p.x.len() == p.y.len() && p.halved.0 <= 2 && p.halved.1 <= 2
+            p.width.checked_mul(p.height) == Some(p.x.len())
+                && p.x.len() == p.y.len()
+                && p.halved.0 <= 2
+                && p.halved.1 <= 2
         });
         let stack = match s.scale {
             None => s.frames.is_empty() && s.sums.is_empty(),

@@ -41,8 +41,13 @@ pub struct Figures {
     pub own_coherence: f32,
     /// How far it moves between frames, samples (root mean square).
     pub drift: f32,
+    /// Share of its differences over time that this movement explains, 0..=1: high for scenery that sways, low for a mark
+    /// that the scene moves behind.
+    pub explained: f32,
     /// How far the persistent part of its surroundings moves.
     pub drift_around: f32,
+    /// Share of the edges elsewhere in the picture that persist too: 1 for a still scene.
+    pub stillness: f32,
     /// Plane in which it shows best.
     pub plane: usize,
     /// Share of the frames' seeds that agree, per frame.
@@ -61,6 +66,7 @@ struct Shift {
     x: f64,
     y: f64,
     d: f64,
+    dd: f64,
     n: f64,
 }
 
@@ -74,23 +80,26 @@ impl Shift {
         self.x += mx;
         self.y += my;
         self.d += d;
+        self.dd += d * d;
         self.n += 1.0;
     }
 
-    /// Squared length of the shift in samples; a change of level is allowed for.
-    fn squared(&self) -> f64 {
+    /// Squared length of the shift in samples, the energy of the differences that it explains, and all of it; a change of
+    /// level is allowed for.
+    fn solved(&self) -> (f64, f64, f64) {
         if self.n < 8.0 {
-            return 0.0;
+            return (0.0, 0.0, 0.0);
         }
         let n = self.n;
-        let (xx, xy, yy) = (self.xx - self.x * self.x / n, self.xy - self.x * self.y / n, self.yy - self.y * self.y / n);
+        let (xx, xy, yy) =
+            (self.xx - self.x * self.x / n, self.xy - self.x * self.y / n, self.yy - self.y * self.y / n);
         let (xd, yd) = (self.xd - self.x * self.d / n, self.yd - self.y * self.d / n);
         // A tenth of the energy as ridge: stripes tell nothing along their direction.
         let ridge = 0.05 * (xx + yy) + 1e-6;
         let (xx, yy) = (xx + ridge, yy + ridge);
         let det = xx * yy - xy * xy;
         let (dx, dy) = ((yy * xd - xy * yd) / det, (xx * yd - xy * xd) / det);
-        dx * dx + dy * dy
+        (dx * dx + dy * dy, (dx * xd + dy * yd).max(0.0), self.dd - self.d * self.d / n)
     }
 }
 
@@ -142,7 +151,6 @@ pub(super) fn measure(evidence: &Evidence, edges: &Edges, candidate: &Candidate)
     let mut own_energy = 0.0f64;
     let mut changes = Vec::with_capacity(frames);
     let mut ring_energy = 0.0f64;
-    let mut ring_n = 0usize;
     let mut sides = [(0.0f64, 0usize); 4];
     for (_, planes) in &evidence.frames {
         // The candidate itself.
@@ -191,7 +199,6 @@ pub(super) fn measure(evidence: &Evidence, edges: &Edges, candidate: &Candidate)
                 sides[side].1 += 1;
             }
         }
-        ring_n = n;
         changes.push(change as f32 / n.max(1) as f32 / UNIT as f32);
     }
     let mut kept = 0.0f64;
@@ -216,7 +223,8 @@ pub(super) fn measure(evidence: &Evidence, edges: &Edges, candidate: &Candidate)
         .collect();
     let own_views: Vec<&[u8]> = evidence.frames.iter().map(|f| f.1[plane].as_slice()).collect();
     let luma_views: Vec<&[u8]> = evidence.frames.iter().map(|f| f.1[0].as_slice()).collect();
-    let _ = ring_n;
+    let (drift, explained) = shift(&own_views, own, &seeds);
+    let (drift_around, _) = shift(&luma_views, luma, &ring);
     Some(Figures {
         seeds: candidate.seeds.len(),
         fill: candidate.seeds.len() as f32 / b.area() as f32,
@@ -228,8 +236,10 @@ pub(super) fn measure(evidence: &Evidence, edges: &Edges, candidate: &Candidate)
         quietest,
         coherence: (kept * frames as f64 / ring_energy.max(1.0)) as f32,
         own_coherence: (own_kept * frames as f64 / own_energy.max(1.0)) as f32,
-        drift: drift(&own_views, own, &seeds),
-        drift_around: drift(&luma_views, luma, &ring),
+        drift,
+        explained,
+        drift_around,
+        stillness: edges.stillness(std::iter::once(candidate)),
         plane,
         presence,
     })
@@ -240,11 +250,8 @@ fn best_plane(edges: &Edges, candidate: &Candidate, w: usize) -> usize {
     let mut counts = vec![0usize; edges.planes.len()];
     for (plane, p) in edges.planes.iter().enumerate() {
         let (step, level) = if plane == 0 { (1, 1.6) } else { (2, 1.1) };
-        counts[plane] = candidate
-            .seeds
-            .iter()
-            .filter(|i| p.strength((*i % w / step) + (*i / w / step) * p.width) > level)
-            .count();
+        counts[plane] =
+            candidate.seeds.iter().filter(|i| p.strength((*i % w / step) + (*i / w / step) * p.width) > level).count();
     }
     if counts[0] * 4 >= candidate.seeds.len() {
         return 0;
@@ -254,21 +261,22 @@ fn best_plane(edges: &Edges, candidate: &Candidate, w: usize) -> usize {
 
 /// Root mean square over frames of the shift that best explains how `samples` differ from their mean over time
 /// (Lucas and Kanade 1981, one step).
-fn drift(frames: &[&[u8]], p: &super::persistence::Persistence, samples: &[usize]) -> f32 {
+fn shift(frames: &[&[u8]], p: &super::persistence::Persistence, samples: &[usize]) -> (f32, f32) {
     let mean: Vec<f64> = samples
         .iter()
         .map(|i| frames.iter().map(|f| f64::from(f[*i])).sum::<f64>() / frames.len().max(1) as f64)
         .collect();
-    let total: f64 = frames
-        .iter()
-        .map(|f| {
-            let mut shift = Shift::default();
-            for (i, mean) in samples.iter().zip(&mean) {
-                let unit = f64::from(UNIT);
-                shift.add(f64::from(p.mx[*i]) / unit, f64::from(p.my[*i]) / unit, f64::from(f[*i]) - mean);
-            }
-            shift.squared()
-        })
-        .sum();
-    (total / frames.len().max(1) as f64).sqrt() as f32
+    let (mut squared, mut explained, mut all) = (0.0f64, 0.0f64, 0.0f64);
+    for f in frames {
+        let mut shift = Shift::default();
+        for (i, mean) in samples.iter().zip(&mean) {
+            let unit = f64::from(UNIT);
+            shift.add(f64::from(p.mx[*i]) / unit, f64::from(p.my[*i]) / unit, f64::from(f[*i]) - mean);
+        }
+        let solved = shift.solved();
+        squared += solved.0;
+        explained += solved.1;
+        all += solved.2;
+    }
+    ((squared / frames.len().max(1) as f64).sqrt() as f32, (explained / all.max(1e-6)) as f32)
 }

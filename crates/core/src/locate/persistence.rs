@@ -12,6 +12,8 @@ use super::slope::{Room, UNIT, slopes};
 const CLIP: i16 = 14 * UNIT as i16;
 /// A frame agrees where its slope projects on the mean slope by more than this share of it (in 1/64).
 const AGREES: i32 = 22;
+/// Size of a slope from which it is an edge: a third more than a luma seed needs on average.
+const EDGE: i32 = 2 * UNIT;
 /// Rows that one task works on: 48 frames of them stay in a second-level cache.
 const BAND: usize = 16;
 
@@ -24,8 +26,8 @@ pub(super) struct Persistence {
     pub(super) my: Vec<i16>,
     /// Frames that agree with the mean.
     pub(super) agree: Vec<u8>,
-    /// Mean distance of a frame's slope from the mean slope (L1), 1/32 code value per sample.
-    pub(super) stray: Vec<u16>,
+    /// Frames with an edge there, of whatever direction: a slope of more than [`EDGE`].
+    pub(super) edge: Vec<u8>,
 }
 
 impl Persistence {
@@ -33,13 +35,13 @@ impl Persistence {
     pub(super) fn of(planes: &[View<'_>], (width, height): (usize, usize)) -> Self {
         let n = width * height;
         let (mut mx, mut my) = (vec![0i16; n], vec![0i16; n]);
-        let (mut agree, mut stray) = (vec![0u8; n], vec![0u16; n]);
+        let (mut agree, mut edge) = (vec![0u8; n], vec![0u8; n]);
         let chunk = BAND * width;
         mx.par_chunks_mut(chunk)
             .zip(my.par_chunks_mut(chunk))
-            .zip(agree.par_chunks_mut(chunk).zip(stray.par_chunks_mut(chunk)))
+            .zip(agree.par_chunks_mut(chunk).zip(edge.par_chunks_mut(chunk)))
             .enumerate()
-            .for_each(|(band, ((mx, my), (agree, stray)))| {
+            .for_each(|(band, ((mx, my), (agree, edge)))| {
                 let len = mx.len();
                 let mut all = vec![0i16; planes.len() * 2 * len];
                 let (mut sx, mut sy) = (vec![0i32; len], vec![0i32; len]);
@@ -57,7 +59,6 @@ impl Persistence {
                     mx[i] = (sx[i] / count) as i16;
                     my[i] = (sy[i] / count) as i16;
                 }
-                let mut strays = vec![0i32; len];
                 let mut level = vec![0i32; len];
                 for i in 0..len {
                     let (x, y) = (i32::from(mx[i]), i32::from(my[i]));
@@ -69,14 +70,11 @@ impl Persistence {
                         let (x, y) = (i32::from(mx[i]), i32::from(my[i]));
                         let (a, b) = (i32::from(gx[i]), i32::from(gy[i]));
                         agree[i] += u8::from(a * x + b * y > level[i]);
-                        strays[i] += (a - x).abs() + (b - y).abs();
+                        edge[i] += u8::from(a * a + b * b > EDGE * EDGE);
                     }
                 }
-                for (s, total) in stray.iter_mut().zip(strays) {
-                    *s = (total / count) as u16;
-                }
             });
-        Self { width, height, mx, my, agree, stray }
+        Self { width, height, mx, my, agree, edge }
     }
 
     /// Size of the mean slope at sample `i`, in code values per sample.
