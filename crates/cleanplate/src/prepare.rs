@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
+use cleanplate_media::Error as MediaError;
 use cleanplate_media::encode::{EncodeRequest, StaticSideData, choose_encoder};
 use cleanplate_media::mux::{container_of, plan_copy};
 use cleanplate_media::source::{OpenOptions, Source};
-use cleanplate_media::{Container, Error as MediaError};
 
 use crate::error::{Error, Result};
 use crate::marks::{Clip, Marker};
@@ -34,7 +34,11 @@ pub(crate) fn open(input: &Path, options: &Options, watch: &mut Watch<'_>) -> Re
     let video = info.video_stream().and_then(|s| s.video.as_ref());
     let video = video.ok_or_else(|| MediaError::Input(format!("{} has no video", input.display())))?;
     let format = video.format.ok_or_else(|| {
-        MediaError::unsupported(format!("the samples of {} are {}, which is not supported", input.display(), video.pix_fmt))
+        MediaError::unsupported(format!(
+            "the samples of {} are {}, which is not supported",
+            input.display(),
+            video.pix_fmt
+        ))
     })?;
     let index = source.index();
     let first = index.frames.first().map_or(0, |f| f.pts);
@@ -55,8 +59,19 @@ pub(crate) fn open(input: &Path, options: &Options, watch: &mut Watch<'_>) -> Re
         let lines = source.damage().summary();
         lines.into_iter().for_each(|line| watch.tell(Event::warning(format!("source: damaged: {line}"))));
     }
-    let hdr = source.static_side_data();
+    let hdr = static_side_data(&source)?;
     Ok(Opened { source, clip, hdr })
+}
+
+/// What the first frame of a track with high dynamic range says of the display it was graded on.
+fn static_side_data(source: &Source) -> Result<StaticSideData> {
+    const PQ_AND_HLG: [u8; 2] = [16, 18];
+    let video = source.info().video_stream().and_then(|s| s.video.as_ref());
+    if !video.is_some_and(|v| PQ_AND_HLG.contains(&v.color.transfer)) {
+        return Ok(StaticSideData::default());
+    }
+    let frame = source.reader(1)?.read()?;
+    Ok(frame.map(|frame| StaticSideData::of(&frame)).unwrap_or_default())
 }
 
 /// Makes the plan of a job. Masks are kept in `masks`.
@@ -88,7 +103,7 @@ pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, watch: &mut Watch<'
         marks,
         segments: cut(&clip.starts, |idx| keys.get(idx).copied().unwrap_or(false)),
         encoder: choice.spec,
-        encoder_words: choice.words,
+        encoder_words: choice.substitutions,
         copy,
         words,
         masks: masks.to_owned(),
@@ -130,9 +145,4 @@ pub(crate) fn request(options: &Options) -> EncodeRequest {
         accept_loss: options.accept_loss.clone(),
         threads: encode.threads.unwrap_or(0),
     }
-}
-
-/// The container of a job's output.
-pub(crate) fn container(job: &Job, source: &Source) -> Result<Container> {
-    Ok(container_of(&job.output, source.info())?)
 }

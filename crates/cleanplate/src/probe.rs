@@ -52,9 +52,12 @@ pub fn probe(input: &Path, options: &Options) -> Result<Probe> {
     let container = container_of(input, source.info())?;
     match choose_encoder(source.info(), container, &request(options)) {
         Ok(choice) => {
-            encoder = choice.words();
+            encoder = choice.substitutions;
             match plan_copy(source, container, &choice.spec, options.drop_streams, &options.accept_loss) {
-                Ok(plan) => kept = plan.fates().into_iter().map(|(n, what, fate)| format!("stream {n}: {what}: {fate}")).collect(),
+                Ok(plan) => {
+                    kept =
+                        plan.fates().into_iter().map(|(n, what, fate)| format!("stream {n}: {what}: {fate}")).collect()
+                }
                 Err(error) => lost.push(error.to_string()),
             }
         }

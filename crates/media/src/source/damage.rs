@@ -31,6 +31,47 @@ impl Damage {
         self.corrupt_count == 0 && self.missing_count == 0 && self.decode_errors == 0 && self.read_errors == 0
     }
 
+    /// What has been found since `earlier`, an older state of the same.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let after = |list: &[FrameIdx], old: &[FrameIdx]| list.get(old.len()..).unwrap_or_default().to_vec();
+        Self {
+            corrupt_frames: after(&self.corrupt_frames, &earlier.corrupt_frames),
+            corrupt_count: self.corrupt_count - earlier.corrupt_count,
+            missing_frames: after(&self.missing_frames, &earlier.missing_frames),
+            missing_count: self.missing_count - earlier.missing_count,
+            decode_errors: self.decode_errors - earlier.decode_errors,
+            read_errors: self.read_errors - earlier.read_errors,
+            lines: self.lines.get(earlier.lines.len()..).unwrap_or_default().to_vec(),
+        }
+    }
+
+    /// A line for each kind of damage, for people.
+    pub fn summary(&self) -> Vec<String> {
+        let frames = |list: &[FrameIdx]| {
+            let shown: Vec<String> = list.iter().take(8).map(ToString::to_string).collect();
+            shown.join(", ") + if list.len() > 8 { " ..." } else { "" }
+        };
+        let mut lines = Vec::new();
+        if self.corrupt_count > 0 {
+            lines.push(format!("{} damaged frames: {}", self.corrupt_count, frames(&self.corrupt_frames)));
+        }
+        if self.missing_count > 0 {
+            let (n, list) = (self.missing_count, frames(&self.missing_frames));
+            lines.push(format!("{n} frames that do not decode (the picture before stands in): {list}"));
+        }
+        if self.decode_errors > 0 {
+            lines.push(format!("{} packets that the decoder refused", self.decode_errors));
+        }
+        if self.read_errors > 0 {
+            lines.push(format!("{} places where the container could not be read", self.read_errors));
+        }
+        if let (false, Some(words)) = (lines.is_empty(), self.lines.first()) {
+            lines.push(format!("libav: {words}"));
+        }
+        lines
+    }
+
     pub(crate) fn corrupt(&mut self, idx: FrameIdx) {
         if note(&mut self.corrupt_frames, idx) {
             self.corrupt_count += 1;
