@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Backend,
     /// The disk or the file system.
     Io,
+    /// The caller asked to stop.
+    Cancelled,
     /// A defect of this program.
     Internal,
 }
@@ -54,6 +56,12 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The caller asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// Something that this program has written earlier is damaged.
+    #[error("{0}")]
+    Damaged(String),
     /// A defect of this program.
     #[error("internal error: {0}")]
     Internal(String),
@@ -67,7 +75,9 @@ impl Error {
             Self::Limit(_) => ErrorKind::Limit,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Backend(_) => ErrorKind::Backend,
-            Self::Io { .. } => ErrorKind::Io,
+
+            Self::Cancelled => ErrorKind::Cancelled,
+            Self::Io { .. } | Self::Damaged(_) => ErrorKind::Io,
             Self::Internal(_) => ErrorKind::Internal,
         }
     }

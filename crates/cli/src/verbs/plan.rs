@@ -3,7 +3,6 @@
 use cleanplate::{Error, Job, Options, Result};
 
 use crate::args::Plan;
-use crate::engine_stub as engine;
 use crate::environment::Environment;
 use crate::exit;
 use crate::folder;
@@ -26,14 +25,16 @@ pub(crate) fn run(args: &Plan, environment: &Environment, watch: &mut Watch) -> 
         paths::refuse_existing(path, args.overwrite)?;
     }
     let job = Job { input: args.input.clone(), output: paths::beside(&args.input, "cleaned", None), options };
-    let plan = engine::plan(&job, watch)?;
+    // Its masks lie in a temporary folder that lives as long as this.
+    let planned = cleanplate::plan(&job, watch)?;
+    let plan = &planned.plan;
     watch.end();
     if let Some(path) = &args.output {
         plan.save(path)?;
         tracing::info!("plan: wrote {}", path.display());
     }
     if args.talk.json {
-        terminal::print_document(&plan).map_err(terminal::failed)?;
+        terminal::print_document(plan).map_err(terminal::failed)?;
     }
     Ok(exit::DONE)
 }

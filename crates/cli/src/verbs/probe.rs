@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use cleanplate::{Options, Result};
+use cleanplate::{Options, Probe as Found, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::args::Probe;
-use crate::engine_stub as engine;
-use crate::engine_stub::Probe as Found;
 use crate::exit;
 use crate::folder;
 use crate::human::{self, printable};
@@ -18,7 +16,7 @@ use crate::terminal;
 pub(crate) fn run(args: &Probe) -> Result<u8> {
     let options = Options { encode: args.encode.options(), stream: args.stream.stream, ..Options::default() };
     let Some((videos, _)) = folder::videos(&args.input)? else {
-        let found = engine::probe(&args.input, &options)?;
+        let found = cleanplate::probe(&args.input, &options)?;
         show(args, &args.input, &found)?;
         return Ok(exit::DONE);
     };
@@ -26,7 +24,7 @@ pub(crate) fn run(args: &Probe) -> Result<u8> {
     let mut documents: Vec<Value> = Vec::new();
     for path in videos {
         let input = path.display().to_string();
-        match engine::probe(&path, &options) {
+        match cleanplate::probe(&path, &options) {
             Ok(found) if args.talk.json => {
                 documents.push(json!({ "input": input, "exit": exit::DONE, "probe": found }))
             }
@@ -54,11 +52,14 @@ fn show(args: &Probe, input: &Path, found: &Found) -> Result<()> {
 fn text(input: &Path, found: &Found) -> String {
     let source = &found.source;
     let mut lines = vec![format!(
-        "{}: {} ({}), {}",
+        "{}: {} ({}), {}, {} frames in {} s{}",
         printable(&input.display().to_string()),
         word(&source.container),
         source.demuxer,
-        human::size(source.size as f64)
+        human::size(source.size as f64),
+        human::grouped(found.frames),
+        trimmed(found.seconds),
+        if found.variable_rate { ", variable frame rate" } else { "" }
     )];
     for stream in &source.streams {
         let mut what = format!("  stream {}: {} {}", stream.index, word(&stream.kind), stream.codec);

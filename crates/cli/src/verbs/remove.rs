@@ -94,7 +94,7 @@ fn render(job: &Job, watch: &mut Watch) -> Result<Report> {
     if !job.input.is_dir() {
         paths::refuse_existing(&job.output, overwrite || dry_run)?;
     }
-    engine::run(job, watch)
+    cleanplate::run(job, watch)
 }
 
 fn preview(job: &Job, at: Option<&Times>, picture: &Path, watch: &mut Watch) -> Result<()> {
