@@ -73,7 +73,11 @@ pub(crate) fn each(
         let began = Instant::now();
         let exists = skip_existing && job.output.symlink_metadata().is_ok();
         let result = if exists { Ok(None) } else { work(job, watch) };
-        watch.end();
+        if result.is_ok() {
+            watch.end()
+        } else {
+            watch.abandon()
+        }
         let code = result.as_ref().map_or_else(|error| exit::code(error.kind()), |_| exit::DONE);
         watch.file_done(k + 1, code, &result);
         if let Err(error) = &result {

@@ -20,6 +20,7 @@ mod values;
 mod verbs;
 mod watch;
 
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -90,17 +91,30 @@ fn session(
     };
     environment.tell();
     let mut watch = Watch::new(talk, events, &screen, interrupt);
-    let result = body(&mut watch);
-    watch.end();
-    match result {
-        Ok(code) => code,
+    match guarded(|| body(&mut watch)) {
+        Ok(code) => {
+            watch.end();
+            code
+        }
         Err(error) => {
+            watch.abandon();
             let code = exit::code(error.kind());
             tracing::error!("{}", exit::advice(&error));
             watch.failed(code, &error);
             code
         }
     }
+}
+
+/// What `body` gives; a panic, which is a defect by definition, becomes an error like any other, so that the exit code and
+/// the last event are what their readers expect.
+fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    panic::set_hook(Box::new(|panic| {
+        tracing::debug!("{}", std::backtrace::Backtrace::force_capture());
+        tracing::error!("{panic}");
+    }));
+    panic::catch_unwind(AssertUnwindSafe(body))
+        .unwrap_or_else(|_| Err(Error::Internal("a thread panicked, see the line above".to_owned())))
 }
 
 fn without_session(result: Result<()>) -> u8 {

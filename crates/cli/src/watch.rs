@@ -145,6 +145,12 @@ impl Watch {
         self.progress.end();
     }
 
+    /// The job is over before its end.
+    pub(crate) fn abandon(&mut self) {
+        self.running = None;
+        self.progress.end();
+    }
+
     fn phase_started(&mut self, phase: Phase, total: u64) {
         self.phase_ended();
         let what = if total == 0 { String::new() } else { format!(", {}", progress::units(phase, total)) };
