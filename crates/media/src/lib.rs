@@ -5,6 +5,7 @@
 
 pub mod av;
 pub mod error;
+pub mod mux;
 pub mod pixfmt;
 pub mod surface;
 pub mod types;
