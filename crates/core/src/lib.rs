@@ -5,6 +5,7 @@
 //! the same pixels.
 #![forbid(unsafe_code)]
 
+pub mod fill;
 pub mod format;
 pub mod frame;
 pub mod geometry;
@@ -13,6 +14,7 @@ pub mod mask;
 pub mod raster;
 pub mod track;
 
+pub use fill::SpatialFill;
 pub use format::{ColorInfo, PixelFormat, PixelLayout, Scan};
 pub use frame::{Frame, FrameIdx, HostSurface, Patch, Row, RowMut, Rows, Surface};
 pub use geometry::Rect;

@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Backend,
     /// The disk or the file system.
     Io,
+    /// The caller asked to stop.
+    Cancelled,
     /// A defect of this program.
     Internal,
 }
@@ -54,6 +56,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The caller asked to stop.
+    #[error("cancelled")]
+    Cancelled,
     /// A defect of this program.
     #[error("internal error: {0}")]
     Internal(String),
@@ -68,6 +73,7 @@ impl Error {
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Backend(_) => ErrorKind::Backend,
             Self::Io { .. } => ErrorKind::Io,
+            Self::Cancelled => ErrorKind::Cancelled,
             Self::Internal(_) => ErrorKind::Internal,
         }
     }

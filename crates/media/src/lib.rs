@@ -7,9 +7,11 @@ pub mod av;
 pub mod error;
 pub mod mux;
 pub mod pixfmt;
+pub mod source;
 pub mod surface;
 pub mod types;
 
 pub use error::{Error, ErrorKind, Result};
+pub use source::{Damage, FrameEntry, Index, Limits, OpenOptions, PacketReader, Source, VideoReader};
 pub use surface::AvSurface;
 pub use types::{Container, Rational, SourceInfo, StreamInfo, StreamKind, VideoParams};

@@ -1,0 +1,64 @@
+//! What was found broken in a source, in bounded space.
+
+use cleanplate_core::FrameIdx;
+use serde::{Deserialize, Serialize};
+
+/// Frames and lines listed at most; the counts go on.
+const KEPT: usize = 200;
+
+/// What libav reported while packets were read or frames decoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damage {
+    /// Frames that the decoder marked as damaged or concealed: the first of them.
+    pub corrupt_frames: Vec<FrameIdx>,
+    /// How many there were in all.
+    pub corrupt_count: u64,
+    /// Frames of the index that the decoder did not give; the picture before is repeated in their place. The first of them.
+    pub missing_frames: Vec<FrameIdx>,
+    /// How many there were in all.
+    pub missing_count: u64,
+    /// Packets that the decoder refused.
+    pub decode_errors: u64,
+    /// Times that the container could not be read on.
+    pub read_errors: u64,
+    /// libav's words, the first of them.
+    pub lines: Vec<String>,
+}
+
+impl Damage {
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.corrupt_count == 0 && self.missing_count == 0 && self.decode_errors == 0 && self.read_errors == 0
+    }
+
+    pub(crate) fn corrupt(&mut self, idx: FrameIdx) {
+        if note(&mut self.corrupt_frames, idx) {
+            self.corrupt_count += 1;
+        }
+    }
+
+    pub(crate) fn missing(&mut self, idx: FrameIdx) {
+        if note(&mut self.missing_frames, idx) {
+            self.missing_count += 1;
+        }
+    }
+
+    pub(crate) fn words(&mut self, lines: Vec<String>) {
+        for line in lines {
+            if self.lines.len() < KEPT && !self.lines.contains(&line) {
+                self.lines.push(line);
+            }
+        }
+    }
+}
+
+/// Whether the frame is new, as far as the list reaches.
+fn note(list: &mut Vec<FrameIdx>, idx: FrameIdx) -> bool {
+    if list.contains(&idx) {
+        return false;
+    }
+    if list.len() < KEPT {
+        list.push(idx);
+    }
+    true
+}
