@@ -45,6 +45,8 @@ pub struct Report {
     pub checks: Vec<CheckReport>,
     /// Seconds and units of each phase.
     pub timings: Vec<PhaseReport>,
+    /// Seconds that each stage of the rendering was busy; stages overlap.
+    pub stages: Vec<StageReport>,
     /// Seconds of processor time and the peak of resident memory in bytes, where the system tells.
     pub resources: BTreeMap<String, f64>,
 }
@@ -134,6 +136,19 @@ pub struct CheckReport {
     pub ok: bool,
     /// What was found.
     pub detail: String,
+}
+
+/// A stage's cost.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StageReport {
+    /// `decode`, `restore`, `encode` or `check`.
+    pub name: String,
+    /// Seconds busy, waiting for its neighbours not counted.
+    pub seconds: f64,
+    /// Frames.
+    pub units: u64,
+    /// Frames a busy second.
+    pub rate: f64,
 }
 
 /// A phase's cost.

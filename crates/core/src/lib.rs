@@ -10,6 +10,7 @@ pub mod format;
 pub mod frame;
 pub mod geometry;
 pub mod hole;
+pub mod locate;
 pub mod mask;
 pub mod raster;
 pub mod track;

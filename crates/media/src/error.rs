@@ -59,6 +59,9 @@ pub enum Error {
     /// The caller asked to stop.
     #[error("cancelled")]
     Cancelled,
+    /// Something that this program has written earlier is damaged.
+    #[error("{0}")]
+    Damaged(String),
     /// A defect of this program.
     #[error("internal error: {0}")]
     Internal(String),
@@ -72,8 +75,9 @@ impl Error {
             Self::Limit(_) => ErrorKind::Limit,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Backend(_) => ErrorKind::Backend,
-            Self::Io { .. } => ErrorKind::Io,
+
             Self::Cancelled => ErrorKind::Cancelled,
+            Self::Io { .. } | Self::Damaged(_) => ErrorKind::Io,
             Self::Internal(_) => ErrorKind::Internal,
         }
     }

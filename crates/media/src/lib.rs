@@ -4,14 +4,18 @@
 //! the frames between decoding and encoding.
 
 pub mod av;
+pub mod encode;
 pub mod error;
 pub mod mux;
+pub mod pack;
 pub mod pixfmt;
 pub mod source;
 pub mod surface;
 pub mod types;
 
+pub use encode::{Choice, EncodeRequest, Encoder, EncoderSpec, StaticSideData, choose_encoder};
 pub use error::{Error, ErrorKind, Result};
+pub use pack::{PackCheck, PackHeader, PackReader, PackWriter, StreamParameters, check_pack};
 pub use source::{Damage, FrameEntry, Index, Limits, OpenOptions, PacketReader, Source, VideoReader};
 pub use surface::AvSurface;
 pub use types::{Container, Rational, SourceInfo, StreamInfo, StreamKind, VideoParams};

@@ -38,6 +38,47 @@ impl Packet {
         Ok(packet)
     }
 
+    /// A packet of `size` zero bytes, to be filled.
+    ///
+    /// # Errors
+    /// Where memory is short or `size` exceeds 2 GiB.
+    pub fn zeroed(size: usize) -> Result<Self, AvError> {
+        let mut packet = Self::new()?;
+        let size = i32::try_from(size).map_err(|_| AvError(ffi::AVERROR(12)))?;
+        // SAFETY: the packet is empty and ours; libav allocates `size` bytes plus padding.
+        check(unsafe { ffi::av_new_packet(packet.0, size) })?;
+        packet.data_mut().fill(0);
+        Ok(packet)
+    }
+
+    /// The payload, to be changed; copied first where somebody else holds it, and empty where memory for that is short.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        // SAFETY: libav keeps `size` bytes at `data`; av_packet_make_writable copies them where they are shared.
+        unsafe {
+            if (*self.0).data.is_null() || ffi::av_packet_make_writable(self.0) < 0 {
+                &mut []
+            } else {
+                slice::from_raw_parts_mut((*self.0).data, (*self.0).size as usize)
+            }
+        }
+    }
+
+    /// Attaches a copy of `data` as side data of `kind`.
+    ///
+    /// # Errors
+    /// Where memory is short.
+    pub fn add_side_data(&mut self, kind: ffi::AVPacketSideDataType, data: &[u8]) -> Result<(), AvError> {
+        // SAFETY: ours; libav returns null or room for data.len() bytes.
+        unsafe {
+            let room = ffi::av_packet_new_side_data(self.0, kind, data.len());
+            if room.is_null() {
+                return Err(AvError(ffi::AVERROR(12)));
+            }
+            std::ptr::copy_nonoverlapping(data.as_ptr(), room, data.len());
+        }
+        Ok(())
+    }
+
     /// The payload.
     pub fn data(&self) -> &[u8] {
         // SAFETY: libav keeps `size` bytes at `data`, which may be null only when there are none.

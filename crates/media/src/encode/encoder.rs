@@ -1,0 +1,186 @@
+//! An encoder of one segment.
+
+use cleanplate_core::{Frame, Scan};
+
+use super::convert::Input;
+use super::hdr::StaticSideData;
+use super::options;
+use super::spec::EncoderSpec;
+use super::times::Times;
+use crate::av::{self, AvError, AvFrame, CodecContext, Dict, LogMark, Packet, Parameters, ffi};
+use crate::error::{Error, Result};
+use crate::pixfmt;
+
+/// Turns the frames of one segment into packets: the first is a key frame that needs nothing before it, all times are the
+/// source's, and every frame comes out by [`finish`](Self::finish).
+#[derive(Debug)]
+pub struct Encoder {
+    name: String,
+    context: CodecContext,
+    input: Input,
+    times: Times,
+    packet: Packet,
+    log: LogMark,
+}
+
+impl Encoder {
+    /// Opens the encoder of `spec`. `hdr` is written into the stream where the codec has a place for it.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where this build of libav lacks the encoder, or the encoder does not know an option or refuses
+    /// the size; its own words are in the text.
+    pub fn open(spec: &EncoderSpec, hdr: &StaticSideData) -> Result<Self> {
+        let log = av::capture();
+        let codec = options::find(&spec.encoder)
+            .ok_or_else(|| Error::unsupported(format!("this build of libav has no encoder {}", spec.encoder)))?;
+        // SAFETY: a static codec of libav.
+        let mut context = unsafe { CodecContext::new(codec) }
+            .map_err(|e| Error::Backend(format!("cannot make a context for {}: {e}", spec.encoder)))?;
+        configure(&mut context, spec)?;
+        let mut dict = Dict::new();
+        let options = options::with_hdr(spec, hdr);
+        options.iter().for_each(|(key, value)| dict.set(key, value));
+        context.open(&mut dict).map_err(|e| {
+            let words = log.lines().join("; ");
+            let what = format!("{} cannot encode {}x{} {}: {e}", spec.encoder, spec.width, spec.height, spec.pix_fmt);
+            Error::unsupported(if words.is_empty() { what } else { format!("{what} ({words})") })
+        })?;
+        if let Some((key, value)) = dict.entries().first() {
+            return Err(Error::unsupported(format!("{} has no option {key} (set to {value})", spec.encoder)));
+        }
+        let delay = if spec.codec.reorders() { context.get().has_b_frames.max(0) as usize } else { 0 };
+        Ok(Self {
+            name: spec.encoder.clone(),
+            input: Input::new(spec)?,
+            times: Times::new(spec.codec.counts_frames(), delay),
+            packet: Packet::new().map_err(|e| Error::Backend(format!("cannot make a packet: {e}")))?,
+            context,
+            log,
+        })
+    }
+
+    /// Takes the next frame in presentation order and hands over what packets are ready, in coding order.
+    ///
+    /// # Errors
+    /// Where the frame has another size or layout than the spec, the encoder fails, or `out` does.
+    pub fn push(&mut self, frame: Frame, out: &mut dyn FnMut(&Packet) -> Result<()>) -> Result<()> {
+        let (pts, duration, scan, idx) = (frame.pts, frame.duration, frame.scan, frame.idx);
+        let mut picture = self.input.take(frame)?;
+        let tick = self.times.enter(pts, duration)?;
+        prepare(&mut picture, tick, scan, self.context.get().global_quality);
+        loop {
+            // SAFETY: context open, frame valid; libav takes its own reference.
+            match av::check(unsafe { ffi::avcodec_send_frame(self.context.as_ptr(), picture.as_ptr()) }) {
+                Ok(_) => break,
+                Err(AvError::AGAIN) => self.drain(out)?,
+                Err(error) => return Err(self.failed(&format!("encode frame {idx}"), error)),
+            };
+        }
+        drop(picture);
+        self.drain(out).map(|_| ())
+    }
+
+    /// Hands over every packet that is left.
+    ///
+    /// # Errors
+    /// Where the encoder fails, gives fewer packets than it was given frames, or `out` fails.
+    pub fn finish(mut self, out: &mut dyn FnMut(&Packet) -> Result<()>) -> Result<()> {
+        // SAFETY: context open; null starts draining.
+        av::check(unsafe { ffi::avcodec_send_frame(self.context.as_ptr(), std::ptr::null()) })
+            .map_err(|e| self.failed("flush", e))?;
+        self.drain(out)?;
+        let (frames, packets) = self.times.counts();
+        if frames != packets {
+            return Err(Error::Backend(format!("{} gave {packets} packets for {frames} frames", self.name)));
+        }
+        Ok(())
+    }
+
+    /// What the encoder says of its stream: global headers, profile, delay.
+    ///
+    /// # Errors
+    /// Where memory is short.
+    pub fn parameters(&self) -> Result<Parameters> {
+        let memory = |e: AvError| Error::Backend(format!("cannot make codec parameters: {e}"));
+        let parameters = Parameters::new().map_err(memory)?;
+        // SAFETY: both valid, the context is open.
+        av::check(unsafe { ffi::avcodec_parameters_from_context(parameters.as_ptr(), self.context.as_ptr()) })
+            .map_err(memory)?;
+        Ok(parameters)
+    }
+
+    fn drain(&mut self, out: &mut dyn FnMut(&Packet) -> Result<()>) -> Result<()> {
+        loop {
+            // SAFETY: context open, packet ours; libav clears it first.
+            match av::check(unsafe { ffi::avcodec_receive_packet(self.context.as_ptr(), self.packet.as_ptr()) }) {
+                Ok(_) => {}
+                Err(AvError::AGAIN | AvError::EOF) => return Ok(()),
+                Err(error) => return Err(self.failed("encode", error)),
+            }
+            let (pts, dts, duration) = self.times.leave(self.packet.get().pts)?;
+            let p = self.packet.get_mut();
+            (p.pts, p.dts, p.duration) = (pts, dts, duration);
+            out(&self.packet)?;
+        }
+    }
+
+    fn failed(&self, action: &str, error: AvError) -> Error {
+        let words = self.log.last().map(|l| format!(" ({l})")).unwrap_or_default();
+        Error::Backend(format!("{} cannot {action}: {error}{words}", self.name))
+    }
+}
+
+/// Fields of the context that are not options.
+fn configure(context: &mut CodecContext, spec: &EncoderSpec) -> Result<()> {
+    let format = pixfmt::by_name(&spec.pix_fmt)
+        .ok_or_else(|| Error::unsupported(format!("this build of libav knows no sample format {}", spec.pix_fmt)))?;
+    let size = |s: u32| i32::try_from(s).map_err(|_| Error::Limit(format!("a side of {s} samples is too long")));
+    let counted = spec.codec.counts_frames();
+    let c = context.get_mut();
+    (c.width, c.height) = (size(spec.width)?, size(spec.height)?);
+    c.pix_fmt = format;
+    c.framerate = spec.frame_rate.into();
+    c.time_base = if counted {
+        ffi::AVRational { num: spec.frame_rate.den, den: spec.frame_rate.num }
+    } else {
+        spec.time_base.into()
+    };
+    if spec.sar.num > 0 && spec.sar.den > 0 {
+        c.sample_aspect_ratio = spec.sar.into();
+    }
+    c.color_primaries = ffi::AVColorPrimaries(spec.color.primaries.into());
+    c.color_trc = ffi::AVColorTransferCharacteristic(spec.color.transfer.into());
+    c.colorspace = ffi::AVColorSpace(spec.color.matrix.into());
+    c.color_range = match spec.color.full_range {
+        Some(true) => ffi::AVColorRange::JPEG,
+        Some(false) => ffi::AVColorRange::MPEG,
+        None => ffi::AVColorRange::UNSPECIFIED,
+    };
+    c.chroma_sample_location = ffi::AVChromaLocation(spec.color.chroma_location.into());
+    c.field_order = match spec.scan {
+        Scan::Progressive => ffi::AVFieldOrder::PROGRESSIVE,
+        Scan::TopFirst => ffi::AVFieldOrder::TT,
+        Scan::BottomFirst => ffi::AVFieldOrder::BB,
+    };
+    c.thread_count = i32::try_from(spec.threads.max(1)).unwrap_or(1);
+    let mut flags = ffi::AV_CODEC_FLAG_BITEXACT | ffi::AV_CODEC_FLAG_CLOSED_GOP;
+    if spec.global_header {
+        flags |= ffi::AV_CODEC_FLAG_GLOBAL_HEADER;
+    }
+    if spec.scan.is_interlaced() {
+        flags |= ffi::AV_CODEC_FLAG_INTERLACED_DCT | ffi::AV_CODEC_FLAG_INTERLACED_ME;
+    }
+    c.flags |= flags as i32;
+    Ok(())
+}
+
+/// Sets the fields of a picture that an encoder looks at; what a decoder left there would steer it.
+fn prepare(picture: &mut AvFrame, tick: i64, scan: Scan, quality: i32) {
+    let f = picture.get_mut();
+    f.pts = tick;
+    f.pict_type = ffi::AVPictureType::NONE;
+    f.key_frame = 0;
+    f.quality = quality;
+    f.interlaced_frame = i32::from(scan.is_interlaced());
+    f.top_field_first = i32::from(scan == Scan::TopFirst);
+}

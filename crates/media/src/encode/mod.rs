@@ -1,0 +1,20 @@
+//! Frames to packets: which encoder writes what, with settings that are pinned, and the encoder itself.
+//!
+//! It knows codecs, sample formats and what containers can carry. It refuses to know segments' contents, plans and how
+//! packets are joined.
+
+mod choose;
+mod convert;
+mod encoder;
+mod formats;
+mod hdr;
+mod options;
+mod spec;
+mod times;
+
+pub use choose::{Choice, EncodeRequest, choose_encoder};
+pub(crate) use convert::planar;
+pub use encoder::Encoder;
+pub use formats::{Codec, Loss};
+pub use hdr::{ContentLight, MasteringDisplay, StaticSideData};
+pub use spec::EncoderSpec;
