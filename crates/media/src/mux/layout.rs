@@ -12,11 +12,11 @@ use crate::types::{Container, Rational, StreamKind};
 
 /// The new video stream: what its encoder says, and a few packets for trials.
 #[derive(Debug)]
-pub struct Video<'a> {
+pub(crate) struct Video<'a> {
     /// What the encoder says of its stream.
-    pub parameters: &'a Parameters,
+    pub(crate) parameters: &'a Parameters,
     /// The first packets, in coding order, in the source's ticks; may be empty.
-    pub samples: &'a [Packet],
+    pub(crate) samples: &'a [Packet],
 }
 
 impl Video<'_> {

@@ -138,16 +138,6 @@ impl<M: Medium> ByteStream<M> {
         self.inner.error.take()
     }
 
-    /// Flushes and gives the medium back.
-    pub(crate) fn into_medium(mut self) -> M
-    where
-        M: Default,
-    {
-        // SAFETY: ours and open.
-        unsafe { ffi::avio_flush(self.context) };
-        std::mem::take(&mut self.inner.medium)
-    }
-
     /// The medium; what libav still buffers is written first.
     pub(crate) fn medium(&mut self) -> &mut M {
         // SAFETY: ours and open.

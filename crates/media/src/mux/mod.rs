@@ -4,17 +4,21 @@
 //! compares it with the source, [`commit`] gives it its name. It knows containers and packets. What the frames show, and
 //! what was done to them, it refuses to know.
 
+mod assemble;
 mod commit;
 mod container;
+mod facts;
 mod input;
 mod isobmff;
+mod layout;
 mod medium;
 mod output;
+mod plan;
 mod timeline;
+mod verify;
 
+pub use assemble::{Written, assemble};
 pub use commit::commit;
 pub use container::container_of;
-
-fn cancelled() -> crate::error::Error {
-    crate::error::Error::Internal("cancelled".into())
-}
+pub use plan::{CopyPlan, Fate, Lost, Method, StreamPlan, plan_copy};
+pub use verify::{Check, Verification, verify};

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::path::PathBuf;
 
+use cleanplate_core::{Frame, HostSurface};
 use serde::{Deserialize, Serialize};
 
 use super::facts::{self, Difference, Facts, Mapping};
@@ -12,7 +13,8 @@ use super::input::Input;
 use super::isobmff::Movie;
 use super::layout::{self, Video};
 use super::output::Output;
-use crate::av::Packet;
+use crate::av::{AvError, Packet};
+use crate::encode::{Encoder, EncoderSpec, StaticSideData};
 use crate::error::{Error, Result};
 use crate::source::Source;
 use crate::types::{Container, SourceInfo, StreamKind};
@@ -105,12 +107,44 @@ fn same_family(a: Container, b: Container) -> bool {
     a == b || (matches!(a, Container::Mkv | Container::Webm) && matches!(b, Container::Mkv | Container::Webm))
 }
 
-/// Plans the copy of everything in `source` but the worked-on video into `container`, whose new packets are of `video`.
+/// Plans the copy of everything in `source` but the worked-on video into `container`, whose new packets an encoder of `spec` makes. A few
+/// black frames are encoded for the trial.
 ///
 /// # Errors
 /// [`Error::Unsupported`] where the container cannot carry something and neither `drop_streams` (for streams) nor
 /// `accept_loss` (by kind) consents: the text names each thing, and what carries it or which flag consents.
 pub fn plan_copy(
+    source: &Source,
+    container: Container,
+    spec: &EncoderSpec,
+    drop_streams: bool,
+    accept_loss: &BTreeSet<String>,
+) -> Result<CopyPlan> {
+    let mut encoder = Encoder::open(spec, &StaticSideData::default())?;
+    let parameters = encoder.parameters()?;
+    let mut samples = Vec::new();
+    let mut keep = |packet: &Packet| {
+        samples.push(packet.share().map_err(memory)?);
+        Ok(())
+    };
+    for (idx, entry) in source.index().frames.iter().take(TRIAL_EACH).enumerate() {
+        let surface = HostSurface::new(spec.source_format, spec.width, spec.height);
+        let size = (spec.width, spec.height);
+        let mut frame =
+            Frame::new(idx as u64, entry.pts, entry.duration, size, spec.source_format, Box::new(surface));
+        (frame.color, frame.scan) = (spec.color, spec.scan);
+        encoder.push(frame, &mut keep)?;
+    }
+    encoder.finish(&mut keep)?;
+    plan_for(source, container, &Video { parameters: &parameters, samples: &samples }, drop_streams, accept_loss)
+}
+
+fn memory(e: AvError) -> Error {
+    Error::Backend(format!("cannot make a packet: {e}"))
+}
+
+/// [`plan_copy`] for packets that are there already.
+pub(crate) fn plan_for(
     source: &Source,
     container: Container,
     video: &Video<'_>,
@@ -370,11 +404,11 @@ fn rehearse(
         let copy = if i == source.info().video {
             let Some(sample) = video.samples.get(sent) else { continue };
             sent += 1;
-            sample.share()?
+            sample.share().map_err(memory)?
         } else if layout::is_attachment(plan, stream) {
             continue;
         } else {
-            packet.share()?
+            packet.share().map_err(memory)?
         };
         output.write(copy, to)?;
     }

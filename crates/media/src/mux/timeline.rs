@@ -16,12 +16,9 @@ pub(crate) struct DecodeTimes<I> {
 }
 
 impl<I: Iterator<Item = i64>> DecodeTimes<I> {
-    /// `shown` are the presentation times of all frames, ascending.
-    pub(crate) fn new(shown: I, delay: usize, step: i64) -> Self
-    where
-        I: Clone,
-    {
-        let first = shown.clone().next().unwrap_or(0);
+    /// `shown` are the presentation times of all frames, ascending, `first` the first of them, `step` the ticks before it
+    /// that a decoding time takes.
+    pub(crate) fn new(shown: I, first: i64, delay: usize, step: i64) -> Self {
         let lead: VecDeque<i64> = (1..=delay as i64).rev().map(|k| first - k * step.max(1)).collect();
         let first = lead.front().copied().unwrap_or(first);
         Self { shown, lead, first }
@@ -70,7 +67,7 @@ mod tests {
         // Two segments of IBBP with irregular times; 4 frames each.
         let shown = [0, 40, 70, 150, 151, 300, 301, 302];
         let decode = [0, 150, 40, 70, 151, 302, 300, 301];
-        let mut times = DecodeTimes::new(shown.into_iter(), 2, 40);
+        let mut times = DecodeTimes::new(shown.into_iter(), 0, 2, 40);
         let got: Vec<i64> = decode.iter().map(|pts| times.next(*pts).unwrap()).collect();
         assert_eq!(got, [-80, -40, 0, 40, 70, 150, 151, 300]);
         assert!(times.next(303).is_ok() && times.next(304).is_ok() && times.next(305).is_err());
@@ -78,7 +75,7 @@ mod tests {
 
     #[test]
     fn too_small_a_delay_is_a_defect_not_a_silent_shift() {
-        let mut times = DecodeTimes::new([0, 10, 20].into_iter(), 0, 10);
+        let mut times = DecodeTimes::new([0, 10, 20].into_iter(), 0, 0, 10);
         assert!(times.next(0).is_ok());
         assert!(times.next(20).is_ok());
         assert!(times.next(10).is_err());
@@ -87,7 +84,7 @@ mod tests {
     #[test]
     fn the_first_time_can_be_moved_ahead() {
         for (delay, want) in [(0, [-5, 110]), (1, [-5, 100])] {
-            let mut times = DecodeTimes::new([100, 110].into_iter(), delay, 10).begin_by(-5);
+            let mut times = DecodeTimes::new([100, 110].into_iter(), 100, delay, 10).begin_by(-5);
             assert_eq!([times.next(110).unwrap(), times.next(110).unwrap()], want);
         }
     }

@@ -479,7 +479,7 @@ impl Layout<'_> {
                 done += n as u64;
             }
             if progress(done, payload).is_break() {
-                return Err(super::cancelled());
+                return Err(Error::Cancelled);
             }
         }
         if !is_first {
