@@ -143,3 +143,8 @@ impl Source {
 pub(crate) fn shown(path: &Path) -> String {
     PathBuf::from(path).display().to_string()
 }
+
+/// One stream of an open file, without what only its packets tell.
+pub(crate) fn stream_info(stream: &crate::av::ffi::AVStream) -> crate::types::StreamInfo {
+    info::stream(stream)
+}
