@@ -149,35 +149,64 @@ impl Index {
         Self { frames, time_base, timing, scanned: false, changes: Vec::new(), packets: order, by_packet, entries }
     }
 
+    /// Frames that are decoded before a frame that is shown before them, at most: how many the decoder has to hold back.
+    pub(crate) fn reorder(&self) -> usize {
+        let mut held = std::collections::BTreeSet::new();
+        let mut shown = 0;
+        let mut depth = 0;
+        let mut by_packet: Vec<(u32, FrameIdx)> = self.by_packet.iter().map(|(packet, idx)| (*packet, *idx)).collect();
+        by_packet.sort_unstable();
+        for (_, idx) in by_packet {
+            held.insert(idx);
+            while held.remove(&shown) {
+                shown += 1;
+            }
+            depth = depth.max(held.len());
+        }
+        depth
+    }
+
     /// How many places there are where decoding may start.
     pub fn entry_count(&self) -> usize {
         self.entries.len()
     }
 
-    /// The packet where decoding must start so that `idx` and all later frames come out as in sequential decoding; `None`
-    /// for the start of the stream.
-    pub(crate) fn entry_for(&self, idx: FrameIdx) -> Option<u32> {
+    /// Where decoding must start so that `idx` and all later frames come out as in sequential decoding; `None` for the start
+    /// of the stream. With `closed` only places that need nothing before them count.
+    pub(crate) fn start_for(&self, idx: FrameIdx, closed: bool) -> Option<Start> {
         if self.by_packet.len() != self.packets.len() {
             return None; // one packet gave several frames: only counting from the start tells them apart
         }
-        let reached = self
-            .entries
-            .partition_point(|(packet, _, _)| self.packets.get(idx as usize).is_some_and(|wanted| packet <= wanted));
-        let mut open = 0;
+        let wanted = *self.packets.get(idx as usize)?;
+        let reached = self.entries.partition_point(|(packet, _, _)| *packet <= wanted);
+        let mut settled = None;
         for (packet, frame, entry) in self.entries[..reached].iter().rev() {
             if *frame > idx {
                 continue;
             }
-            match entry {
-                Entry::Closed => return (*packet > 0).then_some(*packet),
+            let start = match (entry, settled) {
+                (Entry::Closed, _) => Start { packet: *packet, settled: settled.unwrap_or(*packet) },
                 // After an open entry pictures may still lean on what lies before it: one more group is decoded as margin.
-                Entry::Open if open > 0 => return (*packet > 0).then_some(*packet),
-                Entry::Open => open += 1,
-                Entry::None => {}
-            }
+                (Entry::Open, Some(settled)) if !closed => Start { packet: *packet, settled },
+                (Entry::Open, None) if !closed => {
+                    settled = Some(*packet);
+                    continue;
+                }
+                _ => continue,
+            };
+            return (start.packet > 0).then_some(start);
         }
         None
     }
+}
+
+/// Where decoding starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// The first packet to decode.
+    pub(crate) packet: u32,
+    /// The first packet from which on the decoder must not complain.
+    pub(crate) settled: u32,
 }
 
 /// Times for frames in output order, as good as the container allows, always rising.
