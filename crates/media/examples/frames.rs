@@ -46,6 +46,10 @@ fn run(path: &Path, threads: u32, seeks: u64) -> Result<bool> {
     while let Some(frame) = reader.read()? {
         let sum = checksum(&frame);
         let (w, h, key) = (frame.width, frame.height, index.frames[frame.idx as usize].key);
+        if sums.is_empty() {
+            let format = cleanplate_media::pixfmt::to_av(frame.format).map(cleanplate_media::pixfmt::name);
+            println!("stream {} {} {}", source.info().video, reader.decoder(), format.unwrap_or_default());
+        }
         println!("{} {} {} {sum} {w}x{h} {key} {:?}", frame.idx, frame.pts, frame.duration, frame.scan);
         sums.push(sum);
     }

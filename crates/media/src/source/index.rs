@@ -78,9 +78,7 @@ impl Index {
             }
         }
         let first = looks.iter().position(|look| matches!(look, Look::Frame(_)))?;
-        if !matches!(looks[first], Look::Frame(entry) if entry != Entry::None) {
-            return None;
-        }
+        let Look::Frame(entry) = looks[first] else { return None };
         let start = packets[first].pts?;
         let pts = |ordinal: u32| packets[ordinal as usize].pts.unwrap_or(i64::MIN);
         let mut order = shown.clone();
@@ -89,7 +87,8 @@ impl Index {
         let rank: HashMap<u32, usize> = order.iter().enumerate().map(|(rank, ordinal)| (*ordinal, rank)).collect();
         let near = shown.iter().enumerate().all(|(i, ordinal)| rank[ordinal].abs_diff(i) <= MAX_REORDER);
         let leading = looks.iter().zip(packets).any(|(look, p)| matches!(look, Look::Frame(_)) && p.pts < Some(start));
-        if order.is_empty() || !rises || !near || leading {
+        // Pictures shown before the first one need what is not there, unless it is said to need nothing.
+        if !rises || !near || entry == Entry::None || (leading && entry == Entry::Open) {
             return None;
         }
         let times = order.iter().map(|ordinal| pts(*ordinal)).collect();
