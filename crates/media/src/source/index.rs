@@ -171,31 +171,42 @@ impl Index {
     }
 
     /// Where decoding must start so that `idx` and all later frames come out as in sequential decoding; `None` for the start
-    /// of the stream. With `closed` only places that need nothing before them count.
-    pub(crate) fn start_for(&self, idx: FrameIdx, closed: bool) -> Option<Start> {
-        if self.by_packet.len() != self.packets.len() {
-            return None; // one packet gave several frames: only counting from the start tells them apart
-        }
-        let wanted = *self.packets.get(idx as usize)?;
-        let reached = self.entries.partition_point(|(packet, _, _)| *packet <= wanted);
+    /// of the stream.
+    pub(crate) fn start_for(&self, idx: FrameIdx) -> Option<Start> {
         let mut settled = None;
-        for (packet, frame, entry) in self.entries[..reached].iter().rev() {
-            if *frame > idx {
-                continue;
-            }
+        for (packet, entry) in self.entries_before(idx) {
             let start = match (entry, settled) {
-                (Entry::Closed, _) => Start { packet: *packet, settled: settled.unwrap_or(*packet) },
+                (Entry::Closed, _) => Start { packet, settled: settled.unwrap_or(packet) },
                 // After an open entry pictures may still lean on what lies before it: one more group is decoded as margin.
-                (Entry::Open, Some(settled)) if !closed => Start { packet: *packet, settled },
-                (Entry::Open, None) if !closed => {
-                    settled = Some(*packet);
+                (Entry::Open, Some(settled)) => Start { packet, settled },
+                _ => {
+                    settled = Some(packet);
                     continue;
                 }
-                _ => continue,
             };
             return (start.packet > 0).then_some(start);
         }
         None
+    }
+
+    /// The last place for `idx` among `packets` that needs nothing before it.
+    pub(crate) fn closed_start(&self, idx: FrameIdx, packets: std::ops::Range<u32>) -> Option<Start> {
+        self.entries_before(idx)
+            .find(|(packet, entry)| *entry == Entry::Closed && packets.contains(packet))
+            .filter(|(packet, _)| *packet > 0)
+            .map(|(packet, _)| Start { packet, settled: packet })
+    }
+
+    /// Places to start for `idx`, the nearest first. None where one packet gave several frames: only counting from the
+    /// start tells those apart.
+    fn entries_before(&self, idx: FrameIdx) -> impl Iterator<Item = (u32, Entry)> + '_ {
+        let distinct = self.by_packet.len() == self.packets.len();
+        let reached = match self.packets.get(idx as usize) {
+            Some(wanted) if distinct => self.entries.partition_point(|(packet, _, _)| packet <= wanted),
+            _ => 0,
+        };
+        let places = self.entries[..reached].iter().rev();
+        places.filter(move |(_, frame, _)| *frame <= idx).map(|(packet, _, entry)| (*packet, *entry))
     }
 }
 

@@ -35,6 +35,8 @@ pub struct VideoReader {
     drained: bool,
     /// Whether decoding began at the first packet.
     from_start: bool,
+    /// The packet with which decoding began.
+    began: u32,
     /// The first packet from which on the decoder must not complain.
     settled: u32,
     /// Frames that came out since decoding began.
@@ -70,6 +72,7 @@ impl VideoReader {
             held: false,
             drained: false,
             from_start: true,
+            began: 0,
             settled: 0,
             counted: 0,
             ready: VecDeque::new(),
@@ -92,16 +95,13 @@ impl VideoReader {
         }
         let here = self.next;
         self.next = idx;
-        let start = self.start_for(idx);
+        let start = self.survey.index.start_for(idx).filter(|_| self.survey.care == Care::Strict);
         let ahead = idx >= here && start.is_none_or(|start| start.packet <= self.ordinal);
         if ahead || idx == count {
             return Ok(());
         }
+        self.care = self.survey.care;
         self.begin(start)
-    }
-
-    fn start_for(&self, idx: FrameIdx) -> Option<Start> {
-        self.survey.index.start_for(idx, self.care == Care::Conceal)
     }
 
     /// The next frame, `None` after the last one.
@@ -266,18 +266,24 @@ impl VideoReader {
             self.damage.words(self.mark.lines());
             return Ok(());
         }
-        // With several threads a refusal is reported that many packets late.
-        let late = u32::try_from(self.decoder.context().get().thread_count).unwrap_or(0);
-        if self.from_start || self.ordinal > self.settled.saturating_add(late) {
+        if self.from_start || self.ordinal > self.settled.saturating_add(self.late()) {
             return self.conceal();
         }
         Ok(())
     }
 
-    /// Goes back and decodes with concealment: nothing that leans on the damage has come out yet.
+    /// Goes back and decodes with concealment: nothing that leans on the damage has come out yet. What is concealed may lean
+    /// on anything before it, so this begins at a place that needs nothing before it and that was just decoded without a
+    /// complaint, or at the start of the stream.
     fn conceal(&mut self) -> Result<()> {
         self.care = Care::Conceal;
-        self.begin(self.start_for(self.next))
+        let clean = self.began..self.ordinal.saturating_sub(self.late() + 1);
+        self.begin(self.survey.index.closed_start(self.next, clean))
+    }
+
+    /// Packets by which a refusal may be late: one for each thread.
+    fn late(&self) -> u32 {
+        u32::try_from(self.decoder.context().get().thread_count).unwrap_or(0)
     }
 
     /// Finds a decoded picture's place in the index. Whether decoding had to begin anew instead.
@@ -326,12 +332,12 @@ impl VideoReader {
         if let Some(start) = start
             && self.approach(start.packet)?
         {
-            (self.ordinal, self.settled) = (start.packet, start.settled);
+            (self.ordinal, self.began, self.settled) = (start.packet, start.packet, start.settled);
             (self.held, self.from_start) = (true, false);
             return Ok(());
         }
         self.demuxer = Demuxer::open(&self.survey.path, &self.survey.limits)?;
-        (self.ordinal, self.settled) = (0, 0);
+        (self.ordinal, self.began, self.settled) = (0, 0, 0);
         (self.held, self.from_start) = (false, true);
         Ok(())
     }
