@@ -64,9 +64,7 @@ pub fn choose_encoder(info: &SourceInfo, container: Container, request: &EncodeR
             ));
         }
         Some(codec) => vec![codec],
-        None => {
-            formats::family(&source.codec).iter().copied().filter(|c| container.codecs().contains(c)).collect()
-        }
+        None => formats::family(&source.codec).iter().copied().filter(|c| container.codecs().contains(c)).collect(),
     };
     let mut refusals = Vec::new();
     for codec in &candidates {
@@ -134,7 +132,10 @@ fn consent(names: &BTreeSet<String>) -> BTreeSet<Loss> {
 fn requested_codec(name: &str) -> Result<Codec> {
     Codec::by_name(name).ok_or_else(|| {
         let known: Vec<&str> = Codec::ALL.iter().map(|c| c.name()).collect();
-        Error::unsupported_but(format!("there is no encoder for {name} here"), format!("known are {}", known.join(", ")))
+        Error::unsupported_but(
+            format!("there is no encoder for {name} here"),
+            format!("known are {}", known.join(", ")),
+        )
     })
 }
 
@@ -162,7 +163,8 @@ fn describe(source: &Source<'_>) -> String {
 }
 
 fn containers_of(codec: Codec) -> String {
-    let titles: Vec<&str> = Container::EVERY.iter().filter(|c| c.codecs().contains(&codec)).map(|c| c.title()).collect();
+    let titles: Vec<&str> =
+        Container::EVERY.iter().filter(|c| c.codecs().contains(&codec)).map(|c| c.title()).collect();
     titles.join(", ")
 }
 

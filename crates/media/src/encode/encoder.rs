@@ -3,6 +3,7 @@
 use cleanplate_core::{Frame, Scan};
 
 use super::convert::Input;
+use super::formats::Codec;
 use super::hdr::StaticSideData;
 use super::options;
 use super::spec::EncoderSpec;
@@ -48,7 +49,8 @@ impl Encoder {
         if let Some((key, value)) = dict.entries().first() {
             return Err(Error::unsupported(format!("{} has no option {key} (set to {value})", spec.encoder)));
         }
-        let delay = if spec.codec.reorders() { context.get().has_b_frames.max(0) as usize } else { 0 };
+        let delay = delay(&context, spec.codec);
+        context.get_mut().has_b_frames = delay as i32;
         Ok(Self {
             name: spec.encoder.clone(),
             input: Input::new(spec)?,
@@ -127,6 +129,18 @@ impl Encoder {
     fn failed(&self, action: &str, error: AvError) -> Error {
         let words = self.log.last().map(|l| format!(" ({l})")).unwrap_or_default();
         Error::Backend(format!("{} cannot {action}: {error}{words}", self.name))
+    }
+}
+
+/// How many frames later than shown a frame may be decoded.
+fn delay(context: &CodecContext, codec: Codec) -> usize {
+    let said = context.get().has_b_frames.max(0) as usize;
+    match codec {
+        // libav's wrapper of x265 does not say. x265 has one level of B-frames that others refer to, so no picture waits
+        // for more than two others (its own `bframeDelay`).
+        Codec::Hevc => said.max(2),
+        _ if codec.reorders() => said,
+        _ => 0,
     }
 }
 

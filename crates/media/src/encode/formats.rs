@@ -84,12 +84,7 @@ impl Codec {
     /// Sample formats that its encoders take, as (layout, chroma subsampling, alpha, depths).
     const fn formats(self) -> &'static [Family] {
         use PixelLayout::{Gbr, Gray, Yuv};
-        const fn f(
-            layout: PixelLayout,
-            chroma: (u8, u8),
-            alpha: bool,
-            depths: &'static [u8],
-        ) -> Family {
+        const fn f(layout: PixelLayout, chroma: (u8, u8), alpha: bool, depths: &'static [u8]) -> Family {
             Family { layout, chroma, alpha, depths }
         }
         match self {
@@ -129,18 +124,14 @@ impl Codec {
                     f(Yuv, (1, 0), true, &[8, 9, 10, 16]),
                     f(Yuv, (0, 0), true, &[8, 9, 10, 16]),
                     f(Gray, (0, 0), false, &[8, 9, 10, 12, 16]),
-                    f(Gray, (0, 0), true, &[8]),
                     f(Gbr, (0, 0), false, &[8, 9, 10, 12, 14, 16]),
                     f(Gbr, (0, 0), true, &[8, 10, 12, 16]),
                 ];
                 T
             }
             Self::Prores => {
-                const T: &[Family] = &[
-                    f(Yuv, (1, 0), false, &[10]),
-                    f(Yuv, (0, 0), false, &[10]),
-                    f(Yuv, (0, 0), true, &[10]),
-                ];
+                const T: &[Family] =
+                    &[f(Yuv, (1, 0), false, &[10]), f(Yuv, (0, 0), false, &[10]), f(Yuv, (0, 0), true, &[10])];
                 T
             }
             Self::Mpeg2 => {
@@ -312,7 +303,7 @@ fn fit_to(source: PixelFormat, format: PixelFormat) -> Option<Fit> {
         }
         (Gray, Gray) | (Gbr, Gbr) => {}
         // Neutral chroma adds nothing; the fewer of it the better.
-        (Gray, Yuv) => changes += 4 - u32::from(chroma(format).0 + chroma(format).1),
+        (Gray, Yuv) => changes += 5 - u32::from(chroma(format).0 + chroma(format).1),
         (Gbr, Yuv) => {
             losses.insert(Loss::Rgb);
             if chroma(format) != (0, 0) {
@@ -327,18 +318,8 @@ fn fit_to(source: PixelFormat, format: PixelFormat) -> Option<Fit> {
 
 impl Container {
     /// Every container.
-    pub(super) const EVERY: [Self; 10] = [
-        Self::Mp4,
-        Self::Mov,
-        Self::Mkv,
-        Self::Webm,
-        Self::Ts,
-        Self::Mpg,
-        Self::Avi,
-        Self::Flv,
-        Self::Ogg,
-        Self::Raw,
-    ];
+    pub(super) const EVERY: [Self; 10] =
+        [Self::Mp4, Self::Mov, Self::Mkv, Self::Webm, Self::Ts, Self::Mpg, Self::Avi, Self::Flv, Self::Ogg, Self::Raw];
 
     /// Codecs of ours that libav's muxer writes so that its demuxer reads the same packets and times back.
     pub const fn codecs(self) -> &'static [Codec] {

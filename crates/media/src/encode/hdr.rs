@@ -89,10 +89,7 @@ mod tests {
             min_luminance: Rational::new(50, 10_000),
             max_luminance: Rational::new(1000, 1),
         };
-        assert_eq!(
-            display.for_x26x(),
-            "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
-        );
+        assert_eq!(display.for_x26x(), "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)");
         assert_eq!(
             display.for_svt(),
             "G(0.26500,0.69000)B(0.15000,0.06000)R(0.68000,0.32000)WP(0.31270,0.32900)L(1000.0000,0.0050)"

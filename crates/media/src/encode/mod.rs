@@ -9,12 +9,13 @@ mod encoder;
 mod formats;
 mod hdr;
 mod options;
+mod scale;
 mod spec;
 mod times;
 
 pub use choose::{Choice, EncodeRequest, choose_encoder};
-pub use encoder::Encoder;
 pub(crate) use convert::planar;
+pub use encoder::Encoder;
 pub use formats::{Codec, Loss};
 pub use hdr::{ContentLight, MasteringDisplay, StaticSideData};
 pub use spec::EncoderSpec;

@@ -46,7 +46,8 @@ impl Times {
     /// Where the encoder invents a time, or reorders further than it has said.
     pub(super) fn leave(&mut self, tick: i64) -> Result<(i64, i64, i64)> {
         let frame = self.by_tick.remove(&tick);
-        let frame = frame.ok_or_else(|| Error::Backend(format!("the encoder wrote a packet at unknown tick {tick}")))?;
+        let frame =
+            frame.ok_or_else(|| Error::Backend(format!("the encoder wrote a packet at unknown tick {tick}")))?;
         let (pts, duration) = self.shown[frame];
         let dts = match self.packets.checked_sub(self.delay) {
             Some(earlier) => self.shown[earlier].0,

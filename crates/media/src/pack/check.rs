@@ -111,7 +111,9 @@ impl Visitor<'_> {
             match decoder.receive() {
                 Ok(Some(picture)) => self.frame(picture)?,
                 Ok(None) => return Ok(given),
-                Err(error) => self.check.note(format!("a frame after {} cannot be decoded: {error}", self.check.frames)),
+                Err(error) => {
+                    self.check.note(format!("a frame after {} cannot be decoded: {error}", self.check.frames))
+                }
             }
             given += 1;
             // A decoder that fails for ever must not hold us: it gives at most a few results for each packet.

@@ -84,7 +84,8 @@ impl StreamParameters {
     /// # Errors
     /// Where this build of libav does not know the codec or the sample format, or memory is short.
     pub fn to_av(&self) -> Result<Parameters> {
-        let unknown = |what: &str, name: &str| Error::unsupported(format!("this build of libav knows no {what} {name}"));
+        let unknown =
+            |what: &str, name: &str| Error::unsupported(format!("this build of libav knows no {what} {name}"));
         let name = CString::new(self.codec.as_str()).map_err(|_| unknown("codec", "with a zero byte"))?;
         // SAFETY: the string lives during the call; the answer is null or static.
         let descriptor = unsafe { ffi::avcodec_descriptor_get_by_name(name.as_ptr()).as_ref() };

@@ -72,7 +72,9 @@ pub(crate) fn frames(format: PixelFormat, width: u32, height: u32, count: u64, j
             for plane in 0..format.planes() {
                 for y in 0..format.plane_size(plane, width, height).1 {
                     match surface.row_mut(plane, y) {
-                        RowMut::U8(row) => row.iter_mut().enumerate().for_each(|(x, s)| *s = value(plane, x, y, t) as u8),
+                        RowMut::U8(row) => {
+                            row.iter_mut().enumerate().for_each(|(x, s)| *s = value(plane, x, y, t) as u8)
+                        }
                         RowMut::U16(row) => {
                             row.iter_mut().enumerate().for_each(|(x, s)| *s = value(plane, x, y, t) as u16);
                         }
@@ -126,7 +128,16 @@ pub(crate) fn unpacked(pack: &[u8], frames: &[Frame]) -> Vec<Frame> {
     let times: Vec<i64> = frames.iter().map(|f| f.pts).collect();
     let reader = PackReader::open(Cursor::new(pack)).unwrap();
     let mut out = Vec::new();
-    let check = check_pack(reader, &times, &mut |frame| { out.push(frame); Ok(()) }, 1).unwrap();
+    let check = check_pack(
+        reader,
+        &times,
+        &mut |frame| {
+            out.push(frame);
+            Ok(())
+        },
+        1,
+    )
+    .unwrap();
     assert!(check.is_sound(), "{:?}", check.problems);
     assert_eq!(check.frames, frames.len() as u64);
     assert!(out.iter().zip(frames).all(|(o, f)| o.duration == f.duration), "durations");
