@@ -1,9 +1,12 @@
 //! An encoder of one segment.
 
+use std::collections::{BTreeSet, HashMap};
+
 use cleanplate_core::{Frame, Scan};
 
+use super::carry::{self, Message};
 use super::convert::Input;
-use super::formats::Codec;
+use super::formats::{Codec, Loss};
 use super::hdr::StaticSideData;
 use super::options;
 use super::spec::EncoderSpec;
@@ -17,6 +20,10 @@ use crate::pixfmt;
 #[derive(Debug)]
 pub struct Encoder {
     name: String,
+    codec: Codec,
+    is_fast: bool,
+    accepted: BTreeSet<Loss>,
+    messages: HashMap<i64, Vec<Message>>,
     context: CodecContext,
     input: Input,
     times: Times,
@@ -53,6 +60,10 @@ impl Encoder {
         context.get_mut().has_b_frames = delay as i32;
         Ok(Self {
             name: spec.encoder.clone(),
+            codec: spec.codec,
+            is_fast: spec.frame_rate.value() > 30.0,
+            accepted: spec.accept_loss.clone(),
+            messages: HashMap::new(),
             input: Input::new(spec)?,
             times: Times::new(spec.codec.counts_frames(), delay),
             packet: Packet::new().map_err(|e| Error::Backend(format!("cannot make a packet: {e}")))?,
@@ -68,7 +79,17 @@ impl Encoder {
     pub fn push(&mut self, frame: Frame, out: &mut dyn FnMut(&Packet) -> Result<()>) -> Result<()> {
         let (pts, duration, scan, idx) = (frame.pts, frame.duration, frame.scan, frame.idx);
         let mut picture = self.input.take(frame)?;
+        let (messages, losses) = carry::take(&mut picture, self.codec, self.is_fast);
+        if let Some(loss) = losses.difference(&self.accepted).next() {
+            return Err(Error::unsupported_but(
+                format!("{} has no place for what frame {idx} carries ({})", self.codec.title(), loss.name()),
+                format!("--accept-loss {} consents to its loss", loss.name()),
+            ));
+        }
         let tick = self.times.enter(pts, duration)?;
+        if !messages.is_empty() {
+            self.messages.insert(tick, messages);
+        }
         prepare(&mut picture, tick, scan, self.context.get().global_quality);
         loop {
             // SAFETY: context open, frame valid; libav takes its own reference.
@@ -119,10 +140,17 @@ impl Encoder {
                 Err(AvError::AGAIN | AvError::EOF) => return Ok(()),
                 Err(error) => return Err(self.failed("encode", error)),
             }
-            let (pts, dts, duration) = self.times.leave(self.packet.get().pts)?;
+            let tick = self.packet.get().pts;
+            let (pts, dts, duration) = self.times.leave(tick)?;
             let p = self.packet.get_mut();
             (p.pts, p.dts, p.duration) = (pts, dts, duration);
-            out(&self.packet)?;
+            match self.messages.remove(&tick) {
+                None => out(&self.packet)?,
+                Some(messages) => {
+                    let packet = carry::written(&self.packet, &messages, self.codec);
+                    out(&packet.map_err(|e| Error::Backend(format!("cannot make a packet: {e}")))?)?;
+                }
+            }
         }
     }
 

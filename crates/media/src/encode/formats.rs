@@ -221,13 +221,15 @@ pub enum Loss {
     Captions,
     /// Time codes inside the pictures (SMPTE ST 12-1).
     Timecode,
-    /// Active format description and bar data.
+    /// Active format description.
     Afd,
+    /// User data inside the pictures that no standard names (SEI "user data unregistered").
+    UserData,
 }
 
 impl Loss {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Alpha,
         Self::Depth,
         Self::Chroma,
@@ -238,7 +240,13 @@ impl Loss {
         Self::Captions,
         Self::Timecode,
         Self::Afd,
+        Self::UserData,
     ];
+
+    /// Whether it is about the sample format alone, to which asking for a sample format consents.
+    pub const fn is_of_samples(self) -> bool {
+        matches!(self, Self::Alpha | Self::Depth | Self::Chroma | Self::Rgb)
+    }
 
     /// As the user consents to it.
     pub const fn name(self) -> &'static str {
@@ -253,6 +261,7 @@ impl Loss {
             Self::Captions => "captions",
             Self::Timecode => "timecode",
             Self::Afd => "afd",
+            Self::UserData => "user-data",
         }
     }
 }
