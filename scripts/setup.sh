@@ -1,7 +1,8 @@
 # Sourced by ./test and ./demo: makes sure that everything a build needs is on this machine, and says what it installs.
 # Nothing is touched where nothing is missing.
 
-# Debian and Ubuntu. ca-certificates: cargo fetches crates. ffmpeg: the tests compare with it. The -dev packages, clang and pkg-config: the bindings to libav.
+# Debian and Ubuntu. ca-certificates: cargo fetches crates over TLS. ffmpeg: tests compare with it. The -dev packages, clang and
+# pkg-config: the bindings to libav.
 APT_PACKAGES="ca-certificates build-essential pkg-config clang libclang-dev nasm ffmpeg
   libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavdevice-dev libswscale-dev libswresample-dev"
 
