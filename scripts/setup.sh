@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by ./test and ./demo: makes sure that everything a build needs is on this machine, and says what it installs.
 # Nothing is touched where nothing is missing.
 

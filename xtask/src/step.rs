@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn a_failing_program_is_named_with_its_arguments() {
         assert!(root().join("Cargo.toml").is_file());
-        let failure = run(&mut cargo(&["--no-such-flag"])).unwrap_err();
+        let failure = run(cargo(&["--no-such-flag"]).stderr(std::process::Stdio::null())).unwrap_err();
         assert!(failure.contains("cargo --no-such-flag"), "{failure}");
         assert!(run(&mut Command::new("/nowhere/at/all")).unwrap_err().starts_with("cannot run `all`"));
         assert_eq!(run(cargo(&["--version"]).stdout(std::process::Stdio::null())), Ok(()));
