@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use crate::step::{Failure, cargo, run};
-use crate::{deny, docs};
+use crate::{deny, docs, layers};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     ("fmt", || run(&mut cargo(&["fmt", "--all", "--check"]))),
     ("docs", docs::check),
+    ("layers", layers::check),
     ("clippy", || run(&mut cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
     ("test", || run(&mut cargo(&["test", "--locked", "--workspace", "--quiet"]))),
     ("doc", || {

@@ -1,9 +1,6 @@
 //! What the documents claim and a program can check: links lead somewhere, and tests that are named exist.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use crate::step::{Failure, root};
+use crate::step::{Failure, files, read, root};
 
 /// Checks every document of the project; fails with all that is wrong.
 pub(crate) fn check() -> Result<(), Failure> {
@@ -41,28 +38,6 @@ fn named_tests(text: &str) -> impl Iterator<Item = &str> {
     let quoted = text.split('`').skip(1).step_by(2);
     let plain = |name: &&str| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     quoted.filter(plain).filter(|name| name.split('_').filter(|word| !word.is_empty()).count() >= 4)
-}
-
-/// All files below `folder` with this extension, build outputs left out.
-fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Failure> {
-    let failed = |error| format!("cannot list {}: {error}", folder.display());
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.is_dir() {
-            if !path.ends_with("target") {
-                found.extend(files(&path, extension)?);
-            }
-        } else if path.extension().is_some_and(|found| found == extension) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
 #[cfg(test)]

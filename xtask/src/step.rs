@@ -1,4 +1,4 @@
-//! Running a program in the workspace's root, and the tasks that are no more than that.
+//! Running a program in the workspace's root, the tasks that are no more than that, and reading the project's own files.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -56,6 +56,29 @@ pub(crate) fn bench(args: &[String]) -> Result<(), Failure> {
 /// An example program of `package`, optimised.
 fn example(package: &str, name: &str, args: &[String]) -> Result<(), Failure> {
     run(cargo(&["run", "--quiet", "--release", "--package", package, "--example", name, "--"]).args(args))
+}
+
+/// All files below `folder` with this extension, build outputs left out.
+pub(crate) fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Failure> {
+    let failed = |error| format!("cannot list {}: {error}", folder.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_dir() {
+            if !path.ends_with("target") {
+                found.extend(files(&path, extension)?);
+            }
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The text of a file.
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
 #[cfg(test)]
