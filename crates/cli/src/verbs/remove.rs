@@ -45,6 +45,7 @@ fn single(args: &Remove, job: Job, watch: &mut Watch) -> Result<u8> {
     }
     watch.start("remove", &job.input, Some(&job.output));
     let report = render(&job, watch)?;
+    watch.end();
     watch.lines(&summary::of(&report, &job));
     watch.done(exit::DONE, Outcome::Report(&report));
     Ok(exit::DONE)
