@@ -13,8 +13,8 @@ use serde_json::Value;
 #[test]
 fn an_interrupted_job_exits_with_130_and_goes_on_when_run_again() {
     let dir = Dir::new();
-    dir.clip("in.mp4", "320x240", 900, FAST);
-    let args = ["remove", "in.mp4", "-o", "out.mp4", "--fill-region", "8,8,24,12", "--preset", "slow", "--json"];
+    dir.clip("in.mp4", "256x144", 1100, FAST);
+    let args = ["remove", "in.mp4", "-o", "out.mp4", "--fill-region", "8,8,24,12", "--preset", "medium", "--json"];
     for signal in ["INT", "TERM"] {
         let mut child = dir.command().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

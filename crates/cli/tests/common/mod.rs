@@ -80,8 +80,8 @@ impl Dir {
         let path = self.path(name);
         let source = format!("testsrc2=size={size}:rate=25,drawbox=x=8:y=8:w=24:h=12:color=white:t=fill");
         let mut ffmpeg = Command::new("ffmpeg");
-        ffmpeg.args(["-v", "error", "-y", "-f", "lavfi", "-i", &source, "-frames:v", &frames.to_string()]);
-        ffmpeg.args(options.split_whitespace()).arg(format!("file:{}", path.display()));
+        ffmpeg.args(["-v", "error", "-y", "-f", "lavfi", "-i", &source]).args(options.split_whitespace());
+        ffmpeg.args(["-frames:v", &frames.to_string()]).arg(format!("file:{}", path.display()));
         let output = ffmpeg.stdin(Stdio::null()).output().expect("the ffmpeg program is installed");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         path
