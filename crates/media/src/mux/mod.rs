@@ -11,6 +11,7 @@ mod facts;
 mod input;
 mod isobmff;
 mod layout;
+mod matroska;
 mod medium;
 mod output;
 mod plan;
