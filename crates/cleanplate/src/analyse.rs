@@ -161,7 +161,8 @@ mod tests {
         assert!(all_keys.len() > 90 && all_keys.iter().all(|idx| idx % 12 == 0));
         assert!(*all_keys.last().unwrap() > 99_000);
         let rare = candidates(1500, |idx| idx % 250 == 0);
-        let reach: u64 = (0..6).map(|k| rare.iter().filter(|i| **i / 250 == k).map(|i| i % 250 + 1).max().unwrap()).sum();
+        let reach: u64 =
+            (0..6).map(|k| rare.iter().filter(|i| **i / 250 == k).map(|i| i % 250 + 1).max().unwrap()).sum();
         assert!(rare.len() >= CLOSE && rare.is_sorted() && reach <= 450, "{} frames, {reach} decoded", rare.len());
     }
 

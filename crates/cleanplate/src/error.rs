@@ -73,6 +73,7 @@ impl Error {
                 MediaKind::Limit | MediaKind::Unsupported => ErrorKind::Unsupported,
                 MediaKind::Backend => ErrorKind::Backend,
                 MediaKind::Io => ErrorKind::Io,
+                MediaKind::Cancelled => ErrorKind::Cancelled,
                 _ => ErrorKind::Internal,
             },
             Self::Io { .. } => ErrorKind::Io,

@@ -138,7 +138,17 @@ impl<'a> Marker<'a> {
         }
         let id = self.marks.len() as u32 + 1;
         let Claim { from, confidence, reason } = *claim;
-        self.marks.push(Mark { id, from, enabled: true, span, keys, rect, area, confidence, reason: reason.to_owned() });
+        self.marks.push(Mark {
+            id,
+            from,
+            enabled: true,
+            span,
+            keys,
+            rect,
+            area,
+            confidence,
+            reason: reason.to_owned(),
+        });
     }
 
     /// Adds everything that the user has said.
@@ -178,7 +188,8 @@ impl<'a> Marker<'a> {
                 path.display()
             )));
         }
-        let shown = if self.clip.rotation.0 % 180 == 90 { (self.clip.size.1, self.clip.size.0) } else { self.clip.size };
+        let shown =
+            if self.clip.rotation.0 % 180 == 90 { (self.clip.size.1, self.clip.size.0) } else { self.clip.size };
         let mut reader = source.reader(0)?;
         let mut masks = Vec::with_capacity(wanted);
         let mut covered = false;

@@ -246,8 +246,8 @@ impl Plan {
 
     /// The rectangle around every mark that is on at `idx`; `None` where none is.
     pub(crate) fn marked_rect(&self, idx: FrameIdx) -> Option<Rect> {
-        let rects = self.active(&(idx..idx + 1)).map(|m| m.rect);
-        rects.reduce(|a, b| a.union(&b)).filter(|r| !r.is_empty())
+        let frames = idx..idx + 1;
+        self.active(&frames).map(|m| m.rect).reduce(|a, b| a.union(&b)).filter(|r| !r.is_empty())
     }
 }
 

@@ -1,12 +1,13 @@
 //! From a job to its plan: the source is opened and indexed, marks are placed, the encoder and the fate of every other
 //! stream are chosen. Nothing is written but masks.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use cleanplate_media::Error as MediaError;
 use cleanplate_media::encode::{EncodeRequest, StaticSideData, choose_encoder};
 use cleanplate_media::mux::{container_of, plan_copy};
 use cleanplate_media::source::{OpenOptions, Source};
-use cleanplate_media::{Container, Error as MediaError};
 
 use crate::error::{Error, Result};
 use crate::marks::{Clip, Marker};
@@ -21,6 +22,8 @@ pub(crate) struct Opened {
     pub(crate) source: Source,
     pub(crate) clip: Clip,
     pub(crate) hdr: StaticSideData,
+    /// libav's names of the side data on its first frame.
+    pub(crate) frame_side_data: BTreeSet<String>,
 }
 
 /// Opens and indexes the source of a job.
@@ -34,7 +37,11 @@ pub(crate) fn open(input: &Path, options: &Options, watch: &mut Watch<'_>) -> Re
     let video = info.video_stream().and_then(|s| s.video.as_ref());
     let video = video.ok_or_else(|| MediaError::Input(format!("{} has no video", input.display())))?;
     let format = video.format.ok_or_else(|| {
-        MediaError::unsupported(format!("the samples of {} are {}, which is not supported", input.display(), video.pix_fmt))
+        MediaError::unsupported(format!(
+            "the samples of {} are {}, which is not supported",
+            input.display(),
+            video.pix_fmt
+        ))
     })?;
     let index = source.index();
     let first = index.frames.first().map_or(0, |f| f.pts);
@@ -55,20 +62,24 @@ pub(crate) fn open(input: &Path, options: &Options, watch: &mut Watch<'_>) -> Re
         let lines = source.damage().summary();
         lines.into_iter().for_each(|line| watch.tell(Event::warning(format!("source: damaged: {line}"))));
     }
-    let hdr = source.static_side_data();
-    Ok(Opened { source, clip, hdr })
+    // What frames carry is known only from frames: the first one speaks for all until they are encoded.
+    let mut reader = source.reader(1)?;
+    let hdr = reader.read()?.map(|frame| StaticSideData::of(&frame)).unwrap_or_default();
+    let frame_side_data = reader.frame_side_data().clone();
+    drop(reader);
+    Ok(Opened { source, clip, hdr, frame_side_data })
 }
 
 /// Makes the plan of a job. Masks are kept in `masks`.
 pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, watch: &mut Watch<'_>) -> Result<Plan> {
-    let Opened { source, clip, hdr: _ } = opened;
+    let Opened { source, clip, .. } = opened;
     if let Some(path) = &job.options.plan_in {
         return given(path, source);
     }
     let info = source.info();
     let container = container_of(&job.output, info)?;
     let options = &job.options;
-    let choice = choose_encoder(info, container, &request(options))?;
+    let choice = choose_encoder(info, container, &request(options, opened))?;
     let copy = plan_copy(source, container, &choice.spec, options.drop_streams, &options.accept_loss)?;
     let mut folder = MaskFolder::new(masks);
     let mut marker = Marker::new(options, clip, &mut folder);
@@ -88,7 +99,7 @@ pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, watch: &mut Watch<'
         marks,
         segments: cut(&clip.starts, |idx| keys.get(idx).copied().unwrap_or(false)),
         encoder: choice.spec,
-        encoder_words: choice.words,
+        encoder_words: choice.substitutions,
         copy,
         words,
         masks: masks.to_owned(),
@@ -119,7 +130,7 @@ fn pin(source: &Source, clip: &Clip) -> SourcePin {
 }
 
 /// What the media crate is asked to encode.
-pub(crate) fn request(options: &Options) -> EncodeRequest {
+pub(crate) fn request(options: &Options, opened: &Opened) -> EncodeRequest {
     let encode = &options.encode;
     EncodeRequest {
         codec: encode.codec.clone(),
@@ -128,11 +139,7 @@ pub(crate) fn request(options: &Options) -> EncodeRequest {
         pix_fmt: encode.pix_fmt.clone(),
         options: encode.extra.clone(),
         accept_loss: options.accept_loss.clone(),
+        frame_side_data: opened.frame_side_data.clone(),
         threads: encode.threads.unwrap_or(0),
     }
-}
-
-/// The container of a job's output.
-pub(crate) fn container(job: &Job, source: &Source) -> Result<Container> {
-    Ok(container_of(&job.output, source.info())?)
 }

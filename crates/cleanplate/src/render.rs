@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
-use cleanplate_core::{Frame, FrameIdx, HostSurface, PixelFormat, Raster, RowMut, Surface};
-use cleanplate_media::encode::{Encoder, EncoderSpec, StaticSideData};
+use cleanplate_core::{ColorInfo, Frame, FrameIdx, HostSurface, PixelFormat, Raster, RowMut, Scan, Surface};
+use cleanplate_media::encode::{Codec, Encoder, EncoderSpec, StaticSideData};
 use cleanplate_media::pack::{PackHeader, PackReader, PackWriter, StreamParameters, check_pack};
 use cleanplate_media::source::{Damage, Source};
 use serde::{Deserialize, Serialize};
@@ -104,7 +104,7 @@ pub(crate) struct Rendered {
 
 enum Unit {
     Frame(usize, Frame, Restored),
-    End(usize, Damage),
+    End(Damage),
 }
 
 /// An encoder with the blob that its packets go to.
@@ -166,13 +166,13 @@ impl Render<'_> {
         let ending = Queue::new(1);
         let (busy, frames) = (Busy::default(), AtomicU64::new(0));
         let (events, heard) = mpsc::channel();
-        let stages: Vec<Stage<'_>> = vec![
-            ("decode", Box::new(|| self.decode(&missing, &decoded, &busy, cancel))),
-            ("restore", Box::new(|| self.restore(&decoded, &restored, &busy, cancel))),
-            ("encode", Box::new(|| self.encode(&restored, &ending, &busy, &frames, cancel))),
-            ("check", Box::new(|| self.conclude(&ending, &busy, &records, events, cancel))),
-        ];
         if !missing.is_empty() {
+            let stages: Vec<Stage<'_>> = vec![
+                ("decode", Box::new(|| self.decode(&missing, &decoded, &busy, cancel))),
+                ("restore", Box::new(|| self.restore(&decoded, &restored, &busy, cancel))),
+                ("encode", Box::new(|| self.encode(&restored, &ending, &busy, &frames, cancel))),
+                ("check", Box::new(|| self.conclude(&ending, &busy, &records, events, cancel))),
+            ];
             line::run(stages, &mut || {
                 heard.try_iter().for_each(&mut *tell);
                 poll(frames.load(Ordering::Relaxed));
@@ -213,7 +213,7 @@ impl Render<'_> {
                 out.push(Unit::Frame(*number, frame, Restored::default()), bytes)?;
             }
             next = frames.end;
-            out.push(Unit::End(*number, reader.damage().since(&before)), 0)?;
+            out.push(Unit::End(reader.damage().since(&before)), 0)?;
         }
         Ok(())
     }
@@ -265,7 +265,7 @@ impl Render<'_> {
                     frames.fetch_add(1, Ordering::Relaxed);
                     busy.add(2, since);
                 }
-                Unit::End(_, damage) => {
+                Unit::End(damage) => {
                     if let Some(mut segment) = open.take() {
                         segment.record.damage = damage;
                         out.push(segment, 1)?;
@@ -383,6 +383,20 @@ fn check(blob: &mut StoreWriter, pts: &[i64], frames: &Range<FrameIdx>, cancel: 
         frames.end,
         found.problems.join("; ")
     )))
+}
+
+/// A lossless gray track at the times of `spec`.
+pub(crate) fn gray_lossless(spec: &EncoderSpec) -> EncoderSpec {
+    EncoderSpec {
+        codec: Codec::Ffv1,
+        encoder: "ffv1".to_owned(),
+        source_format: PixelFormat::GRAY8,
+        pix_fmt: "gray".to_owned(),
+        color: ColorInfo { full_range: Some(true), ..ColorInfo::default() },
+        scan: Scan::Progressive,
+        options: vec![("level".to_owned(), "3".to_owned()), ("slicecrc".to_owned(), "1".to_owned())],
+        ..spec.clone()
+    }
 }
 
 /// A gray picture at the time of `frame`.

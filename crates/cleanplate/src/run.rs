@@ -5,6 +5,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 use cleanplate_core::PixelLayout;
+use cleanplate_media::Container;
 use cleanplate_media::mux;
 use cleanplate_media::pack::PackReader;
 
@@ -14,7 +15,7 @@ use crate::options::{Job, Options, VerifyMode};
 use crate::plan::{Plan, write_beside};
 use crate::prepare::{self, Opened};
 use crate::region::to_shown;
-use crate::render::{Extra, Render, Rendered, pack_name};
+use crate::render::{Extra, Render, Rendered, gray_lossless, pack_name};
 use crate::report::{CheckReport, MarkReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StreamReport};
 use crate::store::{DirStore, Store};
 use crate::watch::Watch;
@@ -105,11 +106,8 @@ fn render(
     store: &DirStore,
     watch: &mut Watch<'_>,
 ) -> Result<Rendered> {
-    let gray = |wanted: bool, extra| wanted.then(|| (extra, plan.encoder.gray_lossless()));
-    let extras = [
-        gray(options.origin_map.is_some(), Extra::OriginMap),
-        gray(options.mask_out.is_some(), Extra::Mask),
-    ];
+    let gray = |wanted: bool, extra| wanted.then(|| (extra, gray_lossless(&plan.encoder)));
+    let extras = [gray(options.origin_map.is_some(), Extra::OriginMap), gray(options.mask_out.is_some(), Extra::Mask)];
     let render = Render {
         source: &opened.source,
         plan,
@@ -125,21 +123,19 @@ fn render(
     let before: u64 = done.iter().flatten().map(|r| r.frames.end - r.frames.start).sum();
     watch.begin(Phase::Render, plan.source.frames, before)?;
     if before > 0 {
-        watch.tell(Event::info(format!("resume: {before} of {} frames were done by an earlier run", plan.source.frames)));
+        watch.tell(Event::info(format!(
+            "resume: {before} of {} frames were done by an earlier run",
+            plan.source.frames
+        )));
     }
     let cancel = crate::line::Cancel::default();
     // Both closures tell the one observer; they are called in turn on this thread.
     let shared = std::cell::RefCell::new(watch);
-    let rendered = render.run(
-        done,
-        &cancel,
-        &mut |event| shared.borrow_mut().tell(event),
-        &mut |frames| {
-            if shared.borrow_mut().progress(before + frames).is_break() {
-                cancel.set();
-            }
-        },
-    )?;
+    let rendered = render.run(done, &cancel, &mut |event| shared.borrow_mut().tell(event), &mut |frames| {
+        if shared.borrow_mut().progress(before + frames).is_break() {
+            cancel.set();
+        }
+    })?;
     let watch = shared.into_inner();
     watch.poll()?;
     watch.end();
@@ -171,9 +167,14 @@ fn assemble(
         watch.progress_of(done, total)
     })?;
     watch.begin(Phase::Verify, written.bytes, 0)?;
-    let found = mux::verify(&partial.0, source, &plan.copy, &written, &mut |done, total| watch.progress_of(done, total))?;
+    let found =
+        mux::verify(&partial.0, source, &plan.copy, source.index(), &mut |done, total| watch.progress_of(done, total))?;
     watch.end();
-    report.checks = found.checks.iter().map(|c| CheckReport { name: c.name.clone(), ok: c.ok, detail: c.detail.clone() }).collect();
+    report.checks = found
+        .checks
+        .iter()
+        .map(|c| CheckReport { name: c.name.clone(), ok: c.is_ok, detail: c.words.clone() })
+        .collect();
     let decoded = report.segments.iter().filter(|s| s.decoded).count();
     report.checks.push(match options.verify {
         VerifyMode::Full => CheckReport {
@@ -188,19 +189,26 @@ fn assemble(
         },
     });
     if let Some(failed) = report.checks.iter().find(|c| !c.ok) {
-        return Err(Error::Verification(format!("the written file fails the check \"{}\": {}", failed.name, failed.detail)));
+        return Err(Error::Verification(format!(
+            "the written file fails the check \"{}\": {}",
+            failed.name, failed.detail
+        )));
     }
     for (path, extra) in [(&options.origin_map, Extra::OriginMap), (&options.mask_out, Extra::Mask)] {
         if let Some(path) = path {
             let partial = Partial::new(path)?;
-            mux::assemble_alone(&mut packs(Some(extra)), &partial.0, &mut |_, _| watch.progress(0))?;
+            mux::assemble_alone(&mut packs(Some(extra)), &partial.0, Container::Mkv, &mut |_, _| watch.progress(0))?;
             mux::commit(&partial.0, path, options.overwrite)?;
         }
     }
     watch.poll()?;
     mux::commit(&partial.0, &job.output, options.overwrite)?;
     let size = fs::metadata(&job.output).map(|m| m.len()).unwrap_or(0);
-    watch.tell(Event::info(format!("written: {} | {} frames | {size} bytes", job.output.display(), plan.source.frames)));
+    watch.tell(Event::info(format!(
+        "written: {} | {} frames | {size} bytes",
+        job.output.display(),
+        plan.source.frames
+    )));
     Ok(())
 }
 
@@ -252,7 +260,10 @@ fn same_inode(_: &Path, _: &Path) -> bool {
 
 fn refuse_existing(output: &Path, overwrite: bool) -> Result<()> {
     if output.exists() && !overwrite {
-        return Err(Error::Usage(format!("{} exists: choose another name or allow it to be replaced", output.display())));
+        return Err(Error::Usage(format!(
+            "{} exists: choose another name or allow it to be replaced",
+            output.display()
+        )));
     }
     let parent = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !parent.is_dir() {
@@ -271,7 +282,8 @@ fn room(plan: &Plan, opened: &Opened) -> u64 {
         PixelLayout::Gray => 1,
         _ => 2,
     };
-    let track = if lossless { pin.frames * u64::from(pin.width) * u64::from(pin.height) * planes / 4 } else { video / 2 };
+    let track =
+        if lossless { pin.frames * u64::from(pin.width) * u64::from(pin.height) * planes / 4 } else { video / 2 };
     info.size.saturating_sub(video) + 2 * track
 }
 
@@ -310,18 +322,27 @@ fn describe(job: &Job, plan: &Plan, opened: &Opened) -> Report {
         confidence: m.confidence,
         reason: m.reason.clone(),
     };
-    let fates = plan.copy.fates();
+    let fates = plan.copy.streams.iter().map(|s| StreamReport {
+        index: s.index,
+        what: s.words.clone(),
+        fate: s.fate.words().to_owned(),
+    });
     Report {
         version: REPORT_VERSION,
         engine: plan.engine.clone(),
         input: job.input.display().to_string(),
         output: job.output.display().to_string(),
         source: plan.source.digest.clone(),
-        streams: fates.into_iter().map(|(index, what, fate)| StreamReport { index, what, fate }).collect(),
+        streams: fates.collect(),
         encoder: plan.encoder_words.clone(),
         marks: plan.marks.iter().filter(|m| m.enabled).map(mark).collect(),
         frames: plan.source.frames,
-        refusals: plan.words.clone(),
+        refusals: plan
+            .words
+            .iter()
+            .cloned()
+            .chain(plan.copy.losses.iter().map(|l| format!("lost with consent ({}): {}", l.kind, l.what)))
+            .collect(),
         damage: opened.source.damage().summary(),
         ..Report::default()
     }
@@ -336,8 +357,12 @@ fn tell_plan(plan: &Plan, report: &Report, watch: &mut Watch<'_>) {
         )));
     }
     plan.encoder_words.iter().for_each(|line| watch.tell(Event::info(format!("encode: {line}"))));
-    for stream in report.streams.iter().filter(|s| s.fate.starts_with("dropped")) {
-        watch.tell(Event::warning(format!("stream {}: {} {}", stream.index, stream.what, stream.fate)));
+    plan.copy.notes.iter().for_each(|line| watch.tell(Event::info(format!("mux: {line}"))));
+    for lost in &plan.copy.losses {
+        watch.tell(Event::warning(format!("mux: lost with consent ({}): {}", lost.kind, lost.what)));
+    }
+    for stream in report.streams.iter().filter(|s| s.fate.starts_with("left out")) {
+        watch.tell(Event::warning(format!("stream {}: {}: {}", stream.index, stream.what, stream.fate)));
     }
 }
 

@@ -46,7 +46,8 @@ pub fn rgb8(frame: &Frame) -> Result<Vec<u8>> {
         ffi::sws_setColorspaceDetails(context, table, full, table, 1, 0, 1 << 16, 1 << 16);
         let target = [rgb.as_mut_ptr(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut()];
         let data = source.get().data.as_ptr().cast();
-        let rows = ffi::sws_scale(context, data, source.get().linesize.as_ptr(), 0, h, target.as_ptr(), stride.as_ptr());
+        let rows =
+            ffi::sws_scale(context, data, source.get().linesize.as_ptr(), 0, h, target.as_ptr(), stride.as_ptr());
         ffi::sws_freeContext(context);
         rows
     };

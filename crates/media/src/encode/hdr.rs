@@ -1,6 +1,12 @@
 //! HDR10 static metadata: one description of the mastering display for the whole stream.
 
+use std::ffi::{c_int, c_uint};
+
+use cleanplate_core::Frame;
 use serde::{Deserialize, Serialize};
+
+use crate::av::{AvFrame, ffi};
+use crate::surface::AvSurface;
 
 use crate::types::Rational;
 
@@ -33,6 +39,52 @@ pub struct StaticSideData {
     pub mastering: Option<MasteringDisplay>,
     /// The light level, where known.
     pub light: Option<ContentLight>,
+}
+
+impl StaticSideData {
+    /// What a decoded frame says of itself; nothing for frames that did not come from libav.
+    pub fn of(frame: &Frame) -> Self {
+        let Some(surface) = frame.surface().as_any().downcast_ref::<AvSurface>() else { return Self::default() };
+        let picture = surface.frame();
+        let mastering = side_data::<AvMasteringDisplay>(picture, ffi::AVFrameSideDataType::MASTERING_DISPLAY_METADATA);
+        let mastering = mastering.filter(|m| m.has_primaries != 0 && m.has_luminance != 0).map(|m| MasteringDisplay {
+            primaries: m.display_primaries.map(|p| p.map(Rational::from)),
+            white: m.white_point.map(Rational::from),
+            min_luminance: m.min_luminance.into(),
+            max_luminance: m.max_luminance.into(),
+        });
+        let light = side_data::<AvContentLight>(picture, ffi::AVFrameSideDataType::CONTENT_LIGHT_LEVEL);
+        let light = light.map(|l| ContentLight { max_content: l.max_cll, max_frame_average: l.max_fall });
+        Self { mastering, light }
+    }
+}
+
+/// libav's `AVMasteringDisplayMetadata`, whose layout is part of its public interface (the bindings leave it out).
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct AvMasteringDisplay {
+    display_primaries: [[ffi::AVRational; 2]; 3],
+    white_point: [ffi::AVRational; 2],
+    min_luminance: ffi::AVRational,
+    max_luminance: ffi::AVRational,
+    has_primaries: c_int,
+    has_luminance: c_int,
+}
+
+/// libav's `AVContentLightMetadata`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct AvContentLight {
+    max_cll: c_uint,
+    max_fall: c_uint,
+}
+
+/// A copy of a frame's side data of that type; `T` must be libav's structure for it.
+fn side_data<T: Copy>(picture: &AvFrame, kind: ffi::AVFrameSideDataType) -> Option<T> {
+    // SAFETY: the frame is valid; libav answers with null or an entry of the frame.
+    let entry = unsafe { ffi::av_frame_get_side_data(picture.as_ptr(), kind).as_ref() }?;
+    // SAFETY: the entry holds at least a T where its size says so; libav aligns it.
+    (entry.size >= size_of::<T>()).then(|| unsafe { *entry.data.cast::<T>() })
 }
 
 /// `value` in steps of `1 / per`, rounded to the nearest.

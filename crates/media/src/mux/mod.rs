@@ -4,6 +4,7 @@
 //! compares it with the source, [`commit`] gives it its name. It knows containers and packets. What the frames show, and
 //! what was done to them, it refuses to know.
 
+mod alone;
 mod assemble;
 mod commit;
 mod container;
@@ -18,7 +19,8 @@ mod plan;
 mod timeline;
 mod verify;
 
-pub use assemble::{Written, assemble};
+pub use alone::assemble_alone;
+pub use assemble::{Progress, Written, assemble};
 pub use commit::commit;
 pub use container::container_of;
 pub use plan::{CopyPlan, Fate, Lost, Method, StreamPlan, plan_copy};

@@ -50,6 +50,18 @@ pub enum Fate {
     Dropped,
 }
 
+impl Fate {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Worked => "worked on and encoded anew",
+            Self::Copied => "copied packet for packet",
+            Self::Rewritten => "written anew in the container's own way",
+            Self::Dropped => "left out, with consent",
+        }
+    }
+}
+
 /// One stream of the source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamPlan {

@@ -31,6 +31,47 @@ impl Damage {
         self.corrupt_count == 0 && self.missing_count == 0 && self.decode_errors == 0 && self.read_errors == 0
     }
 
+    /// What has been found since `earlier`, an older state of the same.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let after = |list: &[FrameIdx], old: &[FrameIdx]| list.get(old.len()..).unwrap_or_default().to_vec();
+        Self {
+            corrupt_frames: after(&self.corrupt_frames, &earlier.corrupt_frames),
+            corrupt_count: self.corrupt_count - earlier.corrupt_count,
+            missing_frames: after(&self.missing_frames, &earlier.missing_frames),
+            missing_count: self.missing_count - earlier.missing_count,
+            decode_errors: self.decode_errors - earlier.decode_errors,
+            read_errors: self.read_errors - earlier.read_errors,
+            lines: self.lines.get(earlier.lines.len()..).unwrap_or_default().to_vec(),
+        }
+    }
+
+    /// A line for each kind of damage, for people.
+    pub fn summary(&self) -> Vec<String> {
+        let frames = |list: &[FrameIdx]| {
+            let shown: Vec<String> = list.iter().take(8).map(ToString::to_string).collect();
+            shown.join(", ") + if list.len() > 8 { " ..." } else { "" }
+        };
+        let mut lines = Vec::new();
+        if self.corrupt_count > 0 {
+            lines.push(format!("{} damaged frames: {}", self.corrupt_count, frames(&self.corrupt_frames)));
+        }
+        if self.missing_count > 0 {
+            let (n, list) = (self.missing_count, frames(&self.missing_frames));
+            lines.push(format!("{n} frames that do not decode (the picture before stands in): {list}"));
+        }
+        if self.decode_errors > 0 {
+            lines.push(format!("{} packets that the decoder refused", self.decode_errors));
+        }
+        if self.read_errors > 0 {
+            lines.push(format!("{} places where the container could not be read", self.read_errors));
+        }
+        if let (false, Some(words)) = (lines.is_empty(), self.lines.first()) {
+            lines.push(format!("libav: {words}"));
+        }
+        lines
+    }
+
     pub(crate) fn corrupt(&mut self, idx: FrameIdx) {
         if note(&mut self.corrupt_frames, idx) {
             self.corrupt_count += 1;
@@ -45,6 +86,7 @@ impl Damage {
 
     pub(crate) fn words(&mut self, lines: Vec<String>) {
         for line in lines {
+            let line = without_addresses(&line);
             if self.lines.len() < KEPT && !self.lines.contains(&line) {
                 self.lines.push(line);
             }
@@ -61,4 +103,29 @@ fn note(list: &mut Vec<FrameIdx>, idx: FrameIdx) -> bool {
         list.push(idx);
     }
     true
+}
+
+/// libav names its objects with addresses (`[h264 @ 0x55d0]`), which differ from run to run.
+fn without_addresses(line: &str) -> String {
+    let mut parts = line.split(" @ 0x");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str(part.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_kept_once_without_addresses_and_in_bounded_number() {
+        let mut damage = Damage::default();
+        damage.words(vec!["[h264 @ 0x55d0a] no frame".into(), "[h264 @ 0x66e0b] no frame".into()]);
+        assert_eq!(damage.lines, ["[h264] no frame"]);
+        damage.words((0..1000).map(|i| format!("line {i}")).collect());
+        (0..1000).for_each(|idx| damage.corrupt(idx));
+        assert_eq!((damage.lines.len(), damage.corrupt_frames.len(), damage.corrupt_count), (KEPT, KEPT, 1000));
+    }
 }

@@ -12,6 +12,7 @@ mod info;
 mod io;
 mod packets;
 mod reader;
+mod recipe;
 mod scan;
 mod survey;
 
