@@ -191,6 +191,10 @@ pub(super) fn encoder_format(encoder: &str, format: PixelFormat) -> Option<Strin
 /// Colour tags of what is written: the source's, but for a matrix that belongs to the other colour model.
 pub(super) fn color(video: &VideoParams, written: PixelFormat, source: PixelFormat) -> ColorInfo {
     let mut color = video.color;
+    if written.layout == PixelLayout::Gbr {
+        // Decoders tell RGB from luma and chroma by the identity matrix alone (ITU-T H.273 table 4).
+        color.matrix = 0;
+    }
     if written.layout != source.layout && source.layout == PixelLayout::Gbr {
         // BT.709, limited range: what `convert` computes.
         color.matrix = 1;
