@@ -1,4 +1,5 @@
 //! Which encoder is chosen, and that `docs/formats.md` says so.
+#![allow(clippy::unwrap_used, clippy::panic)] // also outside of test functions
 
 mod common;
 

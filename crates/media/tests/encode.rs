@@ -1,4 +1,5 @@
 //! Frames into packs and back: samples, times, fields, determinism.
+#![allow(clippy::unwrap_used, clippy::panic)] // also outside of test functions
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Packs as files: round trip and damage.
+#![allow(clippy::unwrap_used, clippy::panic)] // also outside of test functions
 
 mod common;
 

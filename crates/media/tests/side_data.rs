@@ -1,10 +1,11 @@
 //! What frames carry beside their samples, through every codec that has a place for it.
+#![allow(clippy::unwrap_used, clippy::panic)] // also outside of test functions
 
 mod common;
 
 use std::io::Cursor;
 
-use cleanplate_core::Frame;
+use cleanplate_core::{Frame, Scan};
 use cleanplate_media::av::Packet;
 use cleanplate_media::av::ffi::AVFrameSideDataType as Kind;
 use cleanplate_media::encode::{Codec, ContentLight, MasteringDisplay, losses_of_side_data};
@@ -67,14 +68,40 @@ fn the_active_format_stays_with_its_frame() {
 }
 
 #[test]
-fn time_codes_stay_with_their_frames_in_hevc() {
-    // Two words of SMPTE ST 12-1: count, then 01:23:45:ff in binary-coded decimals, drop frame set for odd ones.
-    let code = |idx: u64| {
+fn time_codes_stay_with_their_frames() {
+    // SMPTE ST 12-1 in binary-coded decimals: 01:23:45:ff; drop frame set at one rate. Above 30 frames a second ff counts
+    // pairs, and one bit tells which of the pair.
+    let code = |idx: u64, rate: i32| {
+        let idx = idx as u32;
+        let (number, second) = if rate > 30 { (idx / 2, idx & 1) } else { (idx, 0) };
+        let bit = if rate == 50 { 7 } else { 23 };
         let word =
-            (idx as u32 & 1) << 30 | 0x0000_2301 | 0x0045_0000 | ((idx as u32 / 10) << 4 | idx as u32 % 10) << 24;
-        [1u32, word].iter().flat_map(|w| w.to_ne_bytes()).collect()
+            u32::from(rate == 60) << 30 | 0x0045_2301 | (number / 10) << 28 | (number % 10) << 24 | second << bit;
+        [1u32, word].iter().flat_map(|w| w.to_ne_bytes()).collect::<Vec<u8>>()
     };
-    survives(Codec::Hevc, Kind::S12M_TIMECODE, &code);
+    for (codec, scan) in
+        [(Codec::Hevc, Scan::Progressive), (Codec::H264, Scan::Progressive), (Codec::H264, Scan::BottomFirst)]
+    {
+        for rate in [25, 50, 60] {
+            let mut info = source(codec.name(), "yuv420p", 64, 64);
+            let video = info.streams[0].video.as_mut().unwrap();
+            (video.frame_rate, video.scan) = (Rational::new(rate, 1), scan);
+            let mut request = EncodeRequest::default();
+            request.frame_side_data.insert("SMPTE 12-1 timecode".into());
+            let spec = choose_encoder(&info, Container::Mkv, &request).unwrap().spec;
+            let mut before = with("yuv420p", Kind::S12M_TIMECODE, &|idx| code(idx, rate));
+            before.iter_mut().for_each(|frame| frame.scan = scan);
+            for frame in unpacked(&pack(&spec, &before).unwrap(), &before) {
+                let found = side_data(&frame, Kind::S12M_TIMECODE);
+                assert_eq!(found.len(), 1, "{codec:?} {rate} frame {}", frame.idx);
+                assert_eq!(found[0][..8], code(frame.idx, rate), "{codec:?} {rate} frame {}", frame.idx);
+            }
+        }
+    }
+    // Not announced, it is refused instead of dropped.
+    let before = with("yuv420p", Kind::S12M_TIMECODE, &|idx| code(idx, 25));
+    let error = pack(&spec(Codec::H264, "yuv420p"), &before).unwrap_err().to_string();
+    assert!(error.contains("--accept-loss timecode"), "{error}");
 }
 
 #[test]

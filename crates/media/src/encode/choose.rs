@@ -12,7 +12,7 @@ use super::options;
 use super::spec::EncoderSpec;
 use crate::error::{Error, Result};
 use crate::pixfmt;
-use crate::types::{Container, Rational, SourceInfo, VideoParams};
+use crate::types::{Container, SourceInfo, StreamInfo, VideoParams};
 
 /// What the user asks of the encoder; the default leaves everything to the source.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -94,7 +94,7 @@ pub fn choose_encoder(info: &SourceInfo, container: Container, request: &EncodeR
         losses => (losses, fit.changes),
     });
     if let Some((codec, fit)) = least {
-        return finish(&source, stream.time_base, codec, fit, container, request, consent);
+        return finish(&source, stream, codec, fit, container, request, consent);
     }
     let what = if candidates.is_empty() {
         format!("{} has no place for {} or any substitute of it that is written here", container.title(), source.codec)
@@ -207,7 +207,7 @@ fn libav_name(format: PixelFormat) -> String {
 
 fn finish(
     source: &Source<'_>,
-    time_base: Rational,
+    stream: &StreamInfo,
     codec: Codec,
     fit: Fit,
     container: Container,
@@ -231,8 +231,8 @@ fn finish(
             .ok_or_else(|| Error::Internal(format!("{encoder} has no sample format for {:?}", fit.format)))?,
         width: video.width,
         height: video.height,
-        time_base,
-        frame_rate: options::frame_rate(codec, video.frame_rate),
+        time_base: stream.time_base,
+        frame_rate: options::frame_rate(codec, stream, video.frame_rate),
         sar: video.sar,
         color,
         scan,

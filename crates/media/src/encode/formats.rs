@@ -71,11 +71,6 @@ impl Codec {
         matches!(self, Self::H264 | Self::Hevc | Self::Mpeg2)
     }
 
-    /// Whether its encoder counts frames instead of taking any time base: libav's MPEG-2 encoder knows standard rates only.
-    pub const fn counts_frames(self) -> bool {
-        matches!(self, Self::Mpeg2)
-    }
-
     /// Whether what is written decodes to the samples that went in.
     pub const fn is_lossless(self) -> bool {
         matches!(self, Self::Ffv1)
