@@ -41,12 +41,10 @@ pub(super) fn options(source: &Source, container: Container) -> Result<Vec<(Stri
     let base = source.index().time_base;
     let mut options: Vec<(&str, String)> = Vec::new();
     match container {
-        Container::Mp4 | Container::Mov => {
-            if base.num == 1 {
-                options.push(("video_track_timescale", base.den.to_string()));
-                // Pauses at the start of tracks are counted in the movie's ticks: its own 1/1000 s would round them.
-                options.push(("movie_timescale", base.den.to_string()));
-            }
+        Container::Mp4 | Container::Mov if base.num == 1 => {
+            options.push(("video_track_timescale", base.den.to_string()));
+            // Pauses at the start of tracks are counted in the movie's ticks: its own 1/1000 s would round them.
+            options.push(("movie_timescale", base.den.to_string()));
         }
         Container::Mkv | Container::Webm => options.push(("default_mode", "passthrough".into())),
         Container::Ts => {
