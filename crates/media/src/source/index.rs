@@ -148,21 +148,23 @@ impl Index {
         Self { frames, time_base, timing, scanned: false, changes: Vec::new(), packets: order, by_packet, entries }
     }
 
-    /// Frames that are decoded before a frame that is shown before them, at most: how many the decoder has to hold back.
-    pub(crate) fn reorder(&self) -> usize {
+    /// How decoding order differs from the order of presentation: how many frames the decoder has to hold back at most, and
+    /// how far ahead of a frame that leans on it another may be shown.
+    pub(crate) fn reorder(&self) -> (usize, u64) {
+        let mut order: Vec<(u32, FrameIdx)> = self.by_packet.iter().map(|(packet, idx)| (*packet, *idx)).collect();
+        order.sort_unstable();
         let mut held = std::collections::BTreeSet::new();
-        let mut shown = 0;
-        let mut depth = 0;
-        let mut by_packet: Vec<(u32, FrameIdx)> = self.by_packet.iter().map(|(packet, idx)| (*packet, *idx)).collect();
-        by_packet.sort_unstable();
-        for (_, idx) in by_packet {
+        let (mut shown, mut depth, mut latest, mut ahead) = (0, 0, 0, 0);
+        for (_, idx) in order {
+            latest = idx.max(latest);
+            ahead = ahead.max(latest - idx);
             held.insert(idx);
             while held.remove(&shown) {
                 shown += 1;
             }
             depth = depth.max(held.len());
         }
-        depth
+        (depth, ahead)
     }
 
     /// How many places there are where decoding may start.

@@ -117,6 +117,12 @@ impl VideoReader {
             while self.ready.front().is_some_and(|(idx, _)| *idx < self.next) {
                 self.last = self.ready.pop_front().map(|(_, frame)| frame);
             }
+            // What leans on damage may be shown before it: frames wait until those that they can lean on are out.
+            let awaited = (self.next + self.survey.ahead).min(count - 1);
+            if self.care == Care::Strict && !self.drained && self.ready.back().is_none_or(|(idx, _)| *idx < awaited) {
+                self.pull()?;
+                continue;
+            }
             match self.ready.front() {
                 Some((idx, _)) if *idx == self.next => {
                     let Some((idx, frame)) = self.ready.pop_front() else { continue };
@@ -302,7 +308,8 @@ impl VideoReader {
         }
         let av = frame.get();
         if av.flags & ffi::AV_FRAME_FLAG_CORRUPT != 0 || av.decode_error_flags != 0 {
-            if self.care == Care::Strict && idx >= self.next {
+            let settled = self.from_start || index.by_packet.get(&self.settled).is_none_or(|first| idx >= *first);
+            if self.care == Care::Strict && settled {
                 self.conceal()?;
                 return Ok(true);
             }

@@ -30,13 +30,21 @@ pub(crate) struct Recipe<'a> {
 impl Recipe<'_> {
     /// Opens it. `threads` 0 lets libav choose.
     pub(crate) fn open(&self, threads: u32, care: Care) -> Result<Decoder> {
+        use ffi::AVCodecID as C;
         let mut options = vec![("max_pixels", self.max_pixels.to_string())];
-        let threads = match care {
-            Care::Strict => {
+        let codec = self.parameters.get().codec_id;
+        // SAFETY: libav's static table; null for unknown codecs.
+        let props = unsafe { ffi::avcodec_descriptor_get(codec).as_ref() }.map_or(0, |d| d.props);
+        let is_intra = props & ffi::AV_CODEC_PROP_INTRA_ONLY != 0;
+        let threads = match (care, codec) {
+            (Care::Strict, C::H264 | C::HEVC | C::VP8 | C::VP9 | C::AV1 | C::FFV1) => {
                 options.push(("err_detect", "explode".to_owned()));
                 threads
             }
-            Care::Conceal => 1,
+            (Care::Strict, C::MPEG2VIDEO) => threads,
+            (Care::Strict, _) if is_intra => threads,
+            // libav's MPEG-4 decoder aborts the process when it is to refuse damage and has several threads.
+            _ => 1,
         };
         Decoder::open(self.parameters, self.time_base, threads, self.name, &options).map_err(|error| {
             // SAFETY: a static name.

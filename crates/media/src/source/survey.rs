@@ -16,6 +16,9 @@ use crate::av::{AvError, Packet, Parameters, capture, compat, ffi, text};
 use crate::error::{Error, Result};
 use crate::types::{Rational, SourceInfo, StreamInfo, StreamKind};
 
+/// The longest run of B-frames that a reader looks ahead over for damage: the 16 that H.264 and HEVC can reorder.
+const MAX_AHEAD: u64 = 16;
+
 /// What is kept of a packet of the video stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PacketEntry {
@@ -76,6 +79,8 @@ pub(crate) struct Survey {
     pub(crate) decoding: Parameters,
     /// What the decoder does with damage, as far as known.
     pub(crate) care: Care,
+    /// Frames by which one may be shown before another that it leans on.
+    pub(crate) ahead: u64,
 }
 
 impl Survey {
@@ -224,7 +229,8 @@ pub(crate) fn take(
         }
     };
     let mut decoding = parameters;
-    let depth = i32::try_from(index.reorder()).unwrap_or(0);
+    let (depth, ahead) = index.reorder();
+    let depth = i32::try_from(depth).unwrap_or(0);
     if !index.scanned && depth > decoding.get().video_delay {
         decoding.get_mut().video_delay = depth;
     }
@@ -241,6 +247,7 @@ pub(crate) fn take(
         decoder,
         decoding,
         care,
+        ahead: ahead.min(MAX_AHEAD),
     })
 }
 
