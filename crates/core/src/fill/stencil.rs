@@ -42,9 +42,9 @@ impl Stencils {
     }
 
     /// The index for a gradient direction given as its doubled angle, `(cos 2a, sin 2a)` times the coherence 0..=1.
-    pub(super) fn index(cos2: f32, sin2: f32) -> u16 {
+    pub(super) fn index([cos2, sin2]: [f32; 2]) -> u16 {
         let half = (SIDE / 2) as f32;
-        let cell = |v: f32| (v.mul_add(half, half) + 0.5).clamp(0.0, (SIDE - 1) as f32) as u16;
+        let cell = |v: f32| (v * half + (half + 0.5)).clamp(0.0, (SIDE - 1) as f32) as u16;
         cell(sin2) * SIDE as u16 + cell(cos2)
     }
 
