@@ -38,31 +38,24 @@ pub(super) struct Pyramid {
 pub(super) struct Scratch<const N: usize> {
     values: Vec<Vec<[f32; N]>>,
     index: Vec<u16>,
-    near: Vec<Reaching>,
+    steps: Vec<[isize; 3]>,
+    edges: Vec<[f32; 6]>,
 }
 
 /// Where the picture flows, on the finest grid of a pyramid.
 pub(super) trait Flow {
-    /// Appends the stencils of `len` samples from column `x` of row `y`, where the centre of a sample lies at
+    /// Appends the stencils of the first `len` samples of row `y`, where the centre of a sample lies at
     /// `((x + .5) scale, (y + .5) scale)` on the finest grid.
-    fn stencils(&mut self, scale: f32, x: u32, y: u32, len: u32, out: &mut Vec<u16>);
+    fn stencils(&mut self, scale: f32, y: u32, len: u32, out: &mut Vec<u16>);
 }
 
 /// The flow of a picture without directions.
 pub(super) struct Even;
 
 impl Flow for Even {
-    fn stencils(&mut self, _scale: f32, _x: u32, _y: u32, len: u32, out: &mut Vec<u16>) {
+    fn stencils(&mut self, _scale: f32, _y: u32, len: u32, out: &mut Vec<u16>) {
         out.extend(std::iter::repeat_n(Stencils::EVEN, len as usize));
     }
-}
-
-/// A stencil with its offsets in samples of a certain level.
-#[derive(Clone, Copy, Debug, Default)]
-struct Reaching {
-    offset: [isize; 3],
-    /// Times the over-relaxation.
-    weight: [f32; 3],
 }
 
 /// Which row comes first.
@@ -134,13 +127,16 @@ impl Pyramid {
             prolong(&self.levels[l + 1], &coarser[0], level, values);
             scratch.index.clear();
             let scale = (1u32 << l) as f32;
-            for span in &level.spans {
-                flow.stencils(scale, span.x, span.y, span.len, &mut scratch.index);
+            for y in 0..level.height as u32 {
+                flow.stencils(scale, y, level.width as u32, &mut scratch.index);
             }
-            level.resolve(stencils, effort.omega, &mut scratch.near);
+            let step = |(dx, dy): (i8, i8)| isize::from(dy) * level.width as isize + isize::from(dx);
+            scratch.steps.clear();
+            scratch.steps.extend(stencils.all().iter().map(|s| s.offset.map(step)));
+            level.connect(&mut scratch.index, stencils.all(), effort.omega, &mut scratch.edges);
             for sweep in 0..if l == 0 { effort.fine } else { effort.coarse } {
                 let order = if sweep % 2 == 0 { Order::Down } else { Order::Up };
-                level.relax(values, &scratch.index, &scratch.near, stencils.all(), effort.omega, order);
+                level.relax(values, &scratch.index, &scratch.steps, &scratch.edges, 1.0 - effort.omega, order);
             }
         }
         std::mem::swap(values, &mut scratch.values[0]);
@@ -176,12 +172,46 @@ impl Level {
         Self::new(width, height, known)
     }
 
-    fn resolve(&self, stencils: &Stencils, omega: f32, out: &mut Vec<Reaching>) {
-        out.clear();
-        out.extend(stencils.all().iter().map(|s| Reaching {
-            offset: s.offset.map(|(dx, dy)| isize::from(dy) * self.width as isize + isize::from(dx)),
-            weight: s.weight.map(|w| omega * w),
-        }));
+    /// The weights of the six neighbours of every open sample, times `omega`: the mean of what the sample and the neighbour
+    /// give to the edge between them, so that what flows out of one flows into the other (divergence form; .1 dB better on
+    /// boxes and .5 dB on soft marks than each sample's own weights). Nothing flows over the border.
+    fn connect(&self, index: &mut [u16], all: &[Stencil], omega: f32, edges: &mut Vec<[f32; 6]>) {
+        edges.clear();
+        for span in &self.spans {
+            for x in span.x..span.x + span.len {
+                let p = span.y as usize * self.width + x as usize;
+                let (mut weights, mut sum) = self.weigh(span, x, p, index, all);
+                if sum <= 0.0 {
+                    index[p] = Stencils::EVEN;
+                    (weights, sum) = self.weigh(span, x, p, index, all);
+                }
+                let scale = if sum > 0.0 { omega / sum } else { 0.0 };
+                edges.push(weights.map(|w| w * scale));
+            }
+        }
+    }
+
+    #[inline]
+    fn weigh(&self, span: &Span, x: u32, p: usize, index: &[u16], all: &[Stencil]) -> ([f32; 6], f32) {
+        let own = &all[usize::from(index[p])];
+        let (mut weights, mut sum) = ([0.0; 6], 0.0);
+        for (k, (dx, dy)) in own.offset.into_iter().enumerate() {
+            for (slot, sign) in [(2 * k, 1), (2 * k + 1, -1)] {
+                let (dx, dy) = (sign * isize::from(dx), sign * isize::from(dy));
+                if span.near_border {
+                    let (x, y) = (x as isize + dx, span.y as isize + dy);
+                    if x < 0 || y < 0 || x >= self.width as isize || y >= self.height as isize {
+                        continue;
+                    }
+                }
+                let other = index[p.wrapping_add_signed(dy * self.width as isize + dx)];
+                let theirs =
+                    if other == index[p] { own.weight[k] } else { all[usize::from(other)].weight_at(own.offset[k]) };
+                weights[slot] = own.weight[k] + theirs;
+                sum += weights[slot];
+            }
+        }
+        (weights, sum)
     }
 
     /// One sweep of successive over-relaxation. A row takes its even samples first, then its odd ones: they hardly depend
@@ -190,54 +220,49 @@ impl Level {
         &self,
         values: &mut [[f32; N]],
         index: &[u16],
-        near: &[Reaching],
-        all: &[Stencil],
-        omega: f32,
+        steps: &[[isize; 3]],
+        edges: &[[f32; 6]],
+        kept: f32,
         order: Order,
     ) {
         for k in 0..self.spans.len() {
             let span = &self.spans[if order == Order::Down { k } else { self.spans.len() - 1 - k }];
             let start = span.y as usize * self.width + span.x as usize;
-            let index = &index[span.first as usize..][..span.len as usize];
+            let index = &index[start..][..span.len as usize];
+            let edges = &edges[span.first as usize..][..span.len as usize];
             for odd in [0, 1] {
-                for (i, k) in index.iter().enumerate().skip(odd).step_by(2) {
+                for (i, (k, edges)) in index.iter().zip(edges).enumerate().skip(odd).step_by(2) {
                     if span.near_border {
-                        self.relax_at_border(values, start + i, &all[usize::from(*k)], omega);
+                        relax_at_border(values, start + i, &steps[usize::from(*k)], edges, kept);
                     } else {
-                        relax(values, start + i, &near[usize::from(*k)], 1.0 - omega);
+                        relax(values, start + i, &steps[usize::from(*k)], edges, kept);
                     }
                 }
             }
         }
     }
-
-    /// As [`relax`], with neighbours beyond the border taken from the border: nothing flows over it.
-    fn relax_at_border<const N: usize>(&self, values: &mut [[f32; N]], p: usize, stencil: &Stencil, omega: f32) {
-        let (x, y) = ((p % self.width) as i32, (p / self.width) as i32);
-        let at = |x: i32, y: i32| {
-            let (x, y) = (x.clamp(0, self.width as i32 - 1), y.clamp(0, self.height as i32 - 1));
-            values[y as usize * self.width + x as usize]
-        };
-        let mut mean = [0.0; N];
-        for ((dx, dy), weight) in stencil.offset.iter().zip(stencil.weight) {
-            let (dx, dy) = (i32::from(*dx), i32::from(*dy));
-            let (a, b) = (at(x + dx, y + dy), at(x - dx, y - dy));
-            (0..N).for_each(|n| mean[n] += weight * (a[n] + b[n]));
-        }
-        (0..N).for_each(|n| values[p][n] += omega * (mean[n] - values[p][n]));
-    }
 }
 
 #[inline]
-fn relax<const N: usize>(values: &mut [[f32; N]], p: usize, near: &Reaching, kept: f32) {
-    let at = |offset: isize| values[p.wrapping_add_signed(offset)];
-    let [o, q, r] = near.offset;
-    let (a0, a1, b0, b1, c0, c1) = (at(o), at(-o), at(q), at(-q), at(r), at(-r));
+fn relax<const N: usize>(values: &mut [[f32; N]], p: usize, steps: &[isize; 3], edges: &[f32; 6], kept: f32) {
+    let at = |step: isize| values[p.wrapping_add_signed(step)];
+    let near = [at(steps[0]), at(-steps[0]), at(steps[1]), at(-steps[1]), at(steps[2]), at(-steps[2])];
     let value = &mut values[p];
     for n in 0..N {
-        let pairs = [a0[n] + a1[n], b0[n] + b1[n], c0[n] + c1[n]];
-        value[n] = kept * value[n] + near.weight[0] * pairs[0] + near.weight[1] * pairs[1] + near.weight[2] * pairs[2];
+        let (a, b) = (edges[0] * near[0][n] + edges[1] * near[1][n], edges[2] * near[2][n] + edges[3] * near[3][n]);
+        value[n] = kept * value[n] + (a + b + (edges[4] * near[4][n] + edges[5] * near[5][n]));
     }
+}
+
+/// As [`relax`], where some neighbours may not exist; their edges weigh nothing.
+fn relax_at_border<const N: usize>(values: &mut [[f32; N]], p: usize, steps: &[isize; 3], edges: &[f32; 6], kept: f32) {
+    let mut sum = [0.0; N];
+    for (slot, weight) in edges.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
+        let step = if slot % 2 == 0 { steps[slot / 2] } else { -steps[slot / 2] };
+        let near = values[p.wrapping_add_signed(step)];
+        (0..N).for_each(|n| sum[n] += weight * near[n]);
+    }
+    (0..N).for_each(|n| values[p][n] = kept * values[p][n] + sum[n]);
 }
 
 /// Means of the known samples under each coarser one.
