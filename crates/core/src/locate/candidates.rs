@@ -1,6 +1,7 @@
 //! Groups of persistent edges that could be marks.
 
 use super::evidence::Evidence;
+use super::figures::shift;
 use super::persistence::Persistence;
 use super::picture::View;
 use super::region::{Bounds, Region, bounds_of};
@@ -19,8 +20,13 @@ const FEWEST_SEEDS: usize = 40;
 const FAINT: f32 = 0.35;
 /// Largest share of the picture that a mark's box takes.
 pub(super) const LARGEST: f32 = 0.08;
+/// Share of the picture's edges that persist from which scenery may join a mark.
+pub(super) const SETTLED: f32 = 0.04;
+/// A part of so many seeds or more that moves by more than this (samples, root mean square) is scenery.
+const MEASURABLE: usize = 24;
+const SWAYS: f32 = 1.0;
 /// How often groups are divided at most.
-const LEVELS: usize = 4;
+const LEVELS: usize = 5;
 /// A persistent edge that runs straight for this share of the picture is a border of the picture or of a screen in it.
 const LINE: f32 = 0.5;
 
@@ -73,6 +79,20 @@ impl Edges {
         Some(Self { planes, seeds, needed })
     }
 
+    /// `candidate` without the parts of it that move: scenery that lies against a mark. As it is where little would remain.
+    pub(super) fn steady(&self, evidence: &Evidence, candidate: &Candidate) -> Option<Candidate> {
+        let luma: Vec<&[u8]> = evidence.frames.iter().map(|f| f.1[0].as_slice()).collect();
+        let w = self.seeds.width;
+        let kept: Vec<usize> = parts_of(&candidate.seeds, candidate.bounds, w)
+            .into_iter()
+            .filter(|part| part.len() >= MEASURABLE && shift(&luma, &self.planes[0], part).0 <= SWAYS)
+            .flatten()
+            .collect();
+        let bounds = bounds_of(&kept, w)?;
+        (kept.len() < candidate.seeds.len() && kept.len() * 2 > candidate.seeds.len())
+            .then_some(Candidate { bounds, seeds: kept })
+    }
+
     /// Whether sample `i` of `plane` is a seed.
     pub(super) fn is_seed(&self, plane: usize, i: usize) -> bool {
         let p = &self.planes[plane];
@@ -120,17 +140,8 @@ impl Edges {
         let upper = strengths.len() * 3 / 4;
         let (_, level, _) = strengths.select_nth_unstable_by(upper, f32::total_cmp);
         let level = *level * FAINT;
-        let mut local = Region::new(bounds.width(), bounds.height());
-        for i in &own {
-            local.set[(i / w - bounds.y0) * bounds.width() + i % w - bounds.x0] = true;
-        }
         let (mut strong, mut weak) = (Vec::new(), Vec::new());
-        for part in local.grown(1, 1).parts() {
-            let part: Vec<usize> = part
-                .into_iter()
-                .filter(|i| local.set[*i])
-                .map(|i| (i / bounds.width() + bounds.y0) * w + i % bounds.width() + bounds.x0)
-                .collect();
+        for part in parts_of(&own, bounds, w) {
             let mean = part.iter().map(|i| self.strength(*i)).sum::<f32>() / part.len().max(1) as f32;
             if mean < level { weak.extend(part) } else { strong.extend(part) }
         }
@@ -179,6 +190,17 @@ impl Edges {
             })
             .fold(0.0, f32::max)
     }
+}
+
+/// The connected parts of `seeds`, which lie in `bounds` of a plane `w` wide; a gap of two samples does not part them.
+fn parts_of(seeds: &[usize], bounds: Bounds, w: usize) -> Vec<Vec<usize>> {
+    let mut local = Region::new(bounds.width(), bounds.height());
+    for i in seeds {
+        local.set[(i / w - bounds.y0) * bounds.width() + i % w - bounds.x0] = true;
+    }
+    let whole = |i: usize| (i / bounds.width() + bounds.y0) * w + i % bounds.width() + bounds.x0;
+    let parts = local.grown(1, 1).parts();
+    parts.into_iter().map(|part| part.into_iter().filter(|i| local.set[*i]).map(whole).collect()).collect()
 }
 
 /// Takes out rows and columns along which a persistent edge runs on for half of the picture: black bars, frames of screens.

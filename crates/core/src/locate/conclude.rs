@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::candidates::{Candidate, Edges, LARGEST};
+use super::candidates::{Candidate, Edges, LARGEST, SETTLED};
 use super::evidence::Evidence;
 use super::figures::{Figures, measure};
 use super::judge::{Size, VIEWS, detached, looks};
@@ -20,8 +20,6 @@ const MOST_MARKS: usize = 8;
 /// Pictures differ where their coarse grids do by more than this on average, code values: repeats of a screen or a page
 /// stay below 1, frames of a locked camera 1 to 3 apart count by and by.
 const DIFFERENT: f32 = 2.0;
-/// How far around its edges a mark may reach, samples at working scale.
-const MARGIN: u32 = 3;
 
 /// A mark, or what could be one.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,6 +92,7 @@ impl Evidence {
             (0..measured.len()).filter(|i| measured[*i].2 >= CONFIDENT && measured[*i].1.strength > 5.0).collect();
         let marks: Vec<&Candidate> =
             if alike.len() <= MOST_MARKS { alike.iter().map(|i| &measured[*i].0).collect() } else { Vec::new() };
+        let rest = edges.stillness(marks.iter().copied());
         let mut detections = Vec::new();
         for (candidate, figures, score, reason) in &measured {
             let stillness = edges.stillness(marks.iter().copied().chain([candidate]));
@@ -105,7 +104,8 @@ impl Evidence {
             let seen = Rect::new(b.x0 as u32 * f, b.y0 as u32 * f, b.width() as u32 * f, b.height() as u32 * f)
                 .intersect(&Rect::new(0, 0, scale.width, scale.height));
             let confident = score >= CONFIDENT;
-            let mask = if confident { support(self, seen, MARGIN * f) } else { None };
+            let steady = if confident && rest > SETTLED { edges.steady(self, candidate) } else { None };
+            let mask = if confident { support(self, steady.as_ref().unwrap_or(candidate)) } else { None };
             let mask = mask.unwrap_or_else(|| Mask::rectangle(seen));
             let rect = if confident { mask.rect() } else { seen };
             let mut figures = figures.clone();
@@ -115,9 +115,8 @@ impl Evidence {
             detections.push(Detection { rect, mask, score, confident, reason, span, figures });
         }
         detections.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.rect.cmp(&b.rect)));
-        let stillness = edges.stillness(marks.iter().copied());
-        let verdict = verdict(&detections, views, stillness);
-        Conclusion { detections, verdict, views, stillness }
+        let verdict = verdict(&detections, views, rest);
+        Conclusion { detections, verdict, views, stillness: rest }
     }
 
     /// From the first frame in which at least half of the edges agree to behind the last.

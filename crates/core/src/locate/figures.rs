@@ -263,7 +263,7 @@ fn best_plane(edges: &Edges, candidate: &Candidate) -> (usize, Vec<usize>) {
 
 /// Root mean square over frames of the shift that best explains how `samples` differ from their mean over time
 /// (Lucas and Kanade 1981, one step).
-fn shift(frames: &[&[u8]], p: &super::persistence::Persistence, samples: &[usize]) -> (f32, f32) {
+pub(super) fn shift(frames: &[&[u8]], p: &super::persistence::Persistence, samples: &[usize]) -> (f32, f32) {
     let mean: Vec<f64> = samples
         .iter()
         .map(|i| frames.iter().map(|f| f64::from(f[*i])).sum::<f64>() / frames.len().max(1) as f64)
