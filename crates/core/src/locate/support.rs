@@ -43,10 +43,15 @@ pub(super) fn support(evidence: &Evidence, candidate: &Candidate) -> Option<Mask
     let bounds = Rect::new(b.x0 as u32 * f, b.y0 as u32 * f, b.width() as u32 * f, b.height() as u32 * f)
         .intersect(&Rect::new(0, 0, scale.width, scale.height));
     let mut set = Region::new(bounds.w as usize, bounds.h as usize);
-    for sums in &evidence.sums {
-        add_plane(sums, evidence.frames.len(), bounds, &mut set);
-    }
     let f = f as usize;
+    // Of the slopes of scenery close by none may be integrated.
+    let own = |x: u32, y: u32| {
+        let (x, y) = (x as usize / f, y as usize / f);
+        b.holds(x, y) && allowed.set[(y - b.y0) * b.width() + x - b.x0]
+    };
+    for sums in &evidence.sums {
+        add_plane(sums, evidence.frames.len(), bounds, own, &mut set);
+    }
     for (y, row) in set.set.chunks_mut(bounds.w as usize).enumerate() {
         let allowed = &allowed.set[y / f * b.width()..(y / f + 1) * b.width()];
         row.iter_mut().enumerate().for_each(|(x, s)| *s &= allowed[x / f]);
@@ -73,7 +78,7 @@ fn enclosed(set: &Region) -> Region {
 }
 
 /// Adds what stands out in one plane.
-fn add_plane(sums: &Sums, frames: usize, bounds: Rect, set: &mut Region) {
+fn add_plane(sums: &Sums, frames: usize, bounds: Rect, own: impl Fn(u32, u32) -> bool, set: &mut Region) {
     let (sw, sh) = sums.halved;
     // Room for the level to fall to zero.
     let inner = bounds.subsampled(sw, sh);
@@ -90,12 +95,18 @@ fn add_plane(sums: &Sums, frames: usize, bounds: Rect, set: &mut Region) {
         }
     }
     let [gx, gy] = &slopes;
-    let size: Vec<f32> = gx.iter().zip(gy).map(|(x, y)| x.hypot(*y)).collect();
+    let mut size: Vec<f32> = gx.iter().zip(gy).map(|(x, y)| x.hypot(*y)).collect();
     let beside: Vec<f32> = (0..w * h)
         .filter(|i| !inner.contains(area.x + (i % w) as u32, area.y + (i / w) as u32))
         .map(|i| size[i])
         .collect();
     let residue = if beside.is_empty() { 0.0 } else { percentile(&beside, 0.8) };
+    for (i, size) in size.iter_mut().enumerate() {
+        let (x, y) = (area.x + (i % w) as u32, area.y + (i / w) as u32);
+        if !own(x << sw, y << sh) {
+            *size = 0.0;
+        }
+    }
     let slope_level = SLOPE.max(percentile(&size, 0.995) * SLOPE_SHARE).max(RESIDUE.1 * residue);
     let level = integrate(gx, gy, &size, SHRINK.max(RESIDUE.0 * residue), w, h);
     let heights: Vec<f32> = level.iter().map(|d| d.abs()).collect();
