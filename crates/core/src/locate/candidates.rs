@@ -1,17 +1,36 @@
 //! Groups of persistent edges that could be marks.
 
-use super::evidence::Evidence;
+use std::sync::Arc;
+
 use super::figures::shift;
 use super::persistence::Persistence;
-use super::picture::View;
 use super::region::{Bounds, Region, bounds_of};
+use super::stack::Stack;
 
-/// A luma edge is a seed from this mean slope on (code values per sample).
-pub(super) const LUMA_SEED: f32 = 1.6;
-/// A chroma edge is a seed from this mean slope on: chroma carries less of the scene and less noise.
-pub(super) const CHROMA_SEED: f32 = 1.1;
-/// Share of frames that must agree at a seed.
-pub(super) const SEED_AGREES: f32 = 0.85;
+/// What an edge must be to count as persistent, a seed.
+#[derive(Clone, Copy)]
+pub(super) struct Bar {
+    /// Least mean slope of luma, code values per sample.
+    luma: f32,
+    /// The same for chroma, which carries less of the scene and less noise.
+    chroma: f32,
+    /// Share of the frames that must agree.
+    agrees: f32,
+}
+
+impl Bar {
+    /// For a search of the whole picture.
+    pub(super) const ALONE: Self = Self { luma: 1.6, chroma: 1.1, agrees: 0.85 };
+    /// For marks that show in part of the frames: their mean slope is as much weaker.
+    pub(super) const PARTLY: Self = Self { luma: 1.6, chroma: 1.1, agrees: 0.5 };
+    /// Where a user says that there is a mark.
+    pub(super) const VOUCHED: Self = Self { luma: 1.1, chroma: 0.7, agrees: 0.7 };
+
+    const fn level(self, plane: usize) -> f32 {
+        if plane == 0 { self.luma } else { self.chroma }
+    }
+}
+
 /// Parts of a mark lie no farther apart than this share of the picture's longer side.
 const JOIN: f32 = 0.026;
 /// Fewer seeds than this say nothing.
@@ -31,16 +50,20 @@ const LEVELS: usize = 5;
 const LINE: f32 = 0.5;
 
 /// Persistent edges of all planes.
+#[derive(Clone)]
 pub(super) struct Edges {
     /// Luma first, then chroma where there is any.
-    pub(super) planes: Vec<Persistence>,
+    pub(super) planes: Arc<Vec<Persistence>>,
     /// Seeds of all planes at luma's working scale.
     pub(super) seeds: Region,
+    /// What a seed is.
+    bar: Bar,
     /// Frames that must agree at a seed.
     needed: u8,
 }
 
 /// A group of seeds.
+#[derive(Clone)]
 pub(super) struct Candidate {
     /// Around the seeds.
     pub(super) bounds: Bounds,
@@ -49,22 +72,24 @@ pub(super) struct Candidate {
 }
 
 impl Edges {
-    /// Of all frames of `evidence`, which must hold at least one.
-    pub(super) fn of(evidence: &Evidence) -> Option<Self> {
-        let scale = evidence.scale?;
-        let planes: Vec<Persistence> = (0..scale.planes())
-            .map(|plane| {
-                let (width, height) = scale.size(plane);
-                let views: Vec<View<'_>> =
-                    evidence.frames.iter().map(|f| View { data: &f.1[plane], width, height }).collect();
-                Persistence::of(&views, (width, height))
-            })
-            .collect();
-        let (w, h) = scale.size(0);
+    /// Of all frames of `stack`.
+    pub(super) fn of(stack: &Stack<'_>, bar: Bar) -> Self {
+        let scale = stack.scale;
+        let planes: Vec<Persistence> =
+            (0..scale.planes()).map(|plane| Persistence::of(&stack.plane(plane), scale.size(plane))).collect();
+        Self::from_planes(Arc::new(planes), scale.size(0), stack.frames.len(), bar)
+    }
+
+    /// The same frames by another bar.
+    pub(super) fn by(&self, stack: &Stack<'_>, bar: Bar) -> Self {
+        Self::from_planes(Arc::clone(&self.planes), stack.scale.size(0), stack.frames.len(), bar)
+    }
+
+    fn from_planes(planes: Arc<Vec<Persistence>>, (w, h): (usize, usize), frames: usize, bar: Bar) -> Self {
         let mut seeds = Region::new(w, h);
-        let needed = (SEED_AGREES * evidence.frames.len() as f32).ceil() as u8;
+        let needed = (bar.agrees * frames as f32).ceil() as u8;
         for (plane, p) in planes.iter().enumerate() {
-            let level = if plane == 0 { LUMA_SEED } else { CHROMA_SEED };
+            let level = bar.level(plane);
             let step = if plane == 0 { 1 } else { 2 };
             for i in 0..p.agree.len() {
                 if p.agree[i] >= needed && p.strength(i) > level {
@@ -76,12 +101,12 @@ impl Edges {
             }
         }
         drop_lines(&mut seeds);
-        Some(Self { planes, seeds, needed })
+        Self { planes, seeds, bar, needed }
     }
 
     /// `candidate` without the parts of it that move: scenery that lies against a mark. As it is where little would remain.
-    pub(super) fn steady(&self, evidence: &Evidence, candidate: &Candidate) -> Option<Candidate> {
-        let luma: Vec<&[u8]> = evidence.frames.iter().map(|f| f.1[0].as_slice()).collect();
+    pub(super) fn steady(&self, stack: &Stack<'_>, candidate: &Candidate) -> Option<Candidate> {
+        let luma: Vec<&[u8]> = stack.plane(0).iter().map(|v| v.data).collect();
         let w = self.seeds.width;
         let kept: Vec<usize> = parts_of(&candidate.seeds, candidate.bounds, w)
             .into_iter()
@@ -96,7 +121,13 @@ impl Edges {
     /// Whether sample `i` of `plane` is a seed.
     pub(super) fn is_seed(&self, plane: usize, i: usize) -> bool {
         let p = &self.planes[plane];
-        p.agree[i] >= self.needed && p.strength(i) > if plane == 0 { LUMA_SEED } else { CHROMA_SEED }
+        p.agree[i] >= self.needed && p.strength(i) > self.bar.level(plane)
+    }
+
+    /// Leaves only the seeds that `keep` allows, by column and row.
+    pub(super) fn restrict(&mut self, keep: impl Fn(usize, usize) -> bool) {
+        let w = self.seeds.width;
+        self.seeds.set.iter_mut().enumerate().for_each(|(i, s)| *s &= keep(i % w, i / w));
     }
 
     /// Groups of seeds, strongest groups first where one lay within reach of a weaker.
@@ -186,7 +217,7 @@ impl Edges {
             .enumerate()
             .map(|(plane, p)| match plane {
                 0 => p.strength(i),
-                _ => p.strength(y / 2 * p.width + x / 2) * (LUMA_SEED / CHROMA_SEED),
+                _ => p.strength(y / 2 * p.width + x / 2) * (self.bar.luma / self.bar.chroma),
             })
             .fold(0.0, f32::max)
     }

@@ -5,8 +5,9 @@
 //! the mean; the threshold on level and slope together keeps soft edges and flat interiors).
 
 use super::candidates::Candidate;
-use super::evidence::{Evidence, Sums};
+use super::evidence::Sums;
 use super::region::Region;
+use super::stack::Stack;
 use crate::geometry::Rect;
 use crate::mask::Mask;
 use crate::raster::Raster;
@@ -30,8 +31,8 @@ const SPECK: usize = 12;
 
 /// The support of the mark that `candidate` is made of: near its edges, or enclosed by them. `None` where nothing stands
 /// out.
-pub(super) fn support(evidence: &Evidence, candidate: &Candidate) -> Option<Mask> {
-    let scale = evidence.scale?;
+pub(super) fn support(stack: &Stack<'_>, candidate: &Candidate) -> Option<Mask> {
+    let scale = stack.scale;
     let f = scale.factor;
     let working = scale.size(0);
     let b = candidate.bounds.grown(REACH, working);
@@ -49,8 +50,9 @@ pub(super) fn support(evidence: &Evidence, candidate: &Candidate) -> Option<Mask
         let (x, y) = (x as usize / f, y as usize / f);
         b.holds(x, y) && allowed.set[(y - b.y0) * b.width() + x - b.x0]
     };
-    for sums in &evidence.sums {
-        add_plane(sums, evidence.frames.len(), bounds, own, &mut set);
+    for sums in stack.sums {
+        // Frames without the mark add nothing to its slopes on average.
+        add_plane(sums, stack.frames.len(), bounds, own, &mut set);
     }
     for (y, row) in set.set.chunks_mut(bounds.w as usize).enumerate() {
         let allowed = &allowed.set[y / f * b.width()..(y / f + 1) * b.width()];
