@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::isobmff::{Movie, NewTrack};
 use super::layout::{self, Video};
+use super::matroska::{Document, NewPacket};
 use super::output::Output;
 use super::plan::{CopyPlan, Fate, Method};
 use super::timeline::DecodeTimes;
@@ -17,6 +18,7 @@ use crate::av::{Packet, Parameters};
 use crate::error::{Error, Result};
 use crate::pack::PackReader;
 use crate::source::Source;
+use crate::types::Rational;
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +84,9 @@ pub(crate) fn assemble_from(
     let mut feed = Feed::new(source, parameters, next);
     let written = match plan.method {
         Method::Mux => mux(source, plan, parameters, &mut feed, out, progress),
+        Method::Graft if !plan.container.is_isobmff() => {
+            graft_matroska(source, plan, parameters, &mut feed, out, &mut scrap, progress)
+        }
         Method::Graft => graft(source, plan, parameters, feed, out, &mut scrap, progress),
     }?;
     scrap.0.retain(|path| path != out);
@@ -242,6 +247,45 @@ fn graft(
     let mut file = create(out)?;
     let mut writer = std::io::BufWriter::with_capacity(1 << 20, &mut file);
     movie.graft(&new, &mut writer, &mut |done, of| progress(total / 2 + total * done / of.max(1) / 2, total))?;
+    drop(writer);
+    let bytes = settle(&mut file, out)?;
+    Ok(Written { bytes, video_packets: feed.given, copied_packets: 0 })
+}
+
+fn graft_matroska(
+    source: &Source,
+    plan: &CopyPlan,
+    parameters: &Parameters,
+    feed: &mut Feed<'_>,
+    out: &Path,
+    scrap: &mut Scrap,
+    progress: &mut Progress<'_>,
+) -> Result<Written> {
+    /// Milliseconds between the packets of the intermediate file, whose times mean nothing.
+    const STEP: i64 = 40;
+    let part = PathBuf::from(format!("{}.video", out.display()));
+    scrap.0.push(part.clone());
+    let mut output = Output::new(&plan.muxer, create(&part)?)?;
+    output.add(parameters, Rational::new(1, 1000))?;
+    output.begin(&[])?;
+    let total = source.info().size;
+    let mut packets = Vec::new();
+    while let Some(mut packet) = feed.take()? {
+        packets.push(NewPacket { pts: packet.pts().unwrap_or(0), key: packet.is_key() });
+        let p = packet.get_mut();
+        p.pts = packets.len() as i64 * STEP;
+        (p.dts, p.duration) = (p.pts, STEP);
+        output.write(packet, 0)?;
+        if feed.given % 64 == 0 && progress(total * feed.given / feed.wanted.max(1) / 2, total).is_break() {
+            return Err(Error::Cancelled);
+        }
+    }
+    output.finish(|_| Ok(()))?;
+    let mut document = Document::open(source.path())?;
+    let mut file = create(out)?;
+    let mut writer = std::io::BufWriter::with_capacity(1 << 20, &mut file);
+    let half = &mut |done: u64, of: u64| progress(total / 2 + total * done / of.max(1) / 2, total);
+    document.graft(source.info().video, &part, &packets, &mut writer, half)?;
     drop(writer);
     let bytes = settle(&mut file, out)?;
     Ok(Written { bytes, video_packets: feed.given, copied_packets: 0 })
