@@ -1,8 +1,10 @@
+# shellcheck shell=bash
 # Sourced by ./test and ./demo: makes sure that everything a build needs is on this machine, and says what it installs.
 # Nothing is touched where nothing is missing.
 
-# Debian and Ubuntu. ffmpeg: the tests compare with it. The -dev packages, clang and pkg-config: the bindings to libav.
-APT_PACKAGES="build-essential pkg-config clang libclang-dev nasm ffmpeg
+# Debian and Ubuntu. ca-certificates: cargo fetches crates over TLS. ffmpeg: tests compare with it. The -dev packages, clang and
+# pkg-config: the bindings to libav.
+APT_PACKAGES="ca-certificates build-essential pkg-config clang libclang-dev nasm ffmpeg
   libavcodec-dev libavformat-dev libavutil-dev libavfilter-dev libavdevice-dev libswscale-dev libswresample-dev"
 
 other_platforms() {

@@ -2,17 +2,19 @@
 
 use std::time::Instant;
 
-use crate::deny;
 use crate::step::{Failure, cargo, run};
+use crate::{deny, docs, layers};
 
 type Step = (&'static str, fn() -> Result<(), Failure>);
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 7] = [
     ("fmt", || run(&mut cargo(&["fmt", "--all", "--check"]))),
+    ("docs", docs::check),
+    ("layers", layers::check),
     ("clippy", || run(&mut cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
     ("test", || run(&mut cargo(&["test", "--locked", "--workspace", "--quiet"]))),
     ("doc", || {
-        let mut doc = cargo(&["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"]);
+        let mut doc = cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
         run(doc.env("RUSTDOCFLAGS", "-D warnings"))
     }),
     ("deny", deny::check),

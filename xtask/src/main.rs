@@ -4,13 +4,15 @@
 
 mod ci;
 mod deny;
+mod docs;
+mod layers;
 mod step;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask TASK
 
-  ci [STEP ...]     all checks, or the named ones: fmt clippy test doc deny
+  ci [STEP ...]     all checks, or the named ones: fmt docs layers clippy test doc deny
   demo [ARGS ...]   make a marked clip with known truth, clean it, report how close it came
   fixtures [DIR]    write pictures of every synthetic scenery and mark (default: target/fixtures)
   bench [ARGS ...]  run the benches";

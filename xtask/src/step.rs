@@ -1,4 +1,4 @@
-//! Running a program in the workspace's root, and the tasks that are no more than that.
+//! Running a program in the workspace's root, the tasks that are no more than that, and reading the project's own files.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -58,6 +58,29 @@ fn example(package: &str, name: &str, args: &[String]) -> Result<(), Failure> {
     run(cargo(&["run", "--quiet", "--release", "--package", package, "--example", name, "--"]).args(args))
 }
 
+/// All files below `folder` with this extension, build outputs left out.
+pub(crate) fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Failure> {
+    let failed = |error| format!("cannot list {}: {error}", folder.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_dir() {
+            if !path.ends_with("target") {
+                found.extend(files(&path, extension)?);
+            }
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The text of a file.
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,7 +88,7 @@ mod tests {
     #[test]
     fn a_failing_program_is_named_with_its_arguments() {
         assert!(root().join("Cargo.toml").is_file());
-        let failure = run(&mut cargo(&["--no-such-flag"])).unwrap_err();
+        let failure = run(cargo(&["--no-such-flag"]).stderr(std::process::Stdio::null())).unwrap_err();
         assert!(failure.contains("cargo --no-such-flag"), "{failure}");
         assert!(run(&mut Command::new("/nowhere/at/all")).unwrap_err().starts_with("cannot run `all`"));
         assert_eq!(run(cargo(&["--version"]).stdout(std::process::Stdio::null())), Ok(()));

@@ -1,6 +1,7 @@
 //! From a job to its plan: the source is opened and indexed, marks are placed, the encoder and the fate of every other
 //! stream are chosen. Nothing is written but masks.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use cleanplate_media::Error as MediaError;
@@ -22,6 +23,8 @@ pub(crate) struct Opened {
     pub(crate) source: Source,
     pub(crate) clip: Clip,
     pub(crate) hdr: StaticSideData,
+    /// libav's names of the side data on its first frame.
+    pub(crate) frame_side_data: BTreeSet<String>,
 }
 
 /// Opens and indexes the source of a job.
@@ -60,31 +63,24 @@ pub(crate) fn open(input: &Path, options: &Options, watch: &mut Watch<'_>) -> Re
         let lines = source.damage().summary();
         lines.into_iter().for_each(|line| watch.tell(Event::warning(format!("source: damaged: {line}"))));
     }
-    let hdr = static_side_data(&source)?;
-    Ok(Opened { source, clip, hdr })
-}
-
-/// What the first frame of a track with high dynamic range says of the display it was graded on.
-fn static_side_data(source: &Source) -> Result<StaticSideData> {
-    const PQ_AND_HLG: [u8; 2] = [16, 18];
-    let video = source.info().video_stream().and_then(|s| s.video.as_ref());
-    if !video.is_some_and(|v| PQ_AND_HLG.contains(&v.color.transfer)) {
-        return Ok(StaticSideData::default());
-    }
-    let frame = source.reader(1)?.read()?;
-    Ok(frame.map(|frame| StaticSideData::of(&frame)).unwrap_or_default())
+    // What frames carry is known only from frames: the first one speaks for all until they are encoded.
+    let mut reader = source.reader(1)?;
+    let hdr = reader.read()?.map(|frame| StaticSideData::of(&frame)).unwrap_or_default();
+    let frame_side_data = reader.frame_side_data().clone();
+    drop(reader);
+    Ok(Opened { source, clip, hdr, frame_side_data })
 }
 
 /// Makes the plan of a job. Masks are kept in `masks`.
 pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, watch: &mut Watch<'_>) -> Result<Plan> {
-    let Opened { source, clip, hdr: _ } = opened;
+    let Opened { source, clip, .. } = opened;
     if let Some(path) = &job.options.plan_in {
         return given(path, source);
     }
     let info = source.info();
     let container = container_of(&job.output, info)?;
     let options = &job.options;
-    let choice = choose_encoder(info, container, &request(options))?;
+    let choice = choose_encoder(info, container, &request(options, opened))?;
     let copy = plan_copy(source, container, &choice.spec, options.drop_streams, &options.accept_loss)?;
     let (marks, words) = place_marks(options, opened, masks, watch)?;
     let keys: Vec<bool> = source.index().frames.iter().map(|f| f.key).collect();
@@ -146,7 +142,7 @@ fn pin(source: &Source, clip: &Clip) -> SourcePin {
 }
 
 /// What the media crate is asked to encode.
-pub(crate) fn request(options: &Options) -> EncodeRequest {
+pub(crate) fn request(options: &Options, opened: &Opened) -> EncodeRequest {
     let encode = &options.encode;
     EncodeRequest {
         codec: encode.codec.clone(),
@@ -155,6 +151,7 @@ pub(crate) fn request(options: &Options) -> EncodeRequest {
         pix_fmt: encode.pix_fmt.clone(),
         options: encode.extra.clone(),
         accept_loss: options.accept_loss.clone(),
+        frame_side_data: opened.frame_side_data.clone(),
         threads: encode.threads.unwrap_or(0),
     }
 }

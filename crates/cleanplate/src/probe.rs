@@ -50,13 +50,18 @@ pub fn probe(input: &Path, options: &Options) -> Result<Probe> {
     let (source, index) = (&opened.source, opened.source.index());
     let (mut kept, mut lost, mut encoder) = (Vec::new(), Vec::new(), Vec::new());
     let container = container_of(input, source.info())?;
-    match choose_encoder(source.info(), container, &request(options)) {
+    match choose_encoder(source.info(), container, &request(options, &opened)) {
         Ok(choice) => {
             encoder = choice.substitutions;
             match plan_copy(source, container, &choice.spec, options.drop_streams, &options.accept_loss) {
                 Ok(plan) => {
-                    kept =
-                        plan.fates().into_iter().map(|(n, what, fate)| format!("stream {n}: {what}: {fate}")).collect()
+                    kept = plan
+                        .streams
+                        .iter()
+                        .map(|s| format!("stream {}: {}: {}", s.index, s.words, s.fate.words()))
+                        .chain(plan.notes)
+                        .collect();
+                    lost.extend(plan.losses.iter().map(|l| l.what.clone()));
                 }
                 Err(error) => lost.push(error.to_string()),
             }

@@ -5,6 +5,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 use cleanplate_core::PixelLayout;
+use cleanplate_media::Container;
 use cleanplate_media::mux;
 use cleanplate_media::pack::PackReader;
 
@@ -167,10 +168,13 @@ fn assemble(
     })?;
     watch.begin(Phase::Verify, written.bytes, 0)?;
     let found =
-        mux::verify(&partial.0, source, &plan.copy, &written, &mut |done, total| watch.progress_of(done, total))?;
+        mux::verify(&partial.0, source, &plan.copy, source.index(), &mut |done, total| watch.progress_of(done, total))?;
     watch.end();
-    report.checks =
-        found.checks.iter().map(|c| CheckReport { name: c.name.clone(), ok: c.ok, detail: c.detail.clone() }).collect();
+    report.checks = found
+        .checks
+        .iter()
+        .map(|c| CheckReport { name: c.name.clone(), ok: c.is_ok, detail: c.words.clone() })
+        .collect();
     let decoded = report.segments.iter().filter(|s| s.decoded).count();
     report.checks.push(match options.verify {
         VerifyMode::Full => CheckReport {
@@ -193,7 +197,7 @@ fn assemble(
     for (path, extra) in [(&options.origin_map, Extra::OriginMap), (&options.mask_out, Extra::Mask)] {
         if let Some(path) = path {
             let partial = Partial::new(path)?;
-            mux::assemble_alone(&mut packs(Some(extra)), &partial.0, &mut |_, _| watch.progress(0))?;
+            mux::assemble_alone(&mut packs(Some(extra)), &partial.0, Container::Mkv, &mut |_, _| watch.progress(0))?;
             mux::commit(&partial.0, path, options.overwrite)?;
         }
     }
@@ -318,18 +322,27 @@ fn describe(job: &Job, plan: &Plan, opened: &Opened) -> Report {
         confidence: m.confidence,
         reason: m.reason.clone(),
     };
-    let fates = plan.copy.fates();
+    let fates = plan.copy.streams.iter().map(|s| StreamReport {
+        index: s.index,
+        what: s.words.clone(),
+        fate: s.fate.words().to_owned(),
+    });
     Report {
         version: REPORT_VERSION,
         engine: plan.engine.clone(),
         input: job.input.display().to_string(),
         output: job.output.display().to_string(),
         source: plan.source.digest.clone(),
-        streams: fates.into_iter().map(|(index, what, fate)| StreamReport { index, what, fate }).collect(),
+        streams: fates.collect(),
         encoder: plan.encoder_words.clone(),
         marks: plan.marks.iter().filter(|m| m.enabled).map(mark).collect(),
         frames: plan.source.frames,
-        refusals: plan.words.clone(),
+        refusals: plan
+            .words
+            .iter()
+            .cloned()
+            .chain(plan.copy.losses.iter().map(|l| format!("lost with consent ({}): {}", l.kind, l.what)))
+            .collect(),
         damage: opened.source.damage().summary(),
         ..Report::default()
     }
@@ -344,8 +357,12 @@ fn tell_plan(plan: &Plan, report: &Report, watch: &mut Watch<'_>) {
         )));
     }
     plan.encoder_words.iter().for_each(|line| watch.tell(Event::info(format!("encode: {line}"))));
-    for stream in report.streams.iter().filter(|s| s.fate.starts_with("dropped")) {
-        watch.tell(Event::warning(format!("stream {}: {} {}", stream.index, stream.what, stream.fate)));
+    plan.copy.notes.iter().for_each(|line| watch.tell(Event::info(format!("mux: {line}"))));
+    for lost in &plan.copy.losses {
+        watch.tell(Event::warning(format!("mux: lost with consent ({}): {}", lost.kind, lost.what)));
+    }
+    for stream in report.streams.iter().filter(|s| s.fate.starts_with("left out")) {
+        watch.tell(Event::warning(format!("stream {}: {}: {}", stream.index, stream.what, stream.fate)));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Prints the frames of a video: `frames FILE [threads] [seeks]`.
 //!
-//! One line a frame (index, presentation time, duration, CRC-32C of the samples), then what was found broken. With a number
+//! One line a frame (index, presentation time, duration, 8 bytes of the SHA-256 of the samples), then what was found broken. With a number
 //! of seeks it compares frames read after random seeks with those of sequential reading.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // it is a program
 
@@ -9,21 +9,23 @@ use std::path::Path;
 
 use cleanplate_core::{Frame, Row};
 use cleanplate_media::{OpenOptions, Result, Source};
+use sha2::{Digest, Sha256};
 
-fn checksum(frame: &Frame) -> u32 {
-    let mut crc = 0;
+fn checksum(frame: &Frame) -> String {
+    let mut hash = Sha256::new();
     for plane in 0..frame.format.planes() {
         let (_, rows) = frame.format.plane_size(plane, frame.width, frame.height);
         for y in 0..rows {
             match frame.row(plane, y) {
-                Row::U8(row) => crc = crc32c::crc32c_append(crc, row),
+                Row::U8(row) => hash.update(row),
                 Row::U16(row) => {
-                    row.iter().for_each(|sample| crc = crc32c::crc32c_append(crc, &sample.to_le_bytes()));
+                    let bytes: Vec<u8> = row.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+                    hash.update(bytes);
                 }
             }
         }
     }
-    crc
+    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn run(path: &Path, threads: u32, seeks: u64) -> Result<bool> {
@@ -44,7 +46,11 @@ fn run(path: &Path, threads: u32, seeks: u64) -> Result<bool> {
     while let Some(frame) = reader.read()? {
         let sum = checksum(&frame);
         let (w, h, key) = (frame.width, frame.height, index.frames[frame.idx as usize].key);
-        println!("{} {} {} {sum:08x} {w}x{h} {key} {:?}", frame.idx, frame.pts, frame.duration, frame.scan);
+        if sums.is_empty() {
+            let format = cleanplate_media::pixfmt::to_av(frame.format).map(cleanplate_media::pixfmt::name);
+            println!("stream {} {} {}", source.info().video, reader.decoder(), format.unwrap_or_default());
+        }
+        println!("{} {} {} {sum} {w}x{h} {key} {:?}", frame.idx, frame.pts, frame.duration, frame.scan);
         sums.push(sum);
     }
     println!("decoder {}, reading {:?}", reader.decoder(), reader.damage());
@@ -58,8 +64,8 @@ fn run(path: &Path, threads: u32, seeks: u64) -> Result<bool> {
         reader.seek(target)?;
         for want in target..(target + 3).min(sums.len() as u64) {
             let got = reader.read()?.map(|frame| (frame.idx, checksum(&frame)));
-            if got != Some((want, sums[want as usize])) {
-                println!("seek to {target}: frame {want} differs: {got:x?}");
+            if got != Some((want, sums[want as usize].clone())) {
+                println!("seek to {target}: frame {want} differs: {got:?}");
                 wrong += 1;
             }
         }

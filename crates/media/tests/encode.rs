@@ -23,7 +23,6 @@ fn a_lossless_pack_gives_back_every_sample_of_every_format() {
             let choice =
                 choose_encoder(&source("ffv1", name, width, height), Container::Mkv, &EncodeRequest::default())
                     .unwrap();
-            eprintln!("{name} {} {width}", choice.spec.pix_fmt);
             let before = frames(format(name), width, height, 3, 0);
             let after = unpacked(&pack(&choice.spec, &before).unwrap(), &before);
             for (a, b) in after.iter().zip(&before) {

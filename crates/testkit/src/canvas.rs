@@ -48,20 +48,28 @@ impl Canvas {
         Self { pixels }
     }
 
-    /// The colour at a place between pixels, bilinear. The torus has no outside.
-    pub(crate) fn sample(&self, x: f64, y: f64) -> [f32; 3] {
+    /// The colours at `start`, `start + step`, `start + 2 step` ... (column, row; between pixels bilinear). The torus has no
+    /// outside.
+    pub(crate) fn sample(&self, start: (f64, f64), step: (f64, f64), out: &mut [[f32; 3]]) {
         let mask = self.pixels.width() - 1;
-        let (left, top) = (x.floor(), y.floor());
-        let (u, v) = ((x - left) as f32, (y - top) as f32);
-        let (x0, y0) = (left as i64 as u32 & mask, top as i64 as u32 & mask);
-        let (x1, y1) = ((x0 + 1) & mask, (y0 + 1) & mask);
-        let (upper, lower) = (self.pixels.row(y0), self.pixels.row(y1));
-        let corners = [upper[x0 as usize], upper[x1 as usize], lower[x0 as usize], lower[x1 as usize]];
-        std::array::from_fn(|c| {
-            let above = corners[0][c] + (corners[1][c] - corners[0][c]) * u;
-            let below = corners[2][c] + (corners[3][c] - corners[2][c]) * u;
-            above + (below - above) * v
-        })
+        // 32 bits of fraction: rounding a place to whole pixels is then a shift, not a call.
+        let fixed = |v: f64| (v * 4_294_967_296.0) as i64;
+        let fraction = |v: i64| (v as u32 >> 8) as f32 / 16_777_216.0;
+        let (mut x, mut y) = (fixed(start.0), fixed(start.1));
+        let (across, down) = (fixed(step.0), fixed(step.1));
+        for colour in out {
+            let (x0, y0) = ((x >> 32) as u32 & mask, (y >> 32) as u32 & mask);
+            let (upper, lower) = (self.pixels.row(y0), self.pixels.row((y0 + 1) & mask));
+            let (left, right) = (x0 as usize, ((x0 + 1) & mask) as usize);
+            let (u, v) = (fraction(x), fraction(y));
+            for (c, value) in colour.iter_mut().enumerate() {
+                let above = upper[left][c] + (upper[right][c] - upper[left][c]) * u;
+                let below = lower[left][c] + (lower[right][c] - lower[left][c]) * u;
+                *value = above + (below - above) * v;
+            }
+            x = x.wrapping_add(across);
+            y = y.wrapping_add(down);
+        }
     }
 }
 
@@ -232,9 +240,14 @@ mod tests {
     #[test]
     fn sampling_meets_the_pixels_and_wraps() {
         let canvas = Canvas::paint(Scenery::Leaves, 64, 3);
-        assert_eq!(canvas.sample(5.0, 9.0), canvas.pixels.at(5, 9));
-        assert_eq!(canvas.sample(5.0 - 64.0, 9.0 + 128.0), canvas.pixels.at(5, 9));
-        let half = canvas.sample(63.5, 9.0)[1];
+        let sample = |x, y| {
+            let mut out = [[0.0; 3]; 2];
+            canvas.sample((x, y), (1.0, -2.0), &mut out);
+            out
+        };
+        assert_eq!(sample(5.0, 9.0), [canvas.pixels.at(5, 9), canvas.pixels.at(6, 7)]);
+        assert_eq!(sample(5.0 - 64.0, 9.0 + 128.0), sample(5.0, 9.0));
+        let half = sample(63.5, 9.0)[0][1];
         let mean = f32::midpoint(canvas.pixels.at(63, 9)[1], canvas.pixels.at(0, 9)[1]);
         assert!((half - mean).abs() < 1e-6);
     }

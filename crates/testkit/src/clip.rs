@@ -169,8 +169,9 @@ impl Clip {
     fn render(&self, shot: &Shot, canvas: &Canvas, start: FrameIdx, time: u64) -> Vec<Raster<f32>> {
         let (width, height) = self.size;
         let coder = Coder::new(self.format, self.color);
-        let colours = self.format.planes() - usize::from(self.format.alpha);
-        let mut full = vec![Raster::new(width, height, 0.0f32); colours];
+        let count = self.format.planes() - usize::from(self.format.alpha);
+        let mut full = vec![Raster::new(width, height, 0.0f32); count];
+        let mut colours = vec![[0.0; 3]; width as usize];
         for field in 0..=u64::from(self.scan.is_interlaced()) {
             let instant = time as f64 + 0.5 * field as f64;
             let stage = Stage::new(shot, canvas, self.size, Noise::new(self.seed).fork(start), instant);
@@ -180,9 +181,9 @@ impl Clip {
                 Scan::BottomFirst => (1 - field as u32, 2),
             };
             for y in (first..height).step_by(step) {
-                for x in 0..width {
-                    let codes = coder.encode(stage.colour(x, y));
-                    full.iter_mut().zip(codes).for_each(|(plane, code)| plane.set(x, y, code));
+                stage.row(y, &mut colours);
+                for (index, plane) in full.iter_mut().enumerate() {
+                    plane.row_mut(y).iter_mut().zip(&colours).for_each(|(code, c)| *code = coder.encode(*c)[index]);
                 }
             }
         }
@@ -264,21 +265,27 @@ impl<'a> Stage<'a> {
         Self { canvas, gain: shot.gain(time), origin, step, balls }
     }
 
-    fn colour(&self, x: u32, y: u32) -> [f32; 3] {
-        let (x, y) = (f64::from(x), f64::from(y));
+    /// The colours of row `y`.
+    fn row(&self, y: u32, colours: &mut [[f32; 3]]) {
+        let y = f64::from(y);
         let (across, down) = self.step;
-        let mut colour =
-            self.canvas.sample(self.origin.0 + x * across - y * down, self.origin.1 + x * down + y * across);
+        self.canvas.sample((self.origin.0 - y * down, self.origin.1 + y * across), self.step, colours);
         for ball in &self.balls {
-            let offset = (x - ball.centre.0, y - ball.centre.1);
-            if offset.0.abs() > ball.radius + 1.0 || offset.1.abs() > ball.radius + 1.0 {
+            let height = y - ball.centre.1;
+            if height.abs() > ball.radius + 1.0 {
                 continue;
             }
-            let alpha = disc(offset, ball.radius);
-            let ink = self.canvas.sample(ball.texture.0 + offset.0, ball.texture.1 + offset.1);
-            colour.iter_mut().zip(ink).for_each(|(c, i)| *c += (i - *c) * alpha);
+            let from = (ball.centre.0 - ball.radius - 1.0).max(0.0) as usize;
+            let to = ((ball.centre.0 + ball.radius + 2.0).max(0.0) as usize).min(colours.len());
+            for (x, colour) in colours.iter_mut().enumerate().take(to).skip(from) {
+                let offset = (x as f64 - ball.centre.0, height);
+                let alpha = disc(offset, ball.radius);
+                let mut ink = [[0.0; 3]];
+                self.canvas.sample((ball.texture.0 + offset.0, ball.texture.1 + offset.1), (0.0, 0.0), &mut ink);
+                colour.iter_mut().zip(ink[0]).for_each(|(c, i)| *c += (i - *c) * alpha);
+            }
         }
-        colour.map(|c| c * self.gain)
+        colours.iter_mut().flatten().for_each(|c| *c *= self.gain);
     }
 }
 

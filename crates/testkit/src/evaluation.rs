@@ -87,6 +87,23 @@ impl Evaluation {
     }
 }
 
+impl std::fmt::Display for Verdict {
+    /// One measure a line, for people.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let planes: Vec<String> = self.psnr_db.iter().flatten().map(|db| format!("{db:.2}")).collect();
+        let planes = if planes.is_empty() { "no difference".to_owned() } else { planes.join(" / ") + " dB" };
+        let number = |value: Option<f64>, digits| value.map_or("-".to_owned(), |v| format!("{v:.digits$}"));
+        writeln!(f, "frames                        {}", self.frames)?;
+        writeln!(f, "PSNR inside the mask          {planes}")?;
+        writeln!(f, "SSIM inside the mask          {}", number(self.ssim, 4))?;
+        let (out, truth) = (number(self.flicker, 2), number(self.truth_flicker, 2));
+        writeln!(f, "frame difference in the mask  {out} codes (truth {truth})")?;
+        writeln!(f, "samples changed outside       {}", self.changed_outside)?;
+        let left = number(self.mark_left.map(|share| 100.0 * share), 1);
+        write!(f, "mark's edges left             {left} %, frames that show it: {}", self.flash_frames.len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,8 +119,7 @@ mod tests {
         let mark = Mark::draw(MarkKind::TranslucentLogo, Rect::new(40, 30, 44, 20));
         let mut evaluation = Evaluation::default();
         for truth in clip.frames() {
-            let mut marked = truth.clone();
-            mark.apply(&mut marked);
+            let marked = mark.over(&truth);
             let out = if truth.idx == 4 { marked.clone() } else { truth.clone() };
             evaluation.add(&out, &truth, &marked, &mark.mask());
         }
@@ -114,5 +130,7 @@ mod tests {
         assert!(verdict.flicker > verdict.truth_flicker);
         assert!(verdict.psnr_db[0].is_some() && verdict.psnr_db[3].is_none());
         assert!(verdict.ssim.unwrap() < 1.0);
+        let text = verdict.to_string();
+        assert!(text.contains("16.7 %, frames that show it: 1") && text.lines().count() == 6, "{text}");
     }
 }

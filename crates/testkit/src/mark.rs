@@ -188,6 +188,14 @@ impl Mark {
         frame.put_back(&patch, &touched);
     }
 
+    /// `frame` with the mark laid over it; `frame` itself is shared, not changed.
+    #[must_use]
+    pub fn over(&self, frame: &Frame) -> Frame {
+        let mut marked = frame.clone();
+        self.apply(&mut marked);
+        marked
+    }
+
     fn at(&self, x: u32, y: u32) -> (f32, [f32; 3]) {
         if !self.rect.contains(x, y) {
             return (0.0, BLACK);

@@ -14,13 +14,14 @@ impl Segment {
         let rest = (place.0 - self.from.0, place.1 - self.from.1);
         let length2 = along.0 * along.0 + along.1 * along.1;
         let t = if length2 > 0.0 { ((rest.0 * along.0 + rest.1 * along.1) / length2).clamp(0.0, 1.0) } else { 0.0 };
-        (rest.0 - t * along.0).hypot(rest.1 - t * along.1)
+        let off = (rest.0 - t * along.0, rest.1 - t * along.1);
+        (off.0 * off.0 + off.1 * off.1).sqrt()
     }
 }
 
 /// Share 0..=1 of a pixel at `offset` from the centre that a disc covers.
 pub(crate) fn disc(offset: (f64, f64), radius: f64) -> f32 {
-    cover(offset.0.hypot(offset.1) - radius)
+    cover((offset.0 * offset.0 + offset.1 * offset.1).sqrt() - radius)
 }
 
 /// Signed distance to a rectangle of half size `half` with rounded corners, negative inside.

@@ -17,9 +17,11 @@ const JOIN: f32 = 0.026;
 const FEWEST_SEEDS: usize = 40;
 /// Parts of a group whose mean slope is below this share of its upper quartile are set apart.
 const FAINT: f32 = 0.35;
+/// Largest share of the picture that a mark's box takes.
+pub(super) const LARGEST: f32 = 0.08;
 /// How often groups are divided at most.
-const LEVELS: usize = 3;
-/// A row or column of which persistent edges cover this share is a border of the picture or of a screen in it.
+const LEVELS: usize = 4;
+/// A persistent edge that runs straight for this share of the picture is a border of the picture or of a screen in it.
 const LINE: f32 = 0.5;
 
 /// Persistent edges of all planes.
@@ -28,6 +30,8 @@ pub(super) struct Edges {
     pub(super) planes: Vec<Persistence>,
     /// Seeds of all planes at luma's working scale.
     pub(super) seeds: Region,
+    /// Frames that must agree at a seed.
+    needed: u8,
 }
 
 /// A group of seeds.
@@ -66,21 +70,28 @@ impl Edges {
             }
         }
         drop_lines(&mut seeds);
-        Some(Self { planes, seeds })
+        Some(Self { planes, seeds, needed })
+    }
+
+    /// Whether sample `i` of `plane` is a seed.
+    pub(super) fn is_seed(&self, plane: usize, i: usize) -> bool {
+        let p = &self.planes[plane];
+        p.agree[i] >= self.needed && p.strength(i) > if plane == 0 { LUMA_SEED } else { CHROMA_SEED }
     }
 
     /// Groups of seeds, strongest groups first where one lay within reach of a weaker.
     pub(super) fn candidates(&self) -> Vec<Candidate> {
+        let longer = self.seeds.width.max(self.seeds.height) as f32;
         let mut found = Vec::new();
-        self.group(&self.seeds, LEVELS, &mut found);
+        self.group(&self.seeds, ((longer * JOIN / 2.0) as usize).max(2), LEVELS, &mut found);
         found
     }
 
-    /// Joins `seeds` into groups. Within a group the parts much weaker than the rest are set apart and grouped again: a mark
-    /// often lies within reach of faint scenery that persists by chance.
-    fn group(&self, seeds: &Region, levels: usize, found: &mut Vec<Candidate>) {
+    /// Joins `seeds` within `reach` of each other into groups. Within a group the parts much weaker than the rest are set
+    /// apart and grouped again: a mark often lies within reach of faint scenery that persists by chance. A group too large
+    /// for a mark is grouped again with half the reach.
+    fn group(&self, seeds: &Region, reach: usize, levels: usize, found: &mut Vec<Candidate>) {
         let (w, h) = (seeds.width, seeds.height);
-        let reach = ((w.max(h) as f32 * JOIN / 2.0) as usize).max(2);
         for part in seeds.grown(reach, reach).parts() {
             let own: Vec<usize> = part.into_iter().filter(|i| seeds.set[*i]).collect();
             let Some(bounds) = bounds_of(&own, w) else { continue };
@@ -88,14 +99,16 @@ impl Edges {
                 continue;
             }
             let (strong, weak) = if levels == 0 { (own, Vec::new()) } else { self.divided(own, bounds) };
-            if weak.is_empty() {
+            let wide = bounds.area() as f32 > LARGEST * (w * h) as f32 && reach > 2;
+            if levels == 0 || (weak.is_empty() && !wide) {
                 found.push(Candidate { bounds, seeds: strong });
                 continue;
             }
+            let reach = if wide { reach / 2 } else { reach };
             for side in [strong, weak] {
                 let mut region = Region::new(w, h);
                 side.iter().for_each(|i| region.set[*i] = true);
-                self.group(&region, levels - 1, found);
+                self.group(&region, reach, levels - 1, found);
             }
         }
     }
@@ -168,22 +181,36 @@ impl Edges {
     }
 }
 
-/// Takes out rows and columns that persistent edges run along for half of the picture: black bars, frames of screens.
+/// Takes out rows and columns along which a persistent edge runs on for half of the picture: black bars, frames of screens.
 fn drop_lines(seeds: &mut Region) {
     let (w, h) = (seeds.width, seeds.height);
-    let rows: Vec<usize> = (0..h).map(|y| seeds.set[y * w..(y + 1) * w].iter().filter(|s| **s).count()).collect();
-    let mut columns = vec![0usize; w];
-    for row in seeds.set.chunks(w.max(1)) {
-        columns.iter_mut().zip(row).for_each(|(c, s)| *c += usize::from(*s));
-    }
-    for (y, _) in rows.iter().enumerate().filter(|(_, n)| **n as f32 > LINE * w as f32) {
+    let set = seeds.set.clone();
+    for y in (0..h).filter(|y| longest_run((0..w).map(|x| set[y * w + x])) as f32 > LINE * w as f32) {
         for y in y.saturating_sub(2)..(y + 3).min(h) {
             seeds.set[y * w..(y + 1) * w].fill(false);
         }
     }
-    for (x, _) in columns.iter().enumerate().filter(|(_, n)| **n as f32 > LINE * h as f32) {
+    for x in (0..w).filter(|x| longest_run((0..h).map(|y| set[y * w + x])) as f32 > LINE * h as f32) {
         for y in 0..h {
             seeds.set[y * w + x.saturating_sub(2)..y * w + (x + 3).min(w)].fill(false);
         }
     }
+}
+
+/// The longest run of `true`; gaps of up to two samples do not end it.
+fn longest_run(line: impl Iterator<Item = bool>) -> usize {
+    let (mut longest, mut run, mut gap) = (0, 0, 0);
+    for on in line {
+        if on {
+            run += 1 + gap;
+            gap = 0;
+            longest = longest.max(run);
+        } else {
+            gap += 1;
+            if gap > 2 {
+                (run, gap) = (0, 0);
+            }
+        }
+    }
+    longest
 }

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::candidates::{Candidate, Edges};
+use super::candidates::{Candidate, Edges, LARGEST};
 use super::evidence::Evidence;
 use super::figures::{Figures, measure};
-use super::judge::{Size, detached, looks};
+use super::judge::{Size, VIEWS, detached, looks};
 use super::support::support;
 use crate::frame::FrameIdx;
 use crate::geometry::Rect;
@@ -17,6 +17,9 @@ const FEWEST_FRAMES: usize = 8;
 const CONFIDENT: f32 = 0.5;
 /// More marks than this at once are scenery.
 const MOST_MARKS: usize = 8;
+/// Pictures differ where their coarse grids do by more than this on average, code values: repeats of a screen or a page
+/// stay below 1, frames of a locked camera 1 to 3 apart count by and by.
+const DIFFERENT: f32 = 2.0;
 /// How far around its edges a mark may reach, samples at working scale.
 const MARGIN: u32 = 3;
 
@@ -46,8 +49,8 @@ pub struct Conclusion {
     pub detections: Vec<Detection>,
     /// In words: what was found, or why nothing was found with confidence.
     pub verdict: String,
-    /// Median difference between the frames looked at, code values: below 2 nothing moves.
-    pub variety: f32,
+    /// Different pictures among the frames looked at.
+    pub views: usize,
     /// Share of all edges of the picture that persist: 1 for a still scene.
     pub stillness: f32,
 }
@@ -59,7 +62,7 @@ impl Conclusion {
     }
 
     fn nothing(verdict: String) -> Self {
-        Self { detections: Vec::new(), verdict, variety: 0.0, stillness: 0.0 }
+        Self { detections: Vec::new(), verdict, views: 0, stillness: 0.0 }
     }
 }
 
@@ -75,11 +78,11 @@ impl Evidence {
         }
         let Some(edges) = Edges::of(self) else { return Conclusion::nothing("no frame was looked at".into()) };
         let (w, h) = scale.size(0);
-        let variety = self.variety();
+        let views = self.views();
         let mut measured: Vec<(Candidate, Figures, f32, String)> = Vec::new();
         for candidate in edges.candidates() {
             let size = size_of(&candidate, scale.factor, w * h);
-            if size.share > 2.0 * 0.08 {
+            if size.share > 2.0 * LARGEST {
                 continue;
             }
             let Some(figures) = measure(self, &edges, &candidate) else { continue };
@@ -94,7 +97,7 @@ impl Evidence {
         let mut detections = Vec::new();
         for (candidate, figures, score, reason) in &measured {
             let stillness = edges.stillness(marks.iter().copied().chain([candidate]));
-            let around = detached(figures, stillness, variety);
+            let around = detached(figures, stillness, views);
             let (score, reason) =
                 if around.score < *score { (around.score, around.reason) } else { (*score, reason.clone()) };
             let b = candidate.bounds;
@@ -113,8 +116,8 @@ impl Evidence {
         }
         detections.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.rect.cmp(&b.rect)));
         let stillness = edges.stillness(marks.iter().copied());
-        let verdict = verdict(&detections, variety, stillness);
-        Conclusion { detections, verdict, variety, stillness }
+        let verdict = verdict(&detections, views, stillness);
+        Conclusion { detections, verdict, views, stillness }
     }
 
     /// From the first frame in which at least half of the edges agree to behind the last.
@@ -125,9 +128,9 @@ impl Evidence {
         self.frames[first].0..self.frames[last].0 + 1
     }
 
-    /// Median over pairs of frames of their mean difference in luma, on a coarse grid.
-    fn variety(&self) -> f32 {
-        let Some(scale) = self.scale else { return 0.0 };
+    /// How many of the frames differ from all counted before, in luma on a coarse grid.
+    fn views(&self) -> usize {
+        let Some(scale) = self.scale else { return 0 };
         let (w, h) = scale.size(0);
         let cells = (w.min(32), h.min(18));
         let grids: Vec<Vec<f32>> = self
@@ -147,18 +150,17 @@ impl Evidence {
                 grid
             })
             .collect();
-        let mut distances = Vec::new();
-        for (i, a) in grids.iter().enumerate() {
-            for b in &grids[i + 1..] {
-                let sum: f32 = a.iter().zip(b).map(|(p, q)| (p - q).abs()).sum();
-                distances.push(sum / a.len().max(1) as f32);
+        let mut views: Vec<&[f32]> = Vec::new();
+        for grid in &grids {
+            let differs = |view: &&[f32]| {
+                let sum: f32 = view.iter().zip(grid).map(|(p, q)| (p - q).abs()).sum();
+                sum > DIFFERENT * grid.len() as f32
+            };
+            if views.iter().all(differs) {
+                views.push(grid);
             }
         }
-        if distances.is_empty() {
-            return 0.0;
-        }
-        let middle = distances.len() / 2;
-        *distances.select_nth_unstable_by(middle, f32::total_cmp).1
+        views.len()
     }
 }
 
@@ -171,15 +173,13 @@ fn size_of(candidate: &Candidate, factor: u32, picture: usize) -> Size {
     }
 }
 
-fn verdict(detections: &[Detection], variety: f32, stillness: f32) -> String {
+fn verdict(detections: &[Detection], views: usize, stillness: f32) -> String {
     let found = detections.iter().filter(|d| d.confident).count();
     let doubtful = detections.len() - found;
     match (found, doubtful) {
         (0, 0) => "no edge stays in place: there is no persistent mark".into(),
-        (0, _) if variety < super::judge::VARIETY => {
-            format!(
-                "the picture hardly changes ({variety:.1} code values between frames): marks and objects cannot be told apart"
-            )
+        (0, _) if views < VIEWS => {
+            format!("the frames show only {views} different pictures: marks and objects cannot be told apart")
         }
         (0, _) => format!(
             "{doubtful} places have edges that stay, none surely a mark ({:.0} % of the picture's edges stay); the likeliest: {}",

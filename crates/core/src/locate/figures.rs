@@ -16,6 +16,9 @@ const RING: f32 = 0.03;
 /// Mean change of slope (code values per sample, L1) in the ring from which a frame counts as changed.
 const CHANGED: f32 = 1.0;
 
+/// Fewer seeds than this in the plane where the candidate shows best measure nothing.
+const FEWEST: usize = 24;
+
 /// Figures of a candidate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
@@ -107,22 +110,10 @@ impl Shift {
 pub(super) fn measure(evidence: &Evidence, edges: &Edges, candidate: &Candidate) -> Option<Figures> {
     let scale = evidence.scale?;
     let (w, h) = scale.size(0);
-    let plane = best_plane(edges, candidate, w);
+    let (plane, seeds) = best_plane(edges, candidate);
     let own = &edges.planes[plane];
     let step = if plane == 0 { 1 } else { 2 };
-    // Seeds in the plane where the candidate shows best.
-    let level = if plane == 0 { 1.6 } else { 1.1 };
-    let needed = (0.85 * evidence.frames.len() as f32).ceil() as u8;
-    let mut seeds: Vec<usize> = candidate
-        .seeds
-        .iter()
-        .map(|i| (i % w / step) + (i / w / step) * own.width)
-        .filter(|i| own.agree[*i] >= needed && own.strength(*i) > level)
-        .collect();
-    seeds.dedup();
-    seeds.sort_unstable();
-    seeds.dedup();
-    if seeds.is_empty() {
+    if seeds.len() < FEWEST {
         return None;
     }
     let b = candidate.bounds;
@@ -245,18 +236,29 @@ pub(super) fn measure(evidence: &Evidence, edges: &Edges, candidate: &Candidate)
     })
 }
 
-/// The plane that holds most of the candidate's seeds; luma where it holds a quarter of them.
-fn best_plane(edges: &Edges, candidate: &Candidate, w: usize) -> usize {
-    let mut counts = vec![0usize; edges.planes.len()];
-    for (plane, p) in edges.planes.iter().enumerate() {
-        let (step, level) = if plane == 0 { (1, 1.6) } else { (2, 1.1) };
-        counts[plane] =
-            candidate.seeds.iter().filter(|i| p.strength((*i % w / step) + (*i / w / step) * p.width) > level).count();
-    }
-    if counts[0] * 4 >= candidate.seeds.len() {
-        return 0;
-    }
-    (0..counts.len()).max_by_key(|p| (counts[*p], std::cmp::Reverse(*p))).unwrap_or(0)
+/// The plane in which the candidate has most seeds, and those: luma where that makes up a quarter of all.
+fn best_plane(edges: &Edges, candidate: &Candidate) -> (usize, Vec<usize>) {
+    let w = edges.seeds.width;
+    let mut planes: Vec<Vec<usize>> = (0..edges.planes.len())
+        .map(|plane| {
+            let (p, step) = (&edges.planes[plane], if plane == 0 { 1 } else { 2 });
+            let mut own: Vec<usize> = candidate
+                .seeds
+                .iter()
+                .map(|i| (i % w / step) + (i / w / step) * p.width)
+                .filter(|i| edges.is_seed(plane, *i))
+                .collect();
+            own.sort_unstable();
+            own.dedup();
+            own
+        })
+        .collect();
+    let best = if planes[0].len() * 4 >= candidate.seeds.len() {
+        0
+    } else {
+        (0..planes.len()).max_by_key(|p| (planes[*p].len(), std::cmp::Reverse(*p))).unwrap_or(0)
+    };
+    (best, planes.swap_remove(best))
 }
 
 /// Root mean square over frames of the shift that best explains how `samples` differ from their mean over time

@@ -4,10 +4,9 @@
 //! claim. Bounds were set on the 16 clean and 9 marked clips of the test data and marks composited on them
 //! (`benches/locate`).
 
+use super::candidates::LARGEST;
 use super::figures::Figures;
 
-/// Largest share of the picture that a mark's box takes.
-const LARGEST: f32 = 0.08;
 /// Least share of the box that persistent edges take.
 const FILL: f32 = 0.08;
 /// Least mean slope at them, code values per sample.
@@ -23,8 +22,8 @@ const MOST_DRIFT: f32 = 1.5;
 const MOVES: f32 = 0.06;
 /// The same up to which what happens beside the mark decides.
 const PARTLY: f32 = 0.15;
-/// Median difference of frames below which nothing happens in the clip, code values.
-pub(super) const VARIETY: f32 = 2.0;
+/// Different pictures among the frames that must be seen: with fewer, whatever a page or a screen shows would count.
+pub(super) const VIEWS: usize = 10;
 
 /// A verdict on a candidate.
 pub(super) struct Verdict {
@@ -61,10 +60,10 @@ pub(super) fn looks(f: &Figures, size: &Size) -> Verdict {
     ])
 }
 
-/// Whether the scene shows that the candidate does not belong to it. `stillness` leaves other marks out, `variety` is the
-/// median difference of the frames.
-pub(super) fn detached(f: &Figures, stillness: f32, variety: f32) -> Verdict {
-    let varied = at_least(variety, VARIETY);
+/// Whether the scene shows that the candidate does not belong to it. `stillness` leaves other marks out, `views` counts
+/// different pictures among the frames.
+pub(super) fn detached(f: &Figures, stillness: f32, views: usize) -> Verdict {
+    let varied = at_least(views as f32, VIEWS as f32);
     // What happens beside it: the scene's slopes change on all sides, or what persists of them moves.
     let changes = at_least(f.activity, 1.2).min(at_most(f.coherence, 0.3)).min(at_least(f.quietest, 0.6));
     let sways = at_least(f.drift_around, 2.0);
@@ -72,7 +71,7 @@ pub(super) fn detached(f: &Figures, stillness: f32, variety: f32) -> Verdict {
         .min(at_least(f.activity, 1.5).min(at_most(f.coherence, 0.35)).max(at_least(f.drift_around, 1.5)));
     let proven = at_most(stillness, MOVES).max(beside).max(changes.min(sways));
     weakest(&[
-        (varied, "the picture hardly changes, so that a mark and an object cannot be told apart"),
+        (varied, "too few different pictures to tell a mark from an object"),
         (proven, "the scene around it stays as still as it does"),
     ])
 }

@@ -48,3 +48,26 @@ pub fn has_decoder(name: &str) -> bool {
     // SAFETY: the string lives during the call.
     !unsafe { ffi::avcodec_find_decoder_by_name(name.as_ptr()) }.is_null()
 }
+
+/// Gives a stream that is to be written a piece of side data.
+///
+/// # Errors
+/// Where memory is short.
+///
+/// # Safety
+/// `stream` is a valid stream of an output during the call.
+pub unsafe fn add_stream_side_data(
+    stream: *mut ffi::AVStream,
+    kind: ffi::AVPacketSideDataType,
+    data: &[u8],
+) -> Result<(), super::AvError> {
+    // SAFETY: promised by the caller; libav gives `len` bytes or null.
+    unsafe {
+        let to = ffi::av_stream_new_side_data(stream, kind, data.len());
+        if to.is_null() {
+            return Err(super::AvError(ffi::AVERROR(12)));
+        }
+        std::ptr::copy_nonoverlapping(data.as_ptr(), to, data.len());
+    }
+    Ok(())
+}

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use cleanplate_core::PixelFormat;
 use serde::{Deserialize, Serialize};
 
+use super::carry::losses_of_side_data;
 use super::formats::{self, Codec, Fit, Loss};
 use super::options;
 use super::spec::EncoderSpec;
@@ -28,6 +29,9 @@ pub struct EncodeRequest {
     pub options: Vec<(String, String)>,
     /// Names of what may be lost (see [`Loss::name`]); names of other parts of the engine may be among them.
     pub accept_loss: BTreeSet<String>,
+    /// libav's names of the kinds of side data that the frames carry, as far as known before they are encoded: what has no
+    /// place in a codec is then refused early.
+    pub frame_side_data: BTreeSet<String>,
     /// Threads of the encoder, 0 for as many as plain `ffmpeg` would use on this machine.
     pub threads: u32,
 }
@@ -70,9 +74,14 @@ pub fn choose_encoder(info: &SourceInfo, container: Container, request: &EncodeR
     for codec in &candidates {
         match source.written_with(*codec, wanted, requested.is_some()) {
             Err(problem) => refusals.push(problem),
-            Ok(fit) => {
-                let missing: Vec<Loss> =
-                    fit.losses.iter().copied().filter(|l| wanted.is_none() && !consent.contains(l)).collect();
+            Ok(mut fit) => {
+                fit.losses.extend(losses_of_side_data(*codec, request.frame_side_data.iter().map(String::as_str)));
+                let missing: Vec<Loss> = fit
+                    .losses
+                    .iter()
+                    .copied()
+                    .filter(|l| !(consent.contains(l) || wanted.is_some() && l.is_of_samples()))
+                    .collect();
                 if missing.is_empty() {
                     return finish(&source, stream.time_base, *codec, fit, container, request, consent);
                 }

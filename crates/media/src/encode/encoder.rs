@@ -1,8 +1,12 @@
 //! An encoder of one segment.
 
+use std::collections::{BTreeSet, HashMap};
+
 use cleanplate_core::{Frame, Scan};
 
+use super::carry::{self, Message};
 use super::convert::Input;
+use super::formats::{Codec, Loss};
 use super::hdr::StaticSideData;
 use super::options;
 use super::spec::EncoderSpec;
@@ -16,6 +20,10 @@ use crate::pixfmt;
 #[derive(Debug)]
 pub struct Encoder {
     name: String,
+    codec: Codec,
+    is_fast: bool,
+    accepted: BTreeSet<Loss>,
+    messages: HashMap<i64, Vec<Message>>,
     context: CodecContext,
     input: Input,
     times: Times,
@@ -48,9 +56,14 @@ impl Encoder {
         if let Some((key, value)) = dict.entries().first() {
             return Err(Error::unsupported(format!("{} has no option {key} (set to {value})", spec.encoder)));
         }
-        let delay = if spec.codec.reorders() { context.get().has_b_frames.max(0) as usize } else { 0 };
+        let delay = delay(&context, spec.codec);
+        context.get_mut().has_b_frames = delay as i32;
         Ok(Self {
             name: spec.encoder.clone(),
+            codec: spec.codec,
+            is_fast: spec.frame_rate.value() > 30.0,
+            accepted: spec.accept_loss.clone(),
+            messages: HashMap::new(),
             input: Input::new(spec)?,
             times: Times::new(spec.codec.counts_frames(), delay),
             packet: Packet::new().map_err(|e| Error::Backend(format!("cannot make a packet: {e}")))?,
@@ -66,7 +79,17 @@ impl Encoder {
     pub fn push(&mut self, frame: Frame, out: &mut dyn FnMut(&Packet) -> Result<()>) -> Result<()> {
         let (pts, duration, scan, idx) = (frame.pts, frame.duration, frame.scan, frame.idx);
         let mut picture = self.input.take(frame)?;
+        let (messages, losses) = carry::take(&mut picture, self.codec, self.is_fast);
+        if let Some(loss) = losses.difference(&self.accepted).next() {
+            return Err(Error::unsupported_but(
+                format!("{} has no place for what frame {idx} carries ({})", self.codec.title(), loss.name()),
+                format!("--accept-loss {} consents to its loss", loss.name()),
+            ));
+        }
         let tick = self.times.enter(pts, duration)?;
+        if !messages.is_empty() {
+            self.messages.insert(tick, messages);
+        }
         prepare(&mut picture, tick, scan, self.context.get().global_quality);
         loop {
             // SAFETY: context open, frame valid; libav takes its own reference.
@@ -117,16 +140,35 @@ impl Encoder {
                 Err(AvError::AGAIN | AvError::EOF) => return Ok(()),
                 Err(error) => return Err(self.failed("encode", error)),
             }
-            let (pts, dts, duration) = self.times.leave(self.packet.get().pts)?;
+            let tick = self.packet.get().pts;
+            let (pts, dts, duration) = self.times.leave(tick)?;
             let p = self.packet.get_mut();
             (p.pts, p.dts, p.duration) = (pts, dts, duration);
-            out(&self.packet)?;
+            match self.messages.remove(&tick) {
+                None => out(&self.packet)?,
+                Some(messages) => {
+                    let packet = carry::written(&self.packet, &messages, self.codec);
+                    out(&packet.map_err(|e| Error::Backend(format!("cannot make a packet: {e}")))?)?;
+                }
+            }
         }
     }
 
     fn failed(&self, action: &str, error: AvError) -> Error {
         let words = self.log.last().map(|l| format!(" ({l})")).unwrap_or_default();
         Error::Backend(format!("{} cannot {action}: {error}{words}", self.name))
+    }
+}
+
+/// How many frames later than shown a frame may be decoded.
+fn delay(context: &CodecContext, codec: Codec) -> usize {
+    let said = context.get().has_b_frames.max(0) as usize;
+    match codec {
+        // libav's wrapper of x265 does not say. x265 has one level of B-frames that others refer to, so no picture waits
+        // for more than two others (its own `bframeDelay`).
+        Codec::Hevc => said.max(2),
+        _ if codec.reorders() => said,
+        _ => 0,
     }
 }
 

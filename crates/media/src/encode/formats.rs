@@ -124,7 +124,6 @@ impl Codec {
                     f(Yuv, (1, 0), true, &[8, 9, 10, 16]),
                     f(Yuv, (0, 0), true, &[8, 9, 10, 16]),
                     f(Gray, (0, 0), false, &[8, 9, 10, 12, 16]),
-                    f(Gray, (0, 0), true, &[8]),
                     f(Gbr, (0, 0), false, &[8, 9, 10, 12, 14, 16]),
                     f(Gbr, (0, 0), true, &[8, 10, 12, 16]),
                 ];
@@ -222,13 +221,15 @@ pub enum Loss {
     Captions,
     /// Time codes inside the pictures (SMPTE ST 12-1).
     Timecode,
-    /// Active format description and bar data.
+    /// Active format description.
     Afd,
+    /// User data inside the pictures that no standard names (SEI "user data unregistered").
+    UserData,
 }
 
 impl Loss {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Alpha,
         Self::Depth,
         Self::Chroma,
@@ -239,7 +240,13 @@ impl Loss {
         Self::Captions,
         Self::Timecode,
         Self::Afd,
+        Self::UserData,
     ];
+
+    /// Whether it is about the sample format alone, to which asking for a sample format consents.
+    pub const fn is_of_samples(self) -> bool {
+        matches!(self, Self::Alpha | Self::Depth | Self::Chroma | Self::Rgb)
+    }
 
     /// As the user consents to it.
     pub const fn name(self) -> &'static str {
@@ -254,6 +261,7 @@ impl Loss {
             Self::Captions => "captions",
             Self::Timecode => "timecode",
             Self::Afd => "afd",
+            Self::UserData => "user-data",
         }
     }
 }
@@ -304,7 +312,7 @@ fn fit_to(source: PixelFormat, format: PixelFormat) -> Option<Fit> {
         }
         (Gray, Gray) | (Gbr, Gbr) => {}
         // Neutral chroma adds nothing; the fewer of it the better.
-        (Gray, Yuv) => changes += 4 - u32::from(chroma(format).0 + chroma(format).1),
+        (Gray, Yuv) => changes += 5 - u32::from(chroma(format).0 + chroma(format).1),
         (Gbr, Yuv) => {
             losses.insert(Loss::Rgb);
             if chroma(format) != (0, 0) {

@@ -3,15 +3,20 @@
 //! It knows codecs, sample formats and what containers can carry. It refuses to know segments' contents, plans and how
 //! packets are joined.
 
+mod bits;
+mod carry;
 mod choose;
 mod convert;
 mod encoder;
 mod formats;
 mod hdr;
+mod hdr10plus;
 mod options;
+mod scale;
 mod spec;
 mod times;
 
+pub use carry::losses_of_side_data;
 pub use choose::{Choice, EncodeRequest, choose_encoder};
 pub(crate) use convert::planar;
 pub use encoder::Encoder;

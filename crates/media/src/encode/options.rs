@@ -183,7 +183,6 @@ pub(super) fn encoder_format(encoder: &str, format: PixelFormat) -> Option<Strin
     let packed = match (encoder, format.layout, format.depth, format.alpha) {
         ("ffv1" | "libx264rgb", PixelLayout::Gbr, 8, false) => Some("bgr0"),
         ("ffv1", PixelLayout::Gbr, 8, true) => Some("bgra"),
-        ("ffv1", PixelLayout::Gray, 8, true) => Some("ya8"),
         _ => None,
     };
     packed.map(str::to_owned).or_else(|| pixfmt::to_av(format).map(pixfmt::name))

@@ -106,6 +106,6 @@ fn side_data(packet: &Packet) -> Vec<(u32, &[u8])> {
         .iter()
         .filter(|e| e.type_ != ffi::AVPacketSideDataType::QUALITY_STATS && !e.data.is_null())
         // SAFETY: as above.
-        .map(|e| (e.type_.0 as u32, unsafe { std::slice::from_raw_parts(e.data, e.size) }))
+        .map(|e| (e.type_.0, unsafe { std::slice::from_raw_parts(e.data, e.size) }))
         .collect()
 }

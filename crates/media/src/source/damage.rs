@@ -86,6 +86,7 @@ impl Damage {
 
     pub(crate) fn words(&mut self, lines: Vec<String>) {
         for line in lines {
+            let line = without_addresses(&line);
             if self.lines.len() < KEPT && !self.lines.contains(&line) {
                 self.lines.push(line);
             }
@@ -102,4 +103,29 @@ fn note(list: &mut Vec<FrameIdx>, idx: FrameIdx) -> bool {
         list.push(idx);
     }
     true
+}
+
+/// libav names its objects with addresses (`[h264 @ 0x55d0]`), which differ from run to run.
+fn without_addresses(line: &str) -> String {
+    let mut parts = line.split(" @ 0x");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str(part.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_kept_once_without_addresses_and_in_bounded_number() {
+        let mut damage = Damage::default();
+        damage.words(vec!["[h264 @ 0x55d0a] no frame".into(), "[h264 @ 0x66e0b] no frame".into()]);
+        assert_eq!(damage.lines, ["[h264] no frame"]);
+        damage.words((0..1000).map(|i| format!("line {i}")).collect());
+        (0..1000).for_each(|idx| damage.corrupt(idx));
+        assert_eq!((damage.lines.len(), damage.corrupt_frames.len(), damage.corrupt_count), (KEPT, KEPT, 1000));
+    }
 }

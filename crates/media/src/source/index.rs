@@ -78,9 +78,7 @@ impl Index {
             }
         }
         let first = looks.iter().position(|look| matches!(look, Look::Frame(_)))?;
-        if !matches!(looks[first], Look::Frame(entry) if entry != Entry::None) {
-            return None;
-        }
+        let Look::Frame(entry) = looks[first] else { return None };
         let start = packets[first].pts?;
         let pts = |ordinal: u32| packets[ordinal as usize].pts.unwrap_or(i64::MIN);
         let mut order = shown.clone();
@@ -89,7 +87,8 @@ impl Index {
         let rank: HashMap<u32, usize> = order.iter().enumerate().map(|(rank, ordinal)| (*ordinal, rank)).collect();
         let near = shown.iter().enumerate().all(|(i, ordinal)| rank[ordinal].abs_diff(i) <= MAX_REORDER);
         let leading = looks.iter().zip(packets).any(|(look, p)| matches!(look, Look::Frame(_)) && p.pts < Some(start));
-        if order.is_empty() || !rises || !near || leading {
+        // Pictures shown before the first one need what is not there, unless it is said to need nothing.
+        if !rises || !near || entry == Entry::None || (leading && entry == Entry::Open) {
             return None;
         }
         let times = order.iter().map(|ordinal| pts(*ordinal)).collect();
@@ -149,35 +148,75 @@ impl Index {
         Self { frames, time_base, timing, scanned: false, changes: Vec::new(), packets: order, by_packet, entries }
     }
 
+    /// Frames that are decoded before a frame that is shown before them, at most: how many the decoder has to hold back.
+    pub(crate) fn reorder(&self) -> usize {
+        let mut held = std::collections::BTreeSet::new();
+        let mut shown = 0;
+        let mut depth = 0;
+        let mut by_packet: Vec<(u32, FrameIdx)> = self.by_packet.iter().map(|(packet, idx)| (*packet, *idx)).collect();
+        by_packet.sort_unstable();
+        for (_, idx) in by_packet {
+            held.insert(idx);
+            while held.remove(&shown) {
+                shown += 1;
+            }
+            depth = depth.max(held.len());
+        }
+        depth
+    }
+
     /// How many places there are where decoding may start.
     pub fn entry_count(&self) -> usize {
         self.entries.len()
     }
 
-    /// The packet where decoding must start so that `idx` and all later frames come out as in sequential decoding; `None`
-    /// for the start of the stream.
-    pub(crate) fn entry_for(&self, idx: FrameIdx) -> Option<u32> {
-        if self.by_packet.len() != self.packets.len() {
-            return None; // one packet gave several frames: only counting from the start tells them apart
-        }
-        let reached = self
-            .entries
-            .partition_point(|(packet, _, _)| self.packets.get(idx as usize).is_some_and(|wanted| packet <= wanted));
-        let mut open = 0;
-        for (packet, frame, entry) in self.entries[..reached].iter().rev() {
-            if *frame > idx {
-                continue;
-            }
-            match entry {
-                Entry::Closed => return (*packet > 0).then_some(*packet),
+    /// Where decoding must start so that `idx` and all later frames come out as in sequential decoding; `None` for the start
+    /// of the stream.
+    pub(crate) fn start_for(&self, idx: FrameIdx) -> Option<Start> {
+        let mut settled = None;
+        for (packet, entry) in self.entries_before(idx) {
+            let start = match (entry, settled) {
+                (Entry::Closed, _) => Start { packet, settled: settled.unwrap_or(packet) },
                 // After an open entry pictures may still lean on what lies before it: one more group is decoded as margin.
-                Entry::Open if open > 0 => return (*packet > 0).then_some(*packet),
-                Entry::Open => open += 1,
-                Entry::None => {}
-            }
+                (Entry::Open, Some(settled)) => Start { packet, settled },
+                _ => {
+                    settled = Some(packet);
+                    continue;
+                }
+            };
+            return (start.packet > 0).then_some(start);
         }
         None
     }
+
+    /// The last place for `idx` among `packets` that needs nothing before it.
+    pub(crate) fn closed_start(&self, idx: FrameIdx, packets: std::ops::Range<u32>) -> Option<Start> {
+        self.entries_before(idx)
+            .find(|(packet, entry)| *entry == Entry::Closed && packets.contains(packet))
+            .filter(|(packet, _)| *packet > 0)
+            .map(|(packet, _)| Start { packet, settled: packet })
+    }
+
+    /// Places to start for `idx`, the nearest first. None where one packet gave several frames: only counting from the
+    /// start tells those apart.
+    fn entries_before(&self, idx: FrameIdx) -> impl Iterator<Item = (u32, Entry)> + '_ {
+        let distinct = self.by_packet.len() == self.packets.len();
+        let reached = match self.packets.get(idx as usize) {
+            Some(wanted) if distinct => self.entries.partition_point(|(packet, _, _)| packet <= wanted),
+            _ => 0,
+        };
+        let places = self.entries[..reached].iter().rev();
+        places.filter(move |(_, frame, _)| *frame <= idx).map(|(packet, _, entry)| (*packet, *entry))
+    }
+}
+
+/// Where decoding starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// The first packet to decode.
+    pub(crate) packet: u32,
+    /// The first packet from which on the decoder must not complain.
+    pub(crate) settled: u32,
 }
 
 /// Times for frames in output order, as good as the container allows, always rising.

@@ -12,6 +12,7 @@ mod info;
 mod io;
 mod packets;
 mod reader;
+mod recipe;
 mod scan;
 mod survey;
 
@@ -142,4 +143,9 @@ impl Source {
 /// The path as users read it.
 pub(crate) fn shown(path: &Path) -> String {
     PathBuf::from(path).display().to_string()
+}
+
+/// One stream of an open file, without what only its packets tell.
+pub(crate) fn stream_info(stream: &crate::av::ffi::AVStream) -> crate::types::StreamInfo {
+    info::stream(stream)
 }

@@ -7,46 +7,24 @@ use cleanplate_core::{ColorInfo, Frame, FrameIdx, Scan};
 
 use super::damage::Damage;
 use super::demux::Demuxer;
+use super::index::Start;
+use super::recipe::{Care, MAX_REFUSALS};
 use super::survey::{PacketEntry, Survey};
 use super::{convert, info, shown};
-use crate::av::{AvError, AvFrame, Decoder, LogMark, Packet, Parameters, capture, compat, ffi, text};
+use crate::av::{AvError, AvFrame, Decoder, LogMark, Packet, capture, compat, ffi, text};
 use crate::error::{Error, Result};
 use crate::pixfmt;
 use crate::surface::AvSurface;
-use crate::types::Rational;
-
-/// Refusals of a decoder after one packet before the next one is tried.
-pub(crate) const MAX_REFUSALS: u32 = 64;
 
 /// Packets read after a seek in search of a known one before the stream is read from its start instead.
 const SEARCH: usize = 4096;
-
-/// Opens a decoder with the limit on picture sizes.
-pub(crate) fn open_decoder(
-    parameters: &Parameters,
-    time_base: Rational,
-    threads: u32,
-    name: Option<&str>,
-    max_pixels: u64,
-) -> Result<Decoder> {
-    let options = [("max_pixels", max_pixels.to_string())];
-    Decoder::open(parameters, time_base, threads, name, &options).map_err(|error| {
-        // SAFETY: a static name.
-        let codec = unsafe { text(ffi::avcodec_get_name(parameters.get().codec_id)) };
-        match error {
-            AvError(ffi::AVERROR_DECODER_NOT_FOUND) => {
-                Error::unsupported(format!("this build of libav has no decoder for {codec} video"))
-            }
-            error => Error::Input(format!("the decoder for {codec} refuses the stream: {error}")),
-        }
-    })
-}
 
 /// Reads frames of the worked-on stream. Every frame of the index comes exactly once and in order; a frame that the decoder
 /// does not give is replaced by the one before it and counted in [`damage`](Self::damage).
 pub struct VideoReader {
     survey: Arc<Survey>,
     threads: u32,
+    care: Care,
     demuxer: Demuxer,
     decoder: Decoder,
     packet: Packet,
@@ -57,6 +35,10 @@ pub struct VideoReader {
     drained: bool,
     /// Whether decoding began at the first packet.
     from_start: bool,
+    /// The packet with which decoding began.
+    began: u32,
+    /// The first packet from which on the decoder must not complain.
+    settled: u32,
     /// Frames that came out since decoding began.
     counted: u64,
     ready: VecDeque<(FrameIdx, AvFrame)>,
@@ -76,10 +58,13 @@ impl VideoReader {
             )));
         }
         let mark = capture();
-        let (demuxer, decoder) = open_both(&survey, threads)?;
+        let care = survey.care;
+        let demuxer = Demuxer::open(&survey.path, &survey.limits)?;
+        let decoder = survey.recipe().open(threads, care)?;
         Ok(Self {
             survey,
             threads,
+            care,
             demuxer,
             decoder,
             packet: Packet::new().map_err(memory)?,
@@ -87,6 +72,8 @@ impl VideoReader {
             held: false,
             drained: false,
             from_start: true,
+            began: 0,
+            settled: 0,
             counted: 0,
             ready: VecDeque::new(),
             last: None,
@@ -108,15 +95,13 @@ impl VideoReader {
         }
         let here = self.next;
         self.next = idx;
-        let entry = self.survey.index.entry_for(idx);
-        let ahead = idx >= here && entry.is_none_or(|packet| packet <= self.ordinal);
-        if idx == here || ahead || idx == count {
+        let start = self.survey.index.start_for(idx).filter(|_| self.survey.care == Care::Strict);
+        let ahead = idx >= here && start.is_none_or(|start| start.packet <= self.ordinal);
+        if ahead || idx == count {
             return Ok(());
         }
-        match entry {
-            Some(packet) => self.start_at(packet),
-            None => self.restart(),
-        }
+        self.care = self.survey.care;
+        self.begin(start)
     }
 
     /// The next frame, `None` after the last one.
@@ -164,9 +149,12 @@ impl VideoReader {
     /// In place of a frame that did not come: the one before it, or where there is none the one after.
     fn repeat(&mut self) -> Result<Frame> {
         let idx = self.next;
+        if self.care == Care::Strict {
+            self.conceal()?;
+            return self.read()?.ok_or_else(|| Error::Internal("the index lost a frame".into()));
+        }
         if self.last.is_none() && !self.from_start {
-            self.restart()?;
-            self.next = idx;
+            self.begin(None)?;
             return self.read()?.ok_or_else(|| Error::Internal("the index lost a frame".into()));
         }
         let source = self.last.as_ref().or(self.ready.front().map(|(_, frame)| frame));
@@ -247,29 +235,59 @@ impl VideoReader {
             self.ordinal += 1;
         }
         self.drained = ended;
-        if self.decoder.send((!ended).then_some(&self.packet)).is_err() {
-            self.damage.decode_errors += 1;
-            self.damage.words(self.mark.lines());
-        }
         let mut refusals = 0;
+        if self.decoder.send((!ended).then_some(&self.packet)).is_err() {
+            refusals += 1;
+        }
         loop {
             match self.decoder.receive() {
-                Ok(Some(frame)) => self.place(frame),
-                Ok(None) => return Ok(()),
-                Err(_) => {
-                    self.damage.decode_errors += 1;
-                    self.damage.words(self.mark.lines());
-                    refusals += 1;
-                    if refusals > MAX_REFUSALS {
+                Ok(Some(frame)) => {
+                    if self.place(frame)? {
                         return Ok(());
                     }
                 }
+                Ok(None) => break,
+                Err(_) => refusals += 1,
+            }
+            if refusals > MAX_REFUSALS {
+                break;
             }
         }
+        if refusals > 0 {
+            self.complaint(refusals)?;
+        }
+        Ok(())
     }
 
-    /// Finds a decoded picture's place in the index.
-    fn place(&mut self, frame: AvFrame) {
+    /// The decoder refused something.
+    fn complaint(&mut self, refusals: u32) -> Result<()> {
+        if self.care == Care::Conceal {
+            self.damage.decode_errors += u64::from(refusals);
+            self.damage.words(self.mark.lines());
+            return Ok(());
+        }
+        if self.from_start || self.ordinal > self.settled.saturating_add(self.late()) {
+            return self.conceal();
+        }
+        Ok(())
+    }
+
+    /// Goes back and decodes with concealment: nothing that leans on the damage has come out yet. What is concealed may lean
+    /// on anything before it, so this begins at a place that needs nothing before it and that was just decoded without a
+    /// complaint, or at the start of the stream.
+    fn conceal(&mut self) -> Result<()> {
+        self.care = Care::Conceal;
+        let clean = self.began..self.ordinal.saturating_sub(self.late() + 1);
+        self.begin(self.survey.index.closed_start(self.next, clean))
+    }
+
+    /// Packets by which a refusal may be late: one for each thread.
+    fn late(&self) -> u32 {
+        u32::try_from(self.decoder.context().get().thread_count).unwrap_or(0)
+    }
+
+    /// Finds a decoded picture's place in the index. Whether decoding had to begin anew instead.
+    fn place(&mut self, frame: AvFrame) -> Result<bool> {
         let index = &self.survey.index;
         let idx = if index.by_packet.len() == index.packets.len() {
             u32::try_from(frame.get().pts).ok().and_then(|packet| index.by_packet.get(&packet).copied())
@@ -277,15 +295,21 @@ impl VideoReader {
             self.from_start.then_some(self.counted)
         };
         self.counted += 1;
-        let Some(idx) = idx else { return };
+        let Some(idx) = idx else { return Ok(false) };
         let after = self.ready.back().map_or(self.next, |(last, _)| last + 1);
         if idx < after && !self.ready.is_empty() {
-            return; // a second picture for a place that is taken
+            return Ok(false); // a second picture for a place that is taken
         }
         let av = frame.get();
         if av.flags & ffi::AV_FRAME_FLAG_CORRUPT != 0 || av.decode_error_flags != 0 {
-            self.damage.corrupt(idx);
-            self.damage.words(self.mark.lines());
+            if self.care == Care::Strict && idx >= self.next {
+                self.conceal()?;
+                return Ok(true);
+            }
+            if idx >= self.next {
+                self.damage.corrupt(idx);
+                self.damage.words(self.mark.lines());
+            }
         }
         for i in 0..usize::try_from(av.nb_side_data).unwrap_or(0) {
             // SAFETY: libav keeps nb_side_data pointers there; names are static.
@@ -295,40 +319,37 @@ impl VideoReader {
             }
         }
         self.ready.push_back((idx, frame));
+        Ok(false)
     }
 
-    fn restart(&mut self) -> Result<()> {
-        let (demuxer, decoder) = open_both(&self.survey, self.threads)?;
-        self.demuxer = demuxer;
-        self.decoder = decoder;
-        self.begin(0);
-        Ok(())
-    }
-
-    fn begin(&mut self, ordinal: u32) {
-        self.ordinal = ordinal;
-        self.held = false;
+    /// Begins decoding at a place of the index, or where that is `None` or cannot be found, at the first packet.
+    fn begin(&mut self, start: Option<Start>) -> Result<()> {
         self.drained = false;
-        self.from_start = ordinal == 0;
         self.counted = 0;
         self.ready.clear();
         self.last = None;
-    }
-
-    /// Starts decoding at a packet; from the first one where it cannot be found.
-    fn start_at(&mut self, wanted: u32) -> Result<()> {
-        let entry = self.survey.packets[wanted as usize];
-        let stream = self.survey.info.video;
-        let bytes = self.survey.info.demuxer == "mpegts" || self.survey.info.demuxer == "mpeg";
-        let pos = (bytes && entry.pos >= 0).then_some(entry.pos);
-        let time = entry.dts.or(entry.pts).unwrap_or(0);
-        if self.demuxer.seek(stream, time, pos).is_ok() && self.find(wanted)? {
-            self.decoder.flush();
-            self.begin(wanted);
-            self.held = true;
+        self.decoder = self.survey.recipe().open(self.threads, self.care)?;
+        if let Some(start) = start
+            && self.approach(start.packet)?
+        {
+            (self.ordinal, self.began, self.settled) = (start.packet, start.packet, start.settled);
+            (self.held, self.from_start) = (true, false);
             return Ok(());
         }
-        self.restart()
+        self.demuxer = Demuxer::open(&self.survey.path, &self.survey.limits)?;
+        (self.ordinal, self.began, self.settled) = (0, 0, 0);
+        (self.held, self.from_start) = (false, true);
+        Ok(())
+    }
+
+    /// Moves the demuxer to a packet, which is then in `packet`.
+    fn approach(&mut self, wanted: u32) -> Result<bool> {
+        let entry = self.survey.packets[wanted as usize];
+        let stream = self.survey.info.video;
+        let bytes = matches!(self.survey.info.demuxer.as_str(), "mpegts" | "mpeg");
+        let pos = (bytes && entry.pos >= 0).then_some(entry.pos);
+        let time = entry.dts.or(entry.pts).unwrap_or(0);
+        Ok(self.demuxer.seek(stream, time, pos).is_ok() && self.find(wanted)?)
     }
 
     /// Reads on to the packet `wanted`, which is then in `packet`.
@@ -348,16 +369,6 @@ impl VideoReader {
         }
         Ok(false)
     }
-}
-
-fn open_both(survey: &Survey, threads: u32) -> Result<(Demuxer, Decoder)> {
-    let demuxer = Demuxer::open(&survey.path, &survey.limits)?;
-    let parameters = survey
-        .parameters
-        .get(survey.info.video)
-        .ok_or_else(|| Error::Internal("the video stream disappeared".into()))?;
-    let decoder = open_decoder(parameters, survey.index.time_base, threads, survey.decoder, survey.limits.max_pixels)?;
-    Ok((demuxer, decoder))
 }
 
 fn memory(error: AvError) -> Error {

@@ -6,11 +6,10 @@ use cleanplate_core::FrameIdx;
 
 use super::damage::Damage;
 use super::demux::Demuxer;
-use super::reader::open_decoder;
-use crate::av::{AvFrame, Packet, Parameters, capture, compat, ffi};
+use super::recipe::{Care, MAX_REFUSALS, Recipe};
+use crate::av::{AvFrame, Packet, capture, compat, ffi};
 use crate::error::{Error, Result};
 use crate::pixfmt;
-use crate::types::Rational;
 
 /// A frame that came out.
 pub(crate) struct ScannedFrame {
@@ -45,20 +44,19 @@ impl Scanned {
     }
 }
 
-/// Decodes the whole stream once.
+/// Decodes the whole stream once. `None` where the decoder complained and `care` does not say how to go on all the same.
 pub(crate) fn scan(
     demuxer: &mut Demuxer,
     stream: usize,
-    parameters: &Parameters,
-    time_base: Rational,
-    decoder: Option<&str>,
-    max_pixels: u64,
+    recipe: &Recipe<'_>,
+    care: Care,
     damage: &mut Damage,
     progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-) -> Result<Scanned> {
+) -> Result<Option<Scanned>> {
     let mark = capture();
-    let mut decoder = open_decoder(parameters, time_base, 0, decoder, max_pixels)?;
+    let mut decoder = recipe.open(0, care)?;
     let mut scanned = Scanned::default();
+    let before = damage.clone();
     let mut packet = Packet::new().map_err(|e| Error::Backend(format!("cannot make a packet: {e}")))?;
     let mut ordinal = 0i64;
     let mut ended = false;
@@ -86,13 +84,19 @@ pub(crate) fn scan(
                 Err(_) => {
                     damage.decode_errors += 1;
                     refusals += 1;
-                    if refusals > super::reader::MAX_REFUSALS {
+                    if refusals > MAX_REFUSALS {
                         break;
                     }
                 }
             }
         }
+        if care == Care::Strict && (damage.decode_errors, damage.corrupt_count) != (0, 0) {
+            *damage = before;
+            return Ok(None);
+        }
     }
-    damage.words(mark.lines());
-    Ok(scanned)
+    if !damage.is_empty() {
+        damage.words(mark.lines());
+    }
+    Ok(Some(scanned))
 }

@@ -10,6 +10,7 @@ use super::bitstream::{Examiner, Look};
 use super::damage::Damage;
 use super::demux::Demuxer;
 use super::index::Index;
+use super::recipe::{Care, Recipe};
 use super::{Limits, OpenOptions, info, scan, shown};
 use crate::av::{AvError, Packet, Parameters, capture, compat, ffi, text};
 use crate::error::{Error, Result};
@@ -71,6 +72,21 @@ pub(crate) struct Survey {
     pub(crate) index: Index,
     pub(crate) packets: Vec<PacketEntry>,
     pub(crate) decoder: Option<&'static str>,
+    /// The video stream's parameters as its decoder gets them.
+    pub(crate) decoding: Parameters,
+    /// What the decoder does with damage, as far as known.
+    pub(crate) care: Care,
+}
+
+impl Survey {
+    pub(crate) fn recipe(&self) -> Recipe<'_> {
+        Recipe {
+            parameters: &self.decoding,
+            time_base: self.index.time_base,
+            name: self.decoder,
+            max_pixels: self.limits.max_pixels,
+        }
+    }
 }
 
 /// One stream as its packets tell.
@@ -169,7 +185,9 @@ pub(crate) fn take(
         }
     }
     damage.read_errors = demuxer.errors;
-    damage.words(mark.lines());
+    if !damage.is_empty() {
+        damage.words(mark.lines());
+    }
 
     let info = describe(&demuxer, path, video, &tallies)?;
     let all = (0..info.streams.len()).map(|i| copy_parameters(&demuxer, i)).collect::<Result<Vec<_>>>()?;
@@ -182,28 +200,34 @@ pub(crate) fn take(
         return Err(Error::Input(format!("{} has no packets in its video stream {video}", shown(path))));
     }
     let plain = if changed || demuxer.errors > 0 { None } else { Index::of_packets(&packets, &looks, time_base, tick) };
+    let mut care = Care::Strict;
     let index = match plain {
         Some(index) => index,
         None => {
             drop(demuxer);
-            let mut again = Demuxer::open(path, limits)?;
-            let scanned = scan::scan(
-                &mut again,
-                video,
-                &parameters,
-                time_base,
-                decoder,
-                limits.max_pixels,
-                &mut damage,
-                progress,
-            )?;
-            if scanned.frames.is_empty() {
+            let recipe = Recipe { parameters: &parameters, time_base, name: decoder, max_pixels: limits.max_pixels };
+            let mut scan = |care: Care, damage: &mut Damage| {
+                scan::scan(&mut Demuxer::open(path, limits)?, video, &recipe, care, damage, progress)
+            };
+            let scanned = match scan(care, &mut damage)? {
+                Some(scanned) => Some(scanned),
+                None => {
+                    care = Care::Conceal;
+                    scan(care, &mut damage)?
+                }
+            };
+            let scanned = scanned.filter(|scanned| !scanned.frames.is_empty()).ok_or_else(|| {
                 let words = damage.lines.last().map(|line| format!(" ({line})")).unwrap_or_default();
-                return Err(Error::Input(format!("no frame of {} can be decoded{words}", shown(path))));
-            }
+                Error::Input(format!("no frame of {} can be decoded{words}", shown(path)))
+            })?;
             Index::of_scan(&packets, &looks, scanned, time_base, tick)
         }
     };
+    let mut decoding = parameters;
+    let depth = i32::try_from(index.reorder()).unwrap_or(0);
+    if !index.scanned && depth > decoding.get().video_delay {
+        decoding.get_mut().video_delay = depth;
+    }
     let _ = progress(info.size, info.size);
     Ok(Survey {
         path: path.to_owned(),
@@ -215,6 +239,8 @@ pub(crate) fn take(
         index,
         packets,
         decoder,
+        decoding,
+        care,
     })
 }
 
