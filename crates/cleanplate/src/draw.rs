@@ -5,7 +5,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use cleanplate_core::{Frame, Raster, Rect};
+use cleanplate_core::{Frame, PixelLayout, Raster, Rect, Row};
 use cleanplate_media::rgb::rgb8;
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
@@ -30,8 +30,14 @@ impl Canvas {
 
     /// A frame as it is displayed.
     pub(crate) fn of(frame: &Frame, rotation: Rotation) -> Result<Self> {
-        let rgb = rgb8(frame)?;
-        let pixels: Vec<Rgb> = rgb.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect();
+        let pixels: Vec<Rgb> = match frame.format.layout {
+            PixelLayout::Yuv => rgb8(frame)?.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect(),
+            PixelLayout::Gray if frame.color.full_range != Some(true) && !frame.format.alpha => {
+                rgb8(frame)?.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect()
+            }
+            PixelLayout::Gray => direct(frame, [0, 0, 0]),
+            PixelLayout::Gbr => direct(frame, [2, 0, 1]),
+        };
         let stored = Raster::from_vec(frame.width, frame.height, pixels)
             .ok_or_else(|| Error::Internal("a picture of the wrong size".into()))?;
         Ok(Self { pixels: shown(&stored, rotation) })
@@ -162,6 +168,21 @@ impl Canvas {
             .map_err(|e| Error::Internal(format!("picture as PNG: {e}")))?;
         write_beside(path, png.get_ref())
     }
+}
+
+/// The samples of three planes as red, green and blue, their highest 8 bits.
+fn direct(frame: &Frame, planes: [usize; 3]) -> Vec<Rgb> {
+    let shift = frame.format.depth - 8;
+    let mut pixels = vec![[0; 3]; frame.width as usize * frame.height as usize];
+    for (y, line) in pixels.chunks_exact_mut(frame.width.max(1) as usize).enumerate() {
+        for (channel, plane) in planes.into_iter().enumerate() {
+            match frame.row(plane, y as u32) {
+                Row::U8(row) => line.iter_mut().zip(row).for_each(|(to, s)| to[channel] = *s),
+                Row::U16(row) => line.iter_mut().zip(row).for_each(|(to, s)| to[channel] = (s >> shift) as u8),
+            }
+        }
+    }
+    pixels
 }
 
 /// A picture of the stored frame as it is displayed.

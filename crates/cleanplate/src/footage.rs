@@ -3,7 +3,7 @@
 //! Refuses to know where the frames come from and what is done to them.
 
 use cleanplate_core::{Frame, FrameIdx};
-use cleanplate_media::VideoReader;
+use cleanplate_media::{Rational, VideoReader};
 
 use crate::error::Result;
 use crate::marks::Clip;
@@ -19,6 +19,9 @@ pub(crate) trait Footage {
 
     /// A reader of the frames. `threads` 0 lets the decoder choose; it never shows in the frames.
     fn frames(&self, threads: u32) -> Result<Box<dyn Frames + '_>>;
+
+    /// Seconds a tick of the frames' times, and nominal frames a second.
+    fn rates(&self) -> (Rational, Rational);
 
     /// Number of frames.
     fn count(&self) -> FrameIdx {
@@ -39,6 +42,12 @@ impl Footage for Opened {
 
     fn is_key(&self, idx: FrameIdx) -> bool {
         self.source.index().frames.get(idx as usize).is_some_and(|f| f.key)
+    }
+
+    fn rates(&self) -> (Rational, Rational) {
+        let video = self.source.info().video_stream().and_then(|s| s.video.as_ref());
+        let rate = video.map(|v| v.frame_rate).filter(|r| r.num > 0 && r.den > 0);
+        (self.source.index().time_base, rate.unwrap_or(Rational::new(25, 1)))
     }
 
     fn frames(&self, threads: u32) -> Result<Box<dyn Frames + '_>> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use cleanplate_core::{Frame, Mask, Raster, Rect};
+use cleanplate_media::Container;
 
 use crate::draw::{Canvas, Rgb, TEXT_HEIGHT, joined, shown, text_width};
 use crate::error::{Error, Result};
@@ -10,6 +11,7 @@ use crate::masks::MaskFolder;
 use crate::moment;
 use crate::observer::{Event, Observer, Phase};
 use crate::options::Job;
+use crate::reel::Reel;
 use crate::restore::{Extras, Restoration, origin_gray};
 use crate::subject::Subject;
 use crate::times::Times;
@@ -36,8 +38,9 @@ const ORIGIN_TINT: u32 = 200;
 const DIVIDER: (u32, Rgb) = (2, [128; 3]);
 
 /// Draws what a job would touch. `out` with the ending `.png` becomes one frame: the one that `at` names, else the most
-/// telling one. Three panels in displayed orientation show the source with every mark outlined, tinted and numbered, the
-/// origins of the pixels by colour, and the restored frame.
+/// telling one; with `.mp4` or `.mkv` a clip (H.264, at the times of the source) of the frames that `at` names, else from the
+/// first to the last frame with a mark. Three panels in displayed orientation show the source with every mark outlined,
+/// tinted and numbered, the origins of the pixels by colour, and the restored frame. `job.output` is not looked at.
 ///
 /// # Errors
 /// As [`preview`](crate::preview()).
@@ -46,6 +49,8 @@ pub fn inspect(job: &Job, at: Option<&Times>, out: &Path, observer: &mut dyn Obs
     let ending = out.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     match ending.as_str() {
         "png" => picture(job, at, out, watch),
+        "mp4" => clip(job, at, out, Container::Mp4, watch),
+        "mkv" => clip(job, at, out, Container::Mkv, watch),
         _ => Err(Error::Usage(format!("{} is neither a .png nor a .mp4 or .mkv", out.display()))),
     }
 }
@@ -66,6 +71,43 @@ fn picture(job: &Job, at: Option<&Times>, out: &Path, watch: &mut Watch<'_>) -> 
         "inspect: {} | frame {idx} at {seconds:.2} s | marks, origins, restored | {words}",
         out.display()
     )));
+    Ok(())
+}
+
+fn clip(job: &Job, at: Option<&Times>, out: &Path, container: Container, watch: &mut Watch<'_>) -> Result<()> {
+    let subject = Subject::open(job, watch)?;
+    let runs = match at {
+        Some(times) => times.frames(&subject.footage.clip().starts),
+        None => {
+            let marked = moment::marked(&subject);
+            let ends = marked.first().zip(marked.last());
+            ends.map(|(first, last)| first.start..last.end).into_iter().collect()
+        }
+    };
+    let total: u64 = runs.iter().map(|run| run.end - run.start).sum();
+    if total == 0 {
+        return Err(match at {
+            Some(times) => Error::Usage(format!("the time {times} names no frame of {}", job.input.display())),
+            None => Error::NothingFound("no frame carries a mark: there is nothing to show".into()),
+        });
+    }
+    watch.begin(Phase::Render, total, 0)?;
+    let (time_base, frame_rate) = subject.footage.rates();
+    let mut reel = Reel::new(time_base, frame_rate);
+    let mut frames = subject.footage.frames(job.options.decoder_threads.unwrap_or(0))?;
+    let mut sheet = Sheet::new(&subject)?;
+    for (n, idx) in runs.into_iter().flatten().enumerate() {
+        let frame = frames.at(idx)?.ok_or_else(|| Error::Internal(format!("frame {idx} is missing")))?;
+        let (pts, duration) = (frame.pts, frame.duration);
+        let (canvas, _) = sheet.draw(frame)?;
+        reel.push(&canvas, pts, duration)?;
+        if watch.progress(n as u64 + 1).is_break() {
+            return Err(Error::Cancelled);
+        }
+    }
+    reel.finish(out, container)?;
+    watch.end();
+    watch.tell(Event::info(format!("inspect: {} | {total} frames | marks, origins, restored", out.display())));
     Ok(())
 }
 
@@ -138,7 +180,7 @@ fn label_place(around: &Rect, label: &str, dot: u32, canvas: &Canvas) -> (u32, u
 
 /// Pixels of a dot of the words: readable where the picture is shown in a window.
 fn dot(width: u32, height: u32) -> u32 {
-    (width.min(height) / 270).clamp(1, 8)
+    (width.min(height) / 180).clamp(1, 8)
 }
 
 fn colour(canvas: &mut Canvas, map: &Raster<u8>) {

@@ -7,9 +7,11 @@ use tempfile::TempDir;
 
 use crate::error::{Error, Result};
 use crate::footage::Footage;
+use crate::images;
 use crate::masks::MaskFolder;
+use crate::observer::Phase;
 use crate::options::{Job, Tier};
-use crate::plan::Mark;
+use crate::plan::{Mark, Plan};
 use crate::prepare;
 use crate::region::to_shown;
 use crate::restore::{Extras, Restoration};
@@ -25,6 +27,21 @@ pub(crate) struct Subject {
     _folder: TempDir,
 }
 
+/// Why nothing is located on one frame.
+const ONE_FRAME: &str = "a mark is located by comparing frames, and there is only one";
+
+/// The footage of a job and the plan that was given for it.
+fn open(job: &Job, watch: &mut Watch<'_>) -> Result<(Box<dyn Footage>, Option<Plan>)> {
+    if let Some(input) = images::input(&job.input)? {
+        let files = input.files();
+        watch.begin(Phase::Index, files.len() as u64, 0)?;
+        return Ok((Box::new(images::Sequence::open(files, watch)?), None));
+    }
+    let opened = prepare::open(&job.input, &job.options, watch)?;
+    let plan = job.options.plan_in.as_ref().map(|path| prepare::given(path, &opened.source)).transpose()?;
+    Ok((Box::new(opened), plan))
+}
+
 impl Subject {
     /// Opens the input of a job and places its marks as [`run`](crate::run) does. The output of the job is not looked at.
     ///
@@ -33,18 +50,17 @@ impl Subject {
     pub(crate) fn open(job: &Job, watch: &mut Watch<'_>) -> Result<Self> {
         let options = &job.options;
         let folder = tempfile::tempdir().map_err(Error::io("make a folder in", std::env::temp_dir()))?;
-        let opened = prepare::open(&job.input, options, watch)?;
+        let (footage, pinned) = open(job, watch)?;
         let mut masks = folder.path().to_owned();
         let mut tiers: Vec<Tier> = options.tiers.iter().copied().collect();
-        let (marks, words) = match &options.plan_in {
-            Some(path) => {
-                let plan = prepare::given(path, &opened.source)?;
+        let (marks, words) = match pinned {
+            Some(plan) => {
                 (masks, tiers) = (plan.masks, plan.tiers);
                 (plan.marks, plan.words)
             }
-            None => prepare::place_marks(options, &opened, &masks, watch)?,
+            None if footage.count() == 1 && !options.names_marks() => (Vec::new(), vec![ONE_FRAME.to_owned()]),
+            None => prepare::place_marks(options, footage.as_ref(), &masks, watch)?,
         };
-        let footage: Box<dyn Footage> = Box::new(opened);
         let marks: Vec<Mark> = marks.into_iter().filter(|m| m.enabled).collect();
         if marks.is_empty() {
             let reason = words.last().map_or("every mark of the plan is switched off", String::as_str);
