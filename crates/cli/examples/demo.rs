@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = |name: &str| folder.join(name);
 
     println!("drawing {FRAMES} frames of {}x{} with a logo ...", SIZE.0, SIZE.1);
-    let shot = Shot { movers: 2, grain: 1.0, ..Shot::new(Scenery::Leaves, Motion::Handheld { reach: 6.0 }, FRAMES) };
+    let shot = Shot { movers: 2, grain: 1.0, ..Shot::new(Scenery::Clouds, Motion::Handheld { reach: 6.0 }, FRAMES) };
     let clip = Clip::new(7, SIZE, &[shot]).with_durations(&[40]);
     let mark = Mark::draw(MarkKind::OpaqueLogo, MarkKind::OpaqueLogo.corner(SIZE.0, SIZE.1));
     encode(clip.frames().map(|frame| mark.over(&frame)), &path("marked.mp4"))?;

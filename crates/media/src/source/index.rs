@@ -177,14 +177,6 @@ impl Index {
         None
     }
 
-    /// The last place for `idx` among `packets` that needs nothing before it.
-    pub(crate) fn closed_start(&self, idx: FrameIdx, packets: std::ops::Range<u32>) -> Option<Start> {
-        self.entries_before(idx)
-            .find(|(packet, entry)| *entry == Entry::Closed && packets.contains(packet))
-            .filter(|(packet, _)| *packet > 0)
-            .map(|(packet, _)| Start { packet, settled: packet })
-    }
-
     /// Places to start for `idx`, the nearest first. None where one packet gave several frames: only counting from the
     /// start tells those apart.
     fn entries_before(&self, idx: FrameIdx) -> impl Iterator<Item = (u32, Entry)> + '_ {
@@ -314,7 +306,5 @@ mod tests {
         assert_eq!(index.start_for(25), start(20, 20));
         assert_eq!(index.start_for(35), start(20, 30));
         assert_eq!(index.start_for(45), start(30, 40));
-        assert_eq!(index.closed_start(45, 10..50), start(20, 20));
-        assert_eq!(index.closed_start(45, 21..50), None);
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn container(demuxer: &str, brand: Option<&str>, doc_type_webm: bool)
 pub(crate) fn stream(stream: &ffi::AVStream) -> StreamInfo {
     // SAFETY: a stream of an open context has parameters.
     let par = unsafe { &*stream.codecpar };
-    let attached = stream.disposition & ffi::AV_DISPOSITION_ATTACHED_PIC as i32 != 0;
+    let attached = stream.disposition & ffi::AV_DISPOSITION_ATTACHED_PIC != 0;
     let kind = match par.codec_type {
         ffi::AVMediaType::VIDEO if attached => StreamKind::Picture,
         ffi::AVMediaType::VIDEO => StreamKind::Video,

@@ -73,8 +73,6 @@ pub struct VideoReader {
     drained: bool,
     /// Whether decoding began at the first packet.
     from_start: bool,
-    /// The packet with which decoding began.
-    began: u32,
     /// The first packet from which on the decoder must not complain.
     settled: u32,
     /// Frames that came out since decoding began.
@@ -110,7 +108,6 @@ impl VideoReader {
             held: false,
             drained: false,
             from_start: true,
-            began: 0,
             settled: 0,
             counted: 0,
             ready: VecDeque::new(),
@@ -310,13 +307,11 @@ impl VideoReader {
         Ok(())
     }
 
-    /// Goes back and decodes with concealment: nothing that leans on the damage has come out yet. What is concealed may lean
-    /// on anything before it, so this begins at a place that needs nothing before it and that was just decoded without a
-    /// complaint, or at the start of the stream.
+    /// Decodes anew with concealment: nothing that leans on the damage has come out yet. What is concealed leans on whatever
+    /// the decoder's memory holds, even across key frames, so only the start of the stream gives the same every time.
     fn conceal(&mut self) -> Result<()> {
         self.care = Care::Conceal;
-        let clean = self.began..self.ordinal.saturating_sub(self.late() + 1);
-        self.begin(self.survey.index.closed_start(self.next, clean))
+        self.begin(None)
     }
 
     /// Packets by which a refusal may be late: one for each thread.
@@ -371,12 +366,12 @@ impl VideoReader {
         if let Some(start) = start
             && self.approach(start.packet)?
         {
-            (self.ordinal, self.began, self.settled) = (start.packet, start.packet, start.settled);
+            (self.ordinal, self.settled) = (start.packet, start.settled);
             (self.held, self.from_start) = (true, false);
             return Ok(());
         }
         self.demuxer = Demuxer::open(&self.survey.path, &self.survey.limits)?;
-        (self.ordinal, self.began, self.settled) = (0, 0, 0);
+        (self.ordinal, self.settled) = (0, 0);
         (self.held, self.from_start) = (false, true);
         Ok(())
     }

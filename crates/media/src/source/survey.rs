@@ -155,20 +155,20 @@ impl Tally {
             self.structure.update(number.to_le_bytes());
         }
         side_data(av, |kind, data| {
-            self.structure.update(kind.to_le_bytes());
+            self.structure.update(i64::from(kind.0).to_le_bytes());
             self.structure.update(data);
         });
     }
 }
 
-fn side_data(packet: &ffi::AVPacket, mut visit: impl FnMut(u32, &[u8])) {
+fn side_data(packet: &ffi::AVPacket, mut visit: impl FnMut(ffi::AVPacketSideDataType, &[u8])) {
     for i in 0..usize::try_from(packet.side_data_elems).unwrap_or(0) {
         // SAFETY: libav keeps side_data_elems elements there, each with `size` bytes.
         let (kind, data) = unsafe {
             let entry = &*packet.side_data.add(i);
             let empty: &[u8] = &[];
             let data = if entry.data.is_null() { empty } else { std::slice::from_raw_parts(entry.data, entry.size) };
-            (entry.type_.0 as u32, data)
+            (entry.type_, data)
         };
         visit(kind, data);
     }
@@ -216,11 +216,11 @@ pub(crate) fn take(
             looks.push(examiner.look(packet.data(), entry.is_key()));
             packets.push(entry);
             side_data(packet.get(), |kind, _| {
-                changed |= kind == ffi::AVPacketSideDataType::NEW_EXTRADATA.0 as u32
-                    || kind == ffi::AVPacketSideDataType::PARAM_CHANGE.0 as u32;
+                changed |=
+                    kind == ffi::AVPacketSideDataType::NEW_EXTRADATA || kind == ffi::AVPacketSideDataType::PARAM_CHANGE;
             });
         }
-        if total % 64 == 0 && progress(demuxer.position(), demuxer.size()).is_break() {
+        if total.is_multiple_of(64) && progress(demuxer.position(), demuxer.size()).is_break() {
             return Err(Error::Cancelled);
         }
     }

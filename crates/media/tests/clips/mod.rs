@@ -1,5 +1,6 @@
 //! Small clips made by the `ffmpeg` program, what it says of them, and our frames to compare.
 #![allow(dead_code, unreachable_pub)] // every test program uses its own part of this module
+#![allow(clippy::unwrap_used, clippy::expect_used)] // tests stop here
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -120,7 +121,11 @@ pub fn check_seeks(name: &str, source: &Source, all: &[(i64, String)], count: u6
         reader.seek(target).unwrap();
         for (idx, want) in all.iter().enumerate().skip(target as usize).take(2) {
             let frame = reader.read().unwrap().unwrap();
-            assert_eq!((frame.idx, &(frame.pts, checksum(&frame))), (idx as u64, want), "{name}: after a seek to {target}");
+            assert_eq!(
+                (frame.idx, &(frame.pts, checksum(&frame))),
+                (idx as u64, want),
+                "{name}: after a seek to {target}"
+            );
         }
     }
 }

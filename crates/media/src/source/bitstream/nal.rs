@@ -73,7 +73,7 @@ impl Nal {
             None => start_code_units(data),
         };
         let look = if self.hevc { self.hevc(&units) } else { self.h264(&units, data, key) };
-        let changed = units.iter().fold(false, |changed, unit| self.note_sps(unit) || changed);
+        let changed = units.iter().filter(|unit| self.note_sps(unit)).count() > 0;
         if changed { Look::Odd } else { look }
     }
 
