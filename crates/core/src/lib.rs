@@ -5,14 +5,17 @@
 //! the same pixels.
 #![forbid(unsafe_code)]
 
+pub mod fill;
 pub mod format;
 pub mod frame;
 pub mod geometry;
 pub mod hole;
+pub mod locate;
 pub mod mask;
 pub mod raster;
 pub mod track;
 
+pub use fill::SpatialFill;
 pub use format::{ColorInfo, PixelFormat, PixelLayout, Scan};
 pub use frame::{Frame, FrameIdx, HostSurface, Patch, Row, RowMut, Rows, Surface};
 pub use geometry::Rect;

@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Backend,
     /// The disk or the file system.
     Io,
+    /// The caller asked to stop.
+    Cancelled,
     /// A defect of this program.
     Internal,
 }
@@ -54,6 +56,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The caller asked to stop.
+    #[error("cancelled")]
+    Cancelled,
     /// Something that this program has written earlier is damaged.
     #[error("{0}")]
     Damaged(String),
@@ -70,6 +75,8 @@ impl Error {
             Self::Limit(_) => ErrorKind::Limit,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Backend(_) => ErrorKind::Backend,
+
+            Self::Cancelled => ErrorKind::Cancelled,
             Self::Io { .. } | Self::Damaged(_) => ErrorKind::Io,
             Self::Internal(_) => ErrorKind::Internal,
         }

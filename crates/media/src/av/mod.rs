@@ -2,6 +2,7 @@
 //! in this crate that calls C.
 
 mod codec;
+pub mod compat;
 mod dict;
 mod frame;
 mod log;
@@ -29,6 +30,8 @@ impl AvError {
     pub const AGAIN: Self = Self(-(libc_eagain()));
     /// The data makes no sense.
     pub const INVALID: Self = Self(ffi::AVERROR_INVALIDDATA);
+    /// A callback asked to stop at once.
+    pub const EXIT: Self = Self(-i32::from_le_bytes(*b"EXIT"));
 }
 
 const fn libc_eagain() -> c_int {

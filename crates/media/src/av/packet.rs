@@ -79,6 +79,16 @@ impl Packet {
         Ok(())
     }
 
+    /// Another handle to the same payload, with its own copy of times and side data.
+    ///
+    /// # Errors
+    /// Where memory is short.
+    pub fn share(&self) -> Result<Self, AvError> {
+        // SAFETY: self is valid; the result is null or ours.
+        let packet = unsafe { ffi::av_packet_clone(self.0) };
+        if packet.is_null() { Err(AvError(ffi::AVERROR(12))) } else { Ok(Self(packet)) }
+    }
+
     /// The payload.
     pub fn data(&self) -> &[u8] {
         // SAFETY: libav keeps `size` bytes at `data`, which may be null only when there are none.

@@ -1,0 +1,168 @@
+"""Builds the cases of the fill benchmark: clean clip -> marks of known shape -> x264 crf 20 -> what a fill is given.
+
+Each clip gives two runs of consecutive frames, joined by a cut. Every mark lies at its own place of the same frame, so
+that one encode serves them all. Written per clip: clean.yuv and marked.yuv (planar 8-bit 4:2:0), one PNG mask a mark and
+info.json with sizes and kinds.
+
+    python3 cases.py --clips ../shared/testdata/clips --out /tmp/fillcases
+"""
+
+import argparse
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+RUN = 6  # consecutive frames a run
+STARTS = (0.25, 0.7)  # where the runs start, as a share of the clip
+MAX_WIDTH = 1920
+
+
+def probe(path):
+    out = subprocess.run(
+        ["ffprobe", "-v", "error", "-select_streams", "v:0", "-count_packets", "-show_entries",
+         "stream=width,height,nb_read_packets", "-of", "json", path], capture_output=True, text=True, check=True)
+    s = json.loads(out.stdout)["streams"][0]
+    return s["width"], s["height"], int(s["nb_read_packets"])
+
+
+def decode(path, start, count, width, height):
+    """`count` frames from `start` as an array of planar 4:2:0 frames, scaled to width x height."""
+    vf = f"select=gte(n\\,{start}),scale={width}:{height}:flags=area,format=yuv420p"
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-vf", vf, "-frames:v", str(count), "-vsync", "0", "-f",
+                          "rawvideo", "-"], capture_output=True, check=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, width * height * 3 // 2)
+
+
+def encode(frames, width, height, crf):
+    """The frames after x264 at `crf`."""
+    size = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{width}x{height}"]
+    packed = subprocess.run(["ffmpeg", "-v", "error", *size, "-r", "25", "-i", "-", "-c:v", "libx264", "-preset", "medium",
+                             "-crf", str(crf), "-threads", "1", "-f", "matroska", "-"], input=frames.tobytes(),
+                            capture_output=True, check=True).stdout
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", "-", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"], input=packed,
+                         capture_output=True, check=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, width * height * 3 // 2)
+
+
+def disc(mask, radius):
+    k = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return cv2.dilate(mask.astype(np.uint8), k) > 0
+
+
+def text(w, h, at, size, words, colour, outline, anchor="mm"):
+    """RGBA of a line of text, drawn at four times the size and averaged down."""
+    k = 4
+    box = (int(len(words) * size * 0.8) + 8, int(size * 2))
+    image = Image.new("RGBA", (box[0] * k, box[1] * k), (*(outline[1] if outline else colour), 0))
+    draw = ImageDraw.Draw(image)
+    extra = dict(stroke_width=int(outline[0] * k), stroke_fill=(*outline[1], 255)) if outline else {}
+    draw.text((box[0] * k / 2, box[1] * k / 2), words, (*colour, 255), ImageFont.load_default(size * k), anchor="mm", **extra)
+    small = cv2.resize(np.array(image), box, interpolation=cv2.INTER_AREA)
+    return paste(w, h, small, int(at[0] - box[0] / 2), int(at[1] - box[1] / 2))
+
+
+def paste(w, h, rgba, x, y):
+    full = np.zeros((h, w, 4), np.uint8)
+    x, y = max(0, min(x, w - rgba.shape[1])), max(0, min(y, h - rgba.shape[0]))
+    full[y:y + rgba.shape[0], x:x + rgba.shape[1]] = rgba[:h, :w]
+    return full
+
+
+def badge(bw, bh):
+    """An opaque channel logo that fills its box: two colours, a disc and letters."""
+    image = Image.new("RGBA", (bw * 4, bh * 4), (20, 40, 120, 255))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, bh * 3, bw * 4, bh * 4), (230, 200, 30, 255))
+    draw.ellipse((bh // 2, bh // 2, bh * 3, bh * 3), (240, 240, 240, 255))
+    draw.text((bw * 2.4, bh * 2), "CHANNEL", (255, 255, 255, 255), ImageFont.load_default(bh * 1.6), anchor="mm")
+    return cv2.resize(np.array(image), (bw, bh), interpolation=cv2.INTER_AREA)
+
+
+def soft(size, aspect, colour):
+    """A blurred ellipse with a hole, alpha up to 0.9."""
+    bw, bh = int(size * aspect), int(size)
+    y, x = np.mgrid[0:bh, 0:bw]
+    r = np.hypot((x - bw / 2 + 0.5) / (bw / 2), (y - bh / 2 + 0.5) / (bh / 2))
+    alpha = np.clip((0.85 - r) / 0.3, 0, 1) * np.clip((r - 0.05) / 0.3, 0.3, 1) * 0.9
+    rgba = np.zeros((bh, bw, 4), np.uint8)
+    rgba[..., :3] = colour
+    rgba[..., 3] = (alpha * 255).astype(np.uint8)
+    return rgba
+
+
+def marks(w, h):
+    """name, kind, RGBA layer and mask of every mark in a picture of w x h."""
+    out = []
+    add = lambda name, kind, layer, mask: out.append((name, kind, layer, mask))
+    o = max(1, w * 0.0022)
+    layer = text(w, h, (w / 2, h * 0.9), w * 0.035, "Nobody told me about that", (255, 255, 255), (o, (0, 0, 0)))
+    add("caption", "strokes", layer, disc(layer[..., 3] > 5, 2))
+    layer = text(w, h, (w * 0.26, h * 0.66), w * 0.05, "LIVE NEWS", (255, 220, 0), (2 * o, (10, 10, 10)))
+    add("bold", "strokes", layer, disc(layer[..., 3] > 5, 2))
+    layer = text(w, h, (w * 0.75, h * 0.72), w * 0.018, "www.example.com/watch?v=31415", (240, 240, 240), None)
+    add("thin", "strokes", layer, disc(layer[..., 3] > 5, 2))
+    bw, bh = int(w * 0.15), int(w * 0.06)
+    layer = paste(w, h, badge(bw, bh), int(w * 0.8), int(h * 0.07))
+    add("badge", "box", layer, layer[..., 3] > 0)
+    bw, bh = int(w * 0.104), int(w * 0.042)
+    layer = paste(w, h, badge(bw, bh), int(w * 0.5), int(h * 0.45))
+    add("bug", "box", layer, disc(layer[..., 3] > 0, 1))
+    side = int(w * 0.05)
+    layer = paste(w, h, badge(side, side), int(w * 0.9), int(h * 0.5))
+    add("square", "box", layer, layer[..., 3] > 0)
+    layer = paste(w, h, soft(w * 0.06, 1.0, (255, 255, 255)), int(w * 0.04), int(h * 0.07))
+    add("disc", "soft", layer, disc(layer[..., 3] > 5, 2))
+    layer = paste(w, h, soft(w * 0.04, 2.6, (250, 120, 20)), int(w * 0.33), int(h * 0.2))
+    add("oval", "soft", layer, disc(layer[..., 3] > 5, 2))
+    return out
+
+
+def composite(frame, w, h, layer):
+    """`layer` over a planar 4:2:0 frame, BT.601 limited range, chroma alpha averaged over its footprint."""
+    out = frame.astype(np.float32)
+    r, g, b = (layer[..., i] / 255.0 for i in range(3))
+    a = layer[..., 3] / 255.0
+    planes = [16 + 65.481 * r + 128.553 * g + 24.966 * b, 128 - 37.797 * r - 74.203 * g + 112 * b,
+              128 + 112 * r - 93.786 * g - 18.214 * b]
+    n, c = w * h, w * h // 4
+    half = lambda p: cv2.resize(p.astype(np.float32), (w // 2, h // 2), interpolation=cv2.INTER_AREA)
+    for k, (start, size) in enumerate(((0, n), (n, c), (n + c, c))):
+        alpha = (a if k == 0 else half(a)).ravel()
+        value = (planes[k] if k == 0 else half(planes[k])).ravel()
+        out[start:start + size] += alpha * (value - out[start:start + size])
+    return np.clip(out + 0.5, 0, 255).astype(np.uint8)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--clips", default=os.environ.get("CLEANPLATE_TESTDATA", "../shared/testdata") + "/clips")
+    p.add_argument("--out", default="/tmp/fillcases")
+    p.add_argument("--crf", type=int, default=20)
+    args = p.parse_args()
+    for path in sorted(Path(args.clips).iterdir()):
+        w, h, count = probe(path)
+        k = min(1.0, MAX_WIDTH / w)
+        w, h = int(w * k) // 2 * 2, int(h * k) // 2 * 2
+        clean = np.concatenate([decode(path, min(int(s * count), count - RUN), RUN, w, h) for s in STARTS])
+        layers = marks(w, h)
+        marked = clean.copy()
+        for _, _, layer, _ in layers:
+            marked = np.stack([composite(f, w, h, layer) for f in marked])
+        folder = Path(args.out) / path.stem
+        folder.mkdir(parents=True, exist_ok=True)
+        clean.tofile(folder / "clean.yuv")
+        encode(marked, w, h, args.crf).tofile(folder / "marked.yuv")
+        for name, _, _, mask in layers:
+            cv2.imwrite(str(folder / f"{name}.png"), mask.astype(np.uint8) * 255)
+        info = dict(width=w, height=h, frames=len(clean), run=RUN, marks=[dict(name=m[0], kind=m[1]) for m in layers])
+        (folder / "info.json").write_text(json.dumps(info, indent=1))
+        print(path.stem, w, h, len(clean))
+
+
+if __name__ == "__main__":
+    main()

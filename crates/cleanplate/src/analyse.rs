@@ -1,0 +1,175 @@
+//! Pass 1 where the user has not said where marks are: a sparse look at the clip, and the marks that it shows.
+
+use cleanplate_core::locate::{Evidence, Survey};
+use cleanplate_core::{Frame, FrameIdx};
+
+use crate::error::Result;
+use crate::marks::{Claim, Marker};
+use crate::observer::{Event, Phase};
+use crate::options::Options;
+use crate::plan::MarkSource;
+use crate::prepare::Opened;
+use crate::render::picture_bytes;
+use crate::watch::Watch;
+
+/// Frames that are looked at for their differences.
+const CANDIDATES: usize = 96;
+
+/// Frames of those that are looked at closely (restoration notes, section 2: 48 most different frames).
+const CLOSE: usize = 48;
+
+/// Bytes of candidates that are held so that none is decoded twice; larger pictures are read again.
+const HELD_BYTES: u64 = 192 << 20;
+
+/// Share of the clip that may be decoded to reach the candidates where key frames are rare.
+const DECODED_SHARE: f64 = 0.25;
+
+/// Clips of fewer frames are read through.
+const SHORT: u64 = 400;
+
+/// Pixels a side by which a located mark's mask grows: its soft edge and the ringing that the codec put around it.
+const GROWN: u32 = 3;
+
+/// Looks for persistent marks and adds those that are found with confidence. Answers with what was seen, in words; the last
+/// line is the verdict.
+pub(crate) fn locate(
+    opened: &Opened,
+    options: &Options,
+    marker: &mut Marker<'_>,
+    watch: &mut Watch<'_>,
+) -> Result<Vec<String>> {
+    let clip = &opened.clip;
+    let count = clip.starts.len() as FrameIdx;
+    let index = opened.source.index();
+    let candidates = candidates(count, |idx| index.frames.get(idx as usize).is_some_and(|f| f.key));
+    let frame_bytes = picture_bytes(clip.format, clip.size.0, clip.size.1);
+    let holds = candidates.len() as u64 * frame_bytes <= HELD_BYTES;
+    let close = if holds { 0 } else { CLOSE as u64 };
+    watch.begin(Phase::Analyse, candidates.len() as u64 + close, 0)?;
+    let mut survey = Survey::new();
+    let mut held: Vec<Frame> = Vec::new();
+    visit(opened, options, &candidates, 0, watch, &mut |frame| {
+        survey.observe(&frame);
+        if holds {
+            held.push(frame);
+        }
+    })?;
+    let chosen = survey.choose(CLOSE);
+    let mut evidence = Evidence::new();
+    if holds {
+        for frame in held.iter().filter(|frame| chosen.contains(&frame.idx)) {
+            watch.poll()?;
+            evidence.observe(frame);
+        }
+    } else {
+        visit(opened, options, &chosen, candidates.len() as u64, watch, &mut |frame| {
+            evidence.observe(&frame);
+        })?;
+    }
+    drop(held);
+    watch.poll()?;
+    let conclusion = evidence.conclude();
+    let (w, h) = clip.size;
+    let mut words = Vec::new();
+    for found in &conclusion.detections {
+        let r = found.rect;
+        let sure = if found.confident { "found" } else { "doubted" };
+        words.push(format!("{sure} {},{} {}x{} (score {:.2}): {}", r.x, r.y, r.w, r.h, found.score, found.reason));
+    }
+    words.push(conclusion.verdict.clone());
+    words.iter().for_each(|line| watch.tell(Event::info(format!("locate: {line}"))));
+    for found in conclusion.marks() {
+        let mask = found.mask.dilated(options.dilate.unwrap_or(GROWN), w, h);
+        let span = reach(&found.span, &chosen, count);
+        let claim = Claim { from: MarkSource::Located, confidence: f64::from(found.score), reason: &found.reason };
+        marker.still(&mask, &[span], &claim)?;
+    }
+    watch.end();
+    Ok(words)
+}
+
+/// The frames of a mark that was seen on sampled frames only: up to the next sample on which it was not.
+fn reach(seen: &std::ops::Range<FrameIdx>, sampled: &[FrameIdx], count: FrameIdx) -> std::ops::Range<FrameIdx> {
+    let before = sampled.iter().filter(|idx| **idx < seen.start).max();
+    let after = sampled.iter().filter(|idx| **idx >= seen.end).min();
+    before.map_or(0, |idx| idx + 1)..after.copied().unwrap_or(count)
+}
+
+/// Frames to be looked at: spread over the clip, and cheap to decode.
+fn candidates(count: FrameIdx, is_key: impl Fn(FrameIdx) -> bool) -> Vec<FrameIdx> {
+    let even = |n: u64| (0..n).map(move |i| (i * count + count / 2) / n);
+    if count <= SHORT {
+        let mut all: Vec<FrameIdx> = even((CANDIDATES as u64).min(count)).collect();
+        all.dedup();
+        return all;
+    }
+    let keys: Vec<FrameIdx> = (0..count).filter(|idx| is_key(*idx)).collect();
+    if keys.len() >= CANDIDATES {
+        return even(CANDIDATES as u64).map(|at| keys[keys.partition_point(|k| *k <= at).saturating_sub(1)]).fold(
+            Vec::new(),
+            |mut list, key| {
+                if list.last() != Some(&key) {
+                    list.push(key);
+                }
+                list
+            },
+        );
+    }
+    if keys.is_empty() {
+        return even(CANDIDATES as u64).collect();
+    }
+    // Few key frames: after each of them a run is decoded, as long as the share allows, and looked at in even steps.
+    let run = (DECODED_SHARE * count as f64 / keys.len() as f64).ceil() as u64;
+    let looks = (CANDIDATES as u64).div_ceil(keys.len() as u64).min(run.max(1));
+    let ends = keys.iter().skip(1).copied().chain([count]);
+    let list = keys.iter().zip(ends).flat_map(|(key, end)| {
+        let step = (run / looks).max(1);
+        (0..looks).map(move |i| key + i * step).filter(move |idx| *idx < end)
+    });
+    list.collect()
+}
+
+fn visit(
+    opened: &Opened,
+    options: &Options,
+    frames: &[FrameIdx],
+    before: u64,
+    watch: &mut Watch<'_>,
+    see: &mut dyn FnMut(Frame),
+) -> Result<()> {
+    let mut reader = opened.source.reader(options.decoder_threads.unwrap_or(0))?;
+    for (n, idx) in frames.iter().enumerate() {
+        reader.seek(*idx)?;
+        let Some(frame) = reader.read()? else { break };
+        see(frame);
+        if watch.progress(before + n as u64 + 1).is_break() {
+            return Err(crate::Error::Cancelled);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_are_spread_and_cheap_to_reach() {
+        assert_eq!(candidates(10, |_| true), (0..10).collect::<Vec<_>>());
+        assert_eq!(candidates(0, |_| true), []);
+        let all_keys = candidates(100_000, |idx| idx % 12 == 0);
+        assert!(all_keys.len() > 90 && all_keys.iter().all(|idx| idx % 12 == 0));
+        assert!(*all_keys.last().unwrap() > 99_000);
+        let rare = candidates(1500, |idx| idx % 250 == 0);
+        let reach: u64 =
+            (0..6).map(|k| rare.iter().filter(|i| **i / 250 == k).map(|i| i % 250 + 1).max().unwrap()).sum();
+        assert!(rare.len() >= CLOSE && rare.is_sorted() && reach <= 450, "{} frames, {reach} decoded", rare.len());
+    }
+
+    #[test]
+    fn a_mark_reaches_to_the_next_frame_that_was_seen_without_it() {
+        let sampled = [5, 15, 25, 35];
+        assert_eq!(reach(&(5..36), &sampled, 40), 0..40);
+        assert_eq!(reach(&(15..26), &sampled, 40), 6..35);
+    }
+}

@@ -1,0 +1,37 @@
+//! cleanplate removes burned-in marks from video: true pixels first, nothing else touched.
+//!
+//! [`run`] does a whole [`Job`]; [`probe`] tells what is in a file and what will be kept. The engine reads and writes
+//! files, tells an [`Observer`] what it does and asks it whether to go on. It refuses to know command lines, terminals,
+//! signals, HTTP and the environment.
+#![forbid(unsafe_code)]
+
+mod analyse;
+pub mod error;
+mod line;
+mod marks;
+pub mod masks;
+pub mod observer;
+pub mod options;
+pub mod plan;
+mod prepare;
+pub mod probe;
+pub mod region;
+mod render;
+pub mod report;
+mod resources;
+mod restore;
+mod run;
+pub mod store;
+pub mod times;
+mod watch;
+mod work;
+
+pub use error::{Error, ErrorKind, Result};
+pub use observer::{Control, Event, Level, Observer, Phase, Silent};
+pub use options::{EncodeOptions, Job, Options, Tier, VerifyMode};
+pub use plan::Plan;
+pub use probe::{Probe, probe};
+pub use region::Region;
+pub use report::Report;
+pub use run::{Planned, plan, run};
+pub use times::Times;

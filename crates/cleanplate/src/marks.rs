@@ -1,0 +1,307 @@
+//! From what a user says about marks to marks of a plan: places, times, masks, and what must be kept.
+
+use std::ops::{ControlFlow, Range};
+use std::path::Path;
+
+use cleanplate_core::{Frame, FrameIdx, Mask, PixelFormat, Raster, Rect, Row};
+use cleanplate_media::source::{OpenOptions, Source};
+
+use crate::error::{Error, Result};
+use crate::masks::{MaskFolder, MaskRef, read_mask, turned};
+use crate::options::Options;
+use crate::plan::{Mark, MarkSource};
+use crate::region::{Region, Rotation};
+use crate::times::Times;
+
+/// What is known of the worked-on track when marks are placed.
+#[derive(Clone, Debug)]
+pub(crate) struct Clip {
+    /// Times of the frames in seconds from the first one.
+    pub(crate) starts: Vec<f64>,
+    /// Columns and rows of the stored picture.
+    pub(crate) size: (u32, u32),
+    /// How it is turned for display.
+    pub(crate) rotation: Rotation,
+    /// Its samples.
+    pub(crate) format: PixelFormat,
+}
+
+impl Clip {
+    fn frames(&self, times: Option<&Times>) -> Vec<Range<FrameIdx>> {
+        let all = 0..self.starts.len() as FrameIdx;
+        times.map_or_else(|| vec![all], |times| times.frames(&self.starts))
+    }
+}
+
+/// Rectangles that are never touched, with the frames on which they are not.
+pub(crate) struct Keeps(Vec<(Vec<Range<FrameIdx>>, Rect)>);
+
+impl Keeps {
+    /// Those of `options`, grown to whole chroma samples: a shared chroma sample would change a kept pixel.
+    pub(crate) fn new(options: &Options, clip: &Clip) -> Self {
+        let (sw, sh) = clip.format.subsampling(1.min(clip.format.planes() - 1));
+        let whole = Rect::new(0, 0, clip.size.0, clip.size.1);
+        let keeps = options.keep_regions.iter().filter_map(|region| {
+            let rect = region.stored(clip.size, clip.rotation)?;
+            let chroma = rect.subsampled(sw, sh);
+            let grown = Rect::new(chroma.x << sw, chroma.y << sh, chroma.w << sw, chroma.h << sh).intersect(&whole);
+            Some((clip.frames(region.times()), grown))
+        });
+        Self(keeps.collect())
+    }
+
+    /// The frames in `span` from which on the answer may differ, its first included.
+    fn changes(&self, span: &Range<FrameIdx>) -> Vec<FrameIdx> {
+        let ends = self.0.iter().flat_map(|(runs, _)| runs.iter().flat_map(|run| [run.start, run.end]));
+        let mut changes: Vec<FrameIdx> = ends.filter(|idx| span.contains(idx)).chain([span.start]).collect();
+        changes.sort_unstable();
+        changes.dedup();
+        changes
+    }
+
+    /// `mask` without what must be kept at `idx`.
+    fn apply(&self, mask: &Mask, idx: FrameIdx) -> Mask {
+        let kept = self.0.iter().filter(|(runs, _)| runs.iter().any(|run| run.contains(&idx)));
+        kept.fold(mask.clone(), |mask, (_, rect)| mask.without(&Mask::rectangle(*rect)))
+    }
+}
+
+/// A mark before it has a number: who says so, how surely and why.
+pub(crate) struct Claim<'a> {
+    pub(crate) from: MarkSource,
+    pub(crate) confidence: f64,
+    pub(crate) reason: &'a str,
+}
+
+/// Turns masks and times into marks.
+pub(crate) struct Marker<'a> {
+    clip: &'a Clip,
+    keeps: Keeps,
+    only: Vec<Range<FrameIdx>>,
+    masks: &'a mut MaskFolder,
+    marks: Vec<Mark>,
+}
+
+impl<'a> Marker<'a> {
+    pub(crate) fn new(options: &Options, clip: &'a Clip, masks: &'a mut MaskFolder) -> Self {
+        let only = clip.frames(options.only.as_ref());
+        Self { clip, keeps: Keeps::new(options, clip), only, masks, marks: Vec::new() }
+    }
+
+    /// The marks so far.
+    pub(crate) fn finish(self) -> Vec<Mark> {
+        self.marks
+    }
+
+    /// Adds a mark that looks the same on all frames of `runs`.
+    pub(crate) fn still(&mut self, mask: &Mask, runs: &[Range<FrameIdx>], claim: &Claim<'_>) -> Result<()> {
+        for span in intersect(runs, &self.only) {
+            let mut keys = Vec::new();
+            let mut area = 0;
+            for idx in self.keeps.changes(&span) {
+                let kept = self.keeps.apply(mask, idx);
+                area = area.max(kept.area());
+                keys.push((idx, self.masks.keep(&kept)?));
+            }
+            self.add(span, keys, area, claim);
+        }
+        Ok(())
+    }
+
+    /// Adds a mark that has a mask of its own on every frame: `masks[i]` is that of frame `i`.
+    fn moving(&mut self, masks: &[(MaskRef, u64)], claim: &Claim<'_>) -> Result<()> {
+        for span in self.only.clone() {
+            let mut keys: Vec<(FrameIdx, MaskRef)> = Vec::new();
+            let mut area = 0;
+            for idx in span.clone() {
+                let Some((name, pixels)) = masks.get(idx as usize) else { break };
+                let name = if self.keeps.0.is_empty() {
+                    name.clone()
+                } else {
+                    let mask = self.masks.load(name)?;
+                    self.masks.keep(&self.keeps.apply(&mask, idx))?
+                };
+                area = area.max(*pixels);
+                if keys.last().is_none_or(|(_, last)| *last != name) {
+                    keys.push((idx, name));
+                }
+            }
+            self.add(span, keys, area, claim);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, span: Range<FrameIdx>, keys: Vec<(FrameIdx, MaskRef)>, area: u64, claim: &Claim<'_>) {
+        let rect = keys.iter().fold(Rect::default(), |all, (_, name)| all.union(&name.rect));
+        if area == 0 || rect.is_empty() {
+            return;
+        }
+        let id = self.marks.len() as u32 + 1;
+        let Claim { from, confidence, reason } = *claim;
+        self.marks.push(Mark {
+            id,
+            from,
+            enabled: true,
+            span,
+            keys,
+            rect,
+            area,
+            confidence,
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// Adds everything that the user has said.
+    pub(crate) fn said(&mut self, options: &Options, poll: &mut dyn FnMut() -> ControlFlow<()>) -> Result<()> {
+        for region in options.regions.iter().chain(&options.fill_regions) {
+            let mask = Mask::rectangle(place(region, self.clip)?);
+            let runs = self.clip.frames(region.times());
+            if runs.is_empty() {
+                return Err(Error::Usage(format!("region {region} holds on no frame of the clip")));
+            }
+            self.still(&mask, &runs, &by_user(MarkSource::Region))?;
+        }
+        let (w, h) = self.clip.size;
+        let grown = options.dilate.unwrap_or(0);
+        for path in &options.masks {
+            let mask = read_mask(path, self.clip.size, self.clip.rotation)?.dilated(grown, w, h);
+            self.still(&mask, &self.clip.frames(None), &by_user(MarkSource::Mask))?;
+        }
+        if let Some(path) = &options.mask_video {
+            let masks = self.mask_video(path, grown, poll)?;
+            self.moving(&masks, &by_user(MarkSource::MaskVideo))?;
+        }
+        Ok(())
+    }
+
+    fn mask_video(
+        &mut self,
+        path: &Path,
+        grown: u32,
+        poll: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Vec<(MaskRef, u64)>> {
+        let source = Source::open(path, &OpenOptions::default(), &mut |_, _| poll())?;
+        let (given, wanted) = (source.index().frames.len(), self.clip.starts.len());
+        if given != wanted {
+            return Err(Error::Usage(format!(
+                "the mask video {} has {given} frames, the clip has {wanted}",
+                path.display()
+            )));
+        }
+        let shown =
+            if self.clip.rotation.0 % 180 == 90 { (self.clip.size.1, self.clip.size.0) } else { self.clip.size };
+        let mut reader = source.reader(0)?;
+        let mut masks = Vec::with_capacity(wanted);
+        let mut covered = false;
+        while let Some(frame) = reader.read()? {
+            if poll().is_break() {
+                return Err(Error::Cancelled);
+            }
+            if (frame.width, frame.height) != shown {
+                return Err(Error::Usage(format!(
+                    "the mask video {} is {}x{}, the picture is displayed at {}x{}",
+                    path.display(),
+                    frame.width,
+                    frame.height,
+                    shown.0,
+                    shown.1
+                )));
+            }
+            let mask = turned(&binary(&frame), self.clip.size, self.clip.rotation);
+            let mask = mask.dilated(grown, self.clip.size.0, self.clip.size.1);
+            covered |= !mask.is_empty();
+            masks.push((self.masks.keep(&mask)?, mask.area()));
+        }
+        if !covered {
+            return Err(Error::Usage(format!("the mask video {} covers nothing: white is the mark", path.display())));
+        }
+        Ok(masks)
+    }
+}
+
+const fn by_user(from: MarkSource) -> Claim<'static> {
+    Claim { from, confidence: 1.0, reason: "given by the user" }
+}
+
+/// The rectangle of a region that the user gave, in the stored picture.
+pub(crate) fn place(region: &Region, clip: &Clip) -> Result<Rect> {
+    let (w, h) = if clip.rotation.0 % 180 == 90 { (clip.size.1, clip.size.0) } else { clip.size };
+    region
+        .stored(clip.size, clip.rotation)
+        .ok_or_else(|| Error::Usage(format!("region {region} lies outside of the picture of {w}x{h}")))
+}
+
+/// White or black: a mask video was usually encoded with loss, in which black is not quite black.
+fn binary(frame: &Frame) -> Raster<u8> {
+    let mut mask = Raster::new(frame.width, frame.height, 0);
+    let half = (frame.format.max_code() / 2) as u16;
+    for y in 0..frame.height {
+        let out = mask.row_mut(y);
+        match frame.row(0, y) {
+            Row::U8(row) => out.iter_mut().zip(row).for_each(|(o, s)| *o = if u16::from(*s) > half { 255 } else { 0 }),
+            Row::U16(row) => out.iter_mut().zip(row).for_each(|(o, s)| *o = if *s > half { 255 } else { 0 }),
+        }
+    }
+    mask
+}
+
+/// Frames that lie in both, as sorted runs; both are sorted and disjoint.
+fn intersect(a: &[Range<FrameIdx>], b: &[Range<FrameIdx>]) -> Vec<Range<FrameIdx>> {
+    let pairs = a.iter().flat_map(|a| b.iter().map(move |b| a.start.max(b.start)..a.end.min(b.end)));
+    pairs.filter(|run| run.start < run.end).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clip() -> Clip {
+        let starts = (0..100).map(|i| f64::from(i) / 10.0).collect();
+        Clip { starts, size: (200, 100), rotation: (0, false), format: PixelFormat::YUV420P8 }
+    }
+
+    fn marks(options: &Options) -> Result<(Vec<Mark>, Vec<Mask>)> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut masks = MaskFolder::new(folder.path());
+        let clip = clip();
+        let mut marker = Marker::new(options, &clip, &mut masks);
+        marker.said(options, &mut || ControlFlow::Continue(()))?;
+        let marks = marker.finish();
+        let all = marks.iter().flat_map(|m| &m.keys).map(|k| (*masks.load(&k.1).unwrap()).clone()).collect();
+        Ok((marks, all))
+    }
+
+    #[test]
+    fn a_region_with_times_holds_on_those_frames_only() {
+        let mut options = Options { regions: vec!["10,20,30,40@1-2,f50-f60".parse().unwrap()], ..Options::default() };
+        let (made, _) = marks(&options).unwrap();
+        assert_eq!(made.iter().map(|m| m.span.clone()).collect::<Vec<_>>(), [10..20, 50..60]);
+        assert_eq!((made[0].rect, made[0].area), (Rect::new(10, 20, 30, 40), 1200));
+        options.only = Some("1.5-5.5".parse().unwrap());
+        let (made, _) = marks(&options).unwrap();
+        assert_eq!(made.iter().map(|m| m.span.clone()).collect::<Vec<_>>(), [15..20, 50..55]);
+    }
+
+    #[test]
+    fn what_must_be_kept_wins_and_takes_its_chroma_with_it() {
+        let options = Options {
+            regions: vec!["10,20,30,40".parse().unwrap()],
+            keep_regions: vec!["11,21,5,5@2-4".parse().unwrap()],
+            ..Options::default()
+        };
+        let (made, masks) = marks(&options).unwrap();
+        assert_eq!(made[0].keys.iter().map(|k| k.0).collect::<Vec<_>>(), [0, 20, 40]);
+        assert_eq!(masks.iter().map(Mask::area).collect::<Vec<_>>(), [1200, 1200 - 36, 1200]);
+        assert_eq!((masks[1].at(10, 20), masks[1].at(16, 21)), (0, 255), "grown to 10,20 6x6");
+    }
+
+    #[test]
+    fn a_place_outside_of_the_picture_or_the_clip_is_refused() {
+        let refused = |region: &str| {
+            let options = Options { regions: vec![region.parse().unwrap()], ..Options::default() };
+            marks(&options).unwrap_err().to_string()
+        };
+        assert!(refused("300,0,10,10").contains("200x100"));
+        assert!(refused("0,0,10,10@50-60").contains("no frame"));
+    }
+}

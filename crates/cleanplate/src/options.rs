@@ -1,0 +1,184 @@
+//! What a user asks for. The command line, HTTP and programs fill the same structure.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use cleanplate_core::Origin;
+use serde::{Deserialize, Serialize};
+
+use crate::region::Region;
+use crate::times::Times;
+
+/// One job: a source, a target and what to do between.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// A video, an image, a folder, or a pattern of numbered images (`frame_%04d.png`).
+    pub input: PathBuf,
+    /// What to write: of the same kind as the input.
+    pub output: PathBuf,
+    /// How.
+    pub options: Options,
+}
+
+/// A tier of restoration that may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// Make up what is missing from the surroundings in the same frame.
+    Fill,
+}
+
+impl Tier {
+    /// Every tier this version has, the truest first.
+    pub const ALL: [Self; 1] = [Self::Fill];
+
+    /// Its name in flags, plans and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fill => "fill",
+        }
+    }
+
+    /// The origin of the pixels it settles.
+    pub const fn origin(self) -> Origin {
+        match self {
+            Self::Fill => Origin::Invented,
+        }
+    }
+}
+
+impl std::str::FromStr for Tier {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|tier| tier.name() == text).ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.iter().map(|tier| tier.name()).collect();
+            format!("tier {text:?} is not one of {}", names.join(", "))
+        })
+    }
+}
+
+/// How much of the finished file is checked before it takes its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VerifyMode {
+    /// Every encoded frame is decoded again besides what `Packets` checks.
+    #[default]
+    Full,
+    /// Structure, counts, timestamps and the hashes of copied packets.
+    Packets,
+}
+
+/// How the worked-on track is encoded. `None` and empty mean: as the source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EncodeOptions {
+    /// A codec (`h264`, `hevc`, `av1`, `ffv1`, `prores`, `mpeg2video`) or libav's name of an encoder.
+    pub codec: Option<String>,
+    /// Constant quality on the encoder's own scale.
+    pub crf: Option<f32>,
+    /// The encoder's speed preset.
+    pub preset: Option<String>,
+    /// libav's name of a sample format.
+    pub pix_fmt: Option<String>,
+    /// The encoder's own options.
+    pub extra: Vec<(String, String)>,
+    /// Encoder threads; `None` takes what the encoder would take by default on this machine. Decides bits, and is pinned in
+    /// the plan.
+    pub threads: Option<u32>,
+}
+
+/// Everything a user can say about a job. `Default` is what the command does without flags.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// Where marks lie.
+    pub regions: Vec<Region>,
+    /// Rectangles to be filled whole.
+    pub fill_regions: Vec<Region>,
+    /// Gray pictures of the displayed size: white is the mark.
+    pub masks: Vec<PathBuf>,
+    /// A gray video of the displayed size, frame for frame: white is the mark.
+    pub mask_video: Option<PathBuf>,
+    /// Rectangles that are never touched; they win over everything.
+    pub keep_regions: Vec<Region>,
+    /// Nothing is touched at other times.
+    pub only: Option<Times>,
+    /// Pixels by which found masks and given masks grow on every side; `None` is 3 for found ones, 0 for given ones.
+    pub dilate: Option<u32>,
+    /// Tiers that may be used.
+    pub tiers: BTreeSet<Tier>,
+    /// The video track worked on, by its number in the file; `None` is libav's default.
+    pub stream: Option<usize>,
+    /// How it is encoded.
+    pub encode: EncodeOptions,
+    /// Streams that the target cannot carry are left out instead of an error.
+    pub drop_streams: bool,
+    /// Kinds of loss consented to (`alpha`, `hdr-dynamic`, `captions` ...).
+    pub accept_loss: BTreeSet<String>,
+    /// Checks before the output takes its name.
+    pub verify: VerifyMode,
+    /// An existing output is replaced.
+    pub overwrite: bool,
+    /// Where the state of the job lies; `None` is `.OUT.cleanplate/` beside the output.
+    pub work_dir: Option<PathBuf>,
+    /// Finished segments of an earlier run are used.
+    pub resume: bool,
+    /// Where nothing is found the input's packets are copied instead of an error.
+    pub copy_if_clean: bool,
+    /// A report as JSON is written there.
+    pub report: Option<PathBuf>,
+    /// A video (FFV1, gray) of every pixel's origin is written there.
+    pub origin_map: Option<PathBuf>,
+    /// A video (FFV1, gray) of the masks is written there.
+    pub mask_out: Option<PathBuf>,
+    /// The plan is written there.
+    pub plan_out: Option<PathBuf>,
+    /// The plan is read from there instead of being made.
+    pub plan_in: Option<PathBuf>,
+    /// Everything but the rendering and writing.
+    pub dry_run: bool,
+    /// Decoder threads; `None` is one per core. Never shows in the pixels.
+    pub decoder_threads: Option<u32>,
+    /// Bytes of frames that wait between stages at most. Never shows in the pixels.
+    pub queue_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            regions: Vec::new(),
+            fill_regions: Vec::new(),
+            masks: Vec::new(),
+            mask_video: None,
+            keep_regions: Vec::new(),
+            only: None,
+            dilate: None,
+            tiers: Tier::ALL.into(),
+            stream: None,
+            encode: EncodeOptions::default(),
+            drop_streams: false,
+            accept_loss: BTreeSet::new(),
+            verify: VerifyMode::Full,
+            overwrite: false,
+            work_dir: None,
+            resume: true,
+            copy_if_clean: false,
+            report: None,
+            origin_map: None,
+            mask_out: None,
+            plan_out: None,
+            plan_in: None,
+            dry_run: false,
+            decoder_threads: None,
+            queue_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Options {
+    /// Whether the user said where marks are, so that nothing has to be located.
+    pub fn names_marks(&self) -> bool {
+        !self.regions.is_empty() || !self.fill_regions.is_empty() || !self.masks.is_empty() || self.mask_video.is_some()
+    }
+}

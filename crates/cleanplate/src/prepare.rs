@@ -1,0 +1,145 @@
+//! From a job to its plan: the source is opened and indexed, marks are placed, the encoder and the fate of every other
+//! stream are chosen. Nothing is written but masks.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use cleanplate_media::Error as MediaError;
+use cleanplate_media::encode::{EncodeRequest, StaticSideData, choose_encoder};
+use cleanplate_media::mux::{container_of, plan_copy};
+use cleanplate_media::source::{OpenOptions, Source};
+
+use crate::error::{Error, Result};
+use crate::marks::{Clip, Marker};
+use crate::masks::MaskFolder;
+use crate::observer::{Event, Phase};
+use crate::options::{Job, Options};
+use crate::plan::{PLAN_VERSION, Plan, SourcePin, cut};
+use crate::watch::Watch;
+
+/// An opened source and what its worked-on track is like.
+pub(crate) struct Opened {
+    pub(crate) source: Source,
+    pub(crate) clip: Clip,
+    pub(crate) hdr: StaticSideData,
+    /// libav's names of the side data on its first frame.
+    pub(crate) frame_side_data: BTreeSet<String>,
+}
+
+/// Opens and indexes the source of a job.
+pub(crate) fn open(input: &Path, options: &Options, watch: &mut Watch<'_>) -> Result<Opened> {
+    let size = std::fs::metadata(input).map(|m| m.len()).unwrap_or(0);
+    watch.begin(Phase::Index, size, 0)?;
+    let open = OpenOptions { stream: options.stream, ..OpenOptions::default() };
+    let source = Source::open(input, &open, &mut |done, total| watch.progress_of(done, total))?;
+    watch.end();
+    let info = source.info();
+    let video = info.video_stream().and_then(|s| s.video.as_ref());
+    let video = video.ok_or_else(|| MediaError::Input(format!("{} has no video", input.display())))?;
+    let format = video.format.ok_or_else(|| {
+        MediaError::unsupported(format!(
+            "the samples of {} are {}, which is not supported",
+            input.display(),
+            video.pix_fmt
+        ))
+    })?;
+    let index = source.index();
+    let first = index.frames.first().map_or(0, |f| f.pts);
+    let starts = index.frames.iter().map(|f| index.time_base.seconds(f.pts - first)).collect();
+    let clip = Clip { starts, size: (video.width, video.height), rotation: video.rotation, format };
+    let stream = info.video_stream().map_or("", |s| s.codec.as_str());
+    let seconds = clip.starts.last().copied().unwrap_or(0.0);
+    watch.tell(Event::info(format!(
+        "source: {stream} {}x{} {} | {} frames, {seconds:.2} s | {} streams | {}",
+        video.width,
+        video.height,
+        video.pix_fmt,
+        clip.starts.len(),
+        info.streams.len(),
+        info.demuxer
+    )));
+    if !source.damage().is_empty() {
+        let lines = source.damage().summary();
+        lines.into_iter().for_each(|line| watch.tell(Event::warning(format!("source: damaged: {line}"))));
+    }
+    // What frames carry is known only from frames: the first one speaks for all until they are encoded.
+    let mut reader = source.reader(1)?;
+    let hdr = reader.read()?.map(|frame| StaticSideData::of(&frame)).unwrap_or_default();
+    let frame_side_data = reader.frame_side_data().clone();
+    drop(reader);
+    Ok(Opened { source, clip, hdr, frame_side_data })
+}
+
+/// Makes the plan of a job. Masks are kept in `masks`.
+pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, watch: &mut Watch<'_>) -> Result<Plan> {
+    let Opened { source, clip, .. } = opened;
+    if let Some(path) = &job.options.plan_in {
+        return given(path, source);
+    }
+    let info = source.info();
+    let container = container_of(&job.output, info)?;
+    let options = &job.options;
+    let choice = choose_encoder(info, container, &request(options, opened))?;
+    let copy = plan_copy(source, container, &choice.spec, options.drop_streams, &options.accept_loss)?;
+    let mut folder = MaskFolder::new(masks);
+    let mut marker = Marker::new(options, clip, &mut folder);
+    let mut words = Vec::new();
+    if options.names_marks() {
+        marker.said(options, &mut || watch.progress(0))?;
+    } else {
+        words = crate::analyse::locate(opened, options, &mut marker, watch)?;
+    }
+    let marks = marker.finish();
+    let keys: Vec<bool> = source.index().frames.iter().map(|f| f.key).collect();
+    Ok(Plan {
+        version: PLAN_VERSION,
+        engine: env!("CARGO_PKG_VERSION").to_owned(),
+        source: pin(source, clip),
+        tiers: options.tiers.iter().copied().collect(),
+        marks,
+        segments: cut(&clip.starts, |idx| keys.get(idx).copied().unwrap_or(false)),
+        encoder: choice.spec,
+        encoder_words: choice.substitutions,
+        copy,
+        words,
+        masks: masks.to_owned(),
+    })
+}
+
+fn given(path: &Path, source: &Source) -> Result<Plan> {
+    let plan = Plan::load(path)?;
+    if plan.source.digest != source.digest() {
+        return Err(Error::Usage(format!(
+            "the plan {} was made for another source than {}",
+            path.display(),
+            source.path().display()
+        )));
+    }
+    Ok(plan)
+}
+
+fn pin(source: &Source, clip: &Clip) -> SourcePin {
+    SourcePin {
+        digest: source.digest().to_owned(),
+        stream: source.info().video,
+        frames: clip.starts.len() as u64,
+        width: clip.size.0,
+        height: clip.size.1,
+        rotation: clip.rotation,
+    }
+}
+
+/// What the media crate is asked to encode.
+pub(crate) fn request(options: &Options, opened: &Opened) -> EncodeRequest {
+    let encode = &options.encode;
+    EncodeRequest {
+        codec: encode.codec.clone(),
+        crf: encode.crf,
+        preset: encode.preset.clone(),
+        pix_fmt: encode.pix_fmt.clone(),
+        options: encode.extra.clone(),
+        accept_loss: options.accept_loss.clone(),
+        frame_side_data: opened.frame_side_data.clone(),
+        threads: encode.threads.unwrap_or(0),
+    }
+}

@@ -1,0 +1,426 @@
+//! Pass 2: every segment that is not in the store is decoded, restored, encoded, checked and committed.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Instant;
+
+use cleanplate_core::{ColorInfo, Frame, FrameIdx, HostSurface, PixelFormat, Raster, RowMut, Scan, Surface};
+use cleanplate_media::encode::{Codec, Encoder, EncoderSpec, StaticSideData};
+use cleanplate_media::pack::{PackHeader, PackReader, PackWriter, StreamParameters, check_pack};
+use cleanplate_media::source::{Damage, Source};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::line::{self, Cancel, Queue, Stage, Staged};
+use crate::observer::Event;
+use crate::options::VerifyMode;
+use crate::plan::Plan;
+use crate::report::{OriginCounts, StageReport};
+use crate::restore::{Extras, Restoration, Restored};
+use crate::store::{Store, StoreWriter};
+
+/// What is known of a finished segment, kept beside its packets.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct SegmentRecord {
+    pub(crate) frames: Range<FrameIdx>,
+    pub(crate) bytes: u64,
+    pub(crate) frames_marked: u64,
+    pub(crate) origins: OriginCounts,
+    /// Whether the encoded frames were decoded again before the commit.
+    pub(crate) decoded: bool,
+    pub(crate) damage: Damage,
+}
+
+/// A picture track beside the restored one, kept in packs of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extra {
+    OriginMap,
+    Mask,
+}
+
+impl Extra {
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::OriginMap => ".origin",
+            Self::Mask => ".mask",
+        }
+    }
+}
+
+/// Names of a segment's blobs in the store.
+pub(crate) fn pack_name(key: &str, extra: Option<Extra>) -> String {
+    format!("{key}{}.pack", extra.map_or("", Extra::suffix))
+}
+
+fn record_name(key: &str) -> String {
+    format!("{key}.json")
+}
+
+/// Everything that rendering reads.
+pub(crate) struct Render<'a> {
+    pub(crate) source: &'a Source,
+    pub(crate) plan: &'a Plan,
+    pub(crate) keys: &'a [String],
+    pub(crate) store: &'a dyn Store,
+    pub(crate) verify: VerifyMode,
+    pub(crate) extras: Vec<(Extra, EncoderSpec)>,
+    pub(crate) hdr: StaticSideData,
+    pub(crate) decoder_threads: u32,
+    pub(crate) queue_bytes: u64,
+}
+
+/// Seconds that each stage was busy, not waiting.
+#[derive(Debug, Default)]
+pub(crate) struct Busy([AtomicU64; 4]);
+
+/// Frames that may always wait between two stages, however large they are: fewer would stop the stages from overlapping.
+const LEAST_QUEUED: u64 = 3;
+
+const STAGES: [&str; 4] = ["decode", "restore", "encode", "check"];
+
+impl Busy {
+    fn add(&self, stage: usize, since: Instant) {
+        self.0[stage].fetch_add(since.elapsed().as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn report(&self, frames: u64) -> Vec<StageReport> {
+        let stage = |(name, micros): (&&str, &AtomicU64)| {
+            let seconds = micros.load(Ordering::Relaxed) as f64 / 1e6;
+            let rate = if seconds > 0.0 { frames as f64 / seconds } else { 0.0 };
+            StageReport { name: (*name).to_owned(), seconds, units: frames, rate }
+        };
+        STAGES.iter().zip(&self.0).map(stage).collect()
+    }
+}
+
+/// What rendering has done.
+pub(crate) struct Rendered {
+    pub(crate) records: Vec<(SegmentRecord, bool)>,
+    pub(crate) stages: Vec<StageReport>,
+}
+
+enum Unit {
+    Frame(usize, Frame, Restored),
+    End(Damage),
+}
+
+/// An encoder with the blob that its packets go to.
+struct Writing {
+    encoder: Encoder,
+    pack: PackWriter<StoreWriter>,
+    name: String,
+}
+
+struct Open {
+    number: usize,
+    tracks: Vec<Writing>,
+    pts: Vec<i64>,
+    record: SegmentRecord,
+}
+
+impl Render<'_> {
+    /// The segments that are already in the store, whole and as well checked as is asked for.
+    pub(crate) fn done(&self) -> Result<Vec<Option<SegmentRecord>>> {
+        self.keys.iter().map(|key| self.record(key)).collect()
+    }
+
+    fn record(&self, key: &str) -> Result<Option<SegmentRecord>> {
+        let Some(file) = self.store.get(&record_name(key))? else { return Ok(None) };
+        let Ok(record) = serde_json::from_reader::<_, SegmentRecord>(BufReader::new(file)) else { return Ok(None) };
+        if self.verify == VerifyMode::Full && !record.decoded {
+            return Ok(None);
+        }
+        let packs = std::iter::once(None).chain(self.extras.iter().map(|(extra, _)| Some(*extra)));
+        for extra in packs {
+            let Some(file) = self.store.get(&pack_name(key, extra))? else { return Ok(None) };
+            // A damaged pack is redone, not an error: the disk may have lost it with the power.
+            if PackReader::open(BufReader::new(file)).and_then(PackReader::verify).is_err() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(record))
+    }
+
+    /// Renders what is missing and tells of every segment through `tell`.
+    pub(crate) fn run(
+        &self,
+        done: Vec<Option<SegmentRecord>>,
+        cancel: &Cancel,
+        tell: &mut dyn FnMut(Event),
+        poll: &mut dyn FnMut(u64),
+    ) -> Result<Rendered> {
+        let missing: Vec<usize> = (0..done.len()).filter(|n| done[*n].is_none()).collect();
+        for (number, record) in done.iter().enumerate() {
+            if let Some(record) = record {
+                let (start, end) = (record.frames.start, record.frames.end);
+                tell(Event::Segment { number, start, end, resumed: true });
+            }
+        }
+        let records = Mutex::new(done.into_iter().map(|r| r.map(|r| (r, true))).collect::<Vec<_>>());
+        let bound = (self.queue_bytes / 2).max(LEAST_QUEUED * self.picture_bytes());
+        let (decoded, restored) = (Queue::new(bound), Queue::new(bound));
+        // At most one segment drains and is checked while the next one is encoded.
+        let ending = Queue::new(1);
+        let (busy, frames) = (Busy::default(), AtomicU64::new(0));
+        let (events, heard) = mpsc::channel();
+        if !missing.is_empty() {
+            let stages: Vec<Stage<'_>> = vec![
+                ("decode", Box::new(|| self.decode(&missing, &decoded, &busy, cancel))),
+                ("restore", Box::new(|| self.restore(&decoded, &restored, &busy, cancel))),
+                ("encode", Box::new(|| self.encode(&restored, &ending, &busy, &frames, cancel))),
+                ("check", Box::new(|| self.conclude(&ending, &busy, &records, events, cancel))),
+            ];
+            line::run(stages, &mut || {
+                heard.try_iter().for_each(&mut *tell);
+                poll(frames.load(Ordering::Relaxed));
+            })?;
+        }
+        let records = records.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let records: Option<Vec<_>> = records.into_iter().collect();
+        let records = records.ok_or_else(|| Error::Internal("a segment was left out".into()))?;
+        Ok(Rendered { records, stages: busy.report(frames.load(Ordering::Relaxed)) })
+    }
+
+    fn picture_bytes(&self) -> u64 {
+        let pin = &self.plan.source;
+        picture_bytes(self.plan.encoder.source_format, pin.width, pin.height)
+    }
+
+    fn decode(&self, missing: &[usize], out: &Queue<Unit>, busy: &Busy, cancel: &Cancel) -> Staged {
+        let out = out.giver();
+        let mut reader = self.source.reader(self.decoder_threads)?;
+        let mut next = 0;
+        for number in missing {
+            let frames = self.plan.segments[*number].clone();
+            if next != frames.start {
+                reader.seek(frames.start)?;
+            }
+            let before = reader.damage().clone();
+            for idx in frames.clone() {
+                cancel.check()?;
+                let since = Instant::now();
+                let frame = reader.read()?.ok_or_else(|| {
+                    Error::Internal(format!("the source ended at frame {idx} of {}", self.plan.source.frames))
+                })?;
+                busy.add(0, since);
+                if frame.idx != idx {
+                    return Err(Error::Internal(format!("frame {} came where {idx} was due", frame.idx)).into());
+                }
+                let bytes = frame_bytes(&frame);
+                out.push(Unit::Frame(*number, frame, Restored::default()), bytes)?;
+            }
+            next = frames.end;
+            out.push(Unit::End(reader.damage().since(&before)), 0)?;
+        }
+        Ok(())
+    }
+
+    fn restore(&self, input: &Queue<Unit>, out: &Queue<Unit>, busy: &Busy, cancel: &Cancel) -> Staged {
+        let (input, out) = (input.taker(), out.giver());
+        let wants = |kind| self.extras.iter().any(|(extra, _)| *extra == kind);
+        let extras = Extras { origin_map: wants(Extra::OriginMap), mask: wants(Extra::Mask) };
+        let mut restoration = Restoration::new(self.plan, extras)?;
+        while let Some(unit) = input.pop() {
+            cancel.check()?;
+            match unit {
+                Unit::Frame(number, mut frame, _) => {
+                    let since = Instant::now();
+                    let restored = restoration.apply(&mut frame)?;
+                    busy.add(1, since);
+                    let bytes = frame_bytes(&frame);
+                    out.push(Unit::Frame(number, frame, restored), bytes)?;
+                }
+                end @ Unit::End(..) => out.push(end, 0)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn encode(
+        &self,
+        input: &Queue<Unit>,
+        out: &Queue<Open>,
+        busy: &Busy,
+        frames: &AtomicU64,
+        cancel: &Cancel,
+    ) -> Staged {
+        let (input, out) = (input.taker(), out.giver());
+        let mut open: Option<Open> = None;
+        while let Some(unit) = input.pop() {
+            cancel.check()?;
+            let since = Instant::now();
+            match unit {
+                Unit::Frame(number, frame, restored) => {
+                    let segment = match &mut open {
+                        Some(segment) => segment,
+                        None => open.insert(self.open(number)?),
+                    };
+                    segment.record.origins.add(restored.origins);
+                    segment.record.frames_marked += u64::from(restored.marked);
+                    segment.pts.push(frame.pts);
+                    segment.push(frame, &restored)?;
+                    frames.fetch_add(1, Ordering::Relaxed);
+                    busy.add(2, since);
+                }
+                Unit::End(damage) => {
+                    if let Some(mut segment) = open.take() {
+                        segment.record.damage = damage;
+                        out.push(segment, 1)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&self, number: usize) -> Result<Open> {
+        let key = &self.keys[number];
+        let mut tracks = vec![self.writing(key, None, &self.plan.encoder)?];
+        for (extra, spec) in &self.extras {
+            tracks.push(self.writing(key, Some(*extra), spec)?);
+        }
+        let frames = self.plan.segments[number].clone();
+        let record = SegmentRecord { frames, ..SegmentRecord::default() };
+        Ok(Open { number, tracks, pts: Vec::new(), record })
+    }
+
+    fn writing(&self, key: &str, extra: Option<Extra>, spec: &EncoderSpec) -> Result<Writing> {
+        let hdr = if extra.is_none() { self.hdr } else { StaticSideData::default() };
+        let encoder = Encoder::open(spec, &hdr)?;
+        let header = PackHeader {
+            engine: format!("cleanplate {}", env!("CARGO_PKG_VERSION")),
+            key: key.to_owned(),
+            time_base: spec.time_base,
+            stream: StreamParameters::from_av(&encoder.parameters()?),
+        };
+        let name = pack_name(key, extra);
+        let pack = PackWriter::new(self.store.put(&name)?, &header)?;
+        Ok(Writing { encoder, pack, name })
+    }
+
+    fn conclude(
+        &self,
+        input: &Queue<Open>,
+        busy: &Busy,
+        records: &Mutex<Vec<Option<(SegmentRecord, bool)>>>,
+        events: mpsc::Sender<Event>,
+        cancel: &Cancel,
+    ) -> Staged {
+        let input = input.taker();
+        while let Some(segment) = input.pop() {
+            cancel.check()?;
+            let since = Instant::now();
+            let Open { number, tracks, pts, mut record } = segment;
+            let mut blobs = Vec::with_capacity(tracks.len());
+            for mut track in tracks {
+                track.encoder.finish(&mut |packet| track.pack.push(packet))?;
+                blobs.push((track.pack.finish()?, track.name));
+                cancel.check()?;
+            }
+            let since_check = Instant::now();
+            busy.add(2, since);
+            let first = &mut blobs[0].0;
+            record.bytes = File::open(first.temporary()?)
+                .and_then(|f| f.metadata())
+                .map_err(Error::io("look at", self.store.path(&blobs[0].1)))?
+                .len();
+            if self.verify == VerifyMode::Full {
+                check(&mut blobs[0].0, &pts, &record.frames, cancel)?;
+                record.decoded = true;
+            }
+            // The record first, the packets last: a segment whose packets are there is done.
+            let key = &self.keys[number];
+            let mut writer = self.store.put(&record_name(key))?;
+            let json = serde_json::to_vec(&record).map_err(|e| Error::Internal(format!("segment record: {e}")))?;
+            std::io::Write::write_all(&mut writer, &json).map_err(Error::io("write", self.store.path(key)))?;
+            writer.commit()?;
+            for (blob, _) in blobs.into_iter().rev() {
+                blob.commit()?;
+            }
+            busy.add(3, since_check);
+            let (start, end) = (record.frames.start, record.frames.end);
+            records.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some((record, false));
+            // Nobody listens any more only when the job is over.
+            let _ = events.send(Event::Segment { number, start, end, resumed: false });
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    fn push(&mut self, frame: Frame, restored: &Restored) -> Result<()> {
+        let extras = [&restored.origin_map, &restored.mask];
+        for (track, raster) in self.tracks[1..].iter_mut().zip(extras.into_iter().flatten()) {
+            track.push(gray_frame(&frame, raster))?;
+        }
+        self.tracks[0].push(frame)
+    }
+}
+
+impl Writing {
+    fn push(&mut self, frame: Frame) -> Result<()> {
+        let Self { encoder, pack, .. } = self;
+        Ok(encoder.push(frame, &mut |packet| pack.push(packet))?)
+    }
+}
+
+/// Decodes an encoded segment on its own before it counts as done.
+fn check(blob: &mut StoreWriter, pts: &[i64], frames: &Range<FrameIdx>, cancel: &Cancel) -> Result<()> {
+    let path = blob.temporary()?.to_owned();
+    let file = File::open(&path).map_err(Error::io("open", path))?;
+    let pack = PackReader::open(BufReader::new(file))?;
+    let stop = || cleanplate_media::Error::Cancelled;
+    let found = check_pack(pack, pts, &mut |_| if cancel.is_set() { Err(stop()) } else { Ok(()) }, 1)?;
+    if found.is_sound() {
+        return Ok(());
+    }
+    Err(Error::Verification(format!(
+        "the encoded frames {}..{} do not decode as written: {}",
+        frames.start,
+        frames.end,
+        found.problems.join("; ")
+    )))
+}
+
+/// A lossless gray track at the times of `spec`.
+pub(crate) fn gray_lossless(spec: &EncoderSpec) -> EncoderSpec {
+    EncoderSpec {
+        codec: Codec::Ffv1,
+        encoder: "ffv1".to_owned(),
+        source_format: PixelFormat::GRAY8,
+        pix_fmt: "gray".to_owned(),
+        color: ColorInfo { full_range: Some(true), ..ColorInfo::default() },
+        scan: Scan::Progressive,
+        options: vec![("level".to_owned(), "3".to_owned()), ("slicecrc".to_owned(), "1".to_owned())],
+        ..spec.clone()
+    }
+}
+
+/// A gray picture at the time of `frame`.
+fn gray_frame(frame: &Frame, raster: &Raster<u8>) -> Frame {
+    let mut surface = HostSurface::new(PixelFormat::GRAY8, raster.width(), raster.height());
+    for y in 0..raster.height() {
+        if let RowMut::U8(row) = surface.row_mut(0, y) {
+            row.copy_from_slice(raster.row(y));
+        }
+    }
+    let size = (raster.width(), raster.height());
+    Frame::new(frame.idx, frame.pts, frame.duration, size, PixelFormat::GRAY8, Box::new(surface))
+}
+
+fn frame_bytes(frame: &Frame) -> u64 {
+    picture_bytes(frame.format, frame.width, frame.height)
+}
+
+/// Bytes of the samples of a picture.
+pub(crate) fn picture_bytes(format: PixelFormat, width: u32, height: u32) -> u64 {
+    let sample = if format.depth == 8 { 1 } else { 2 };
+    let plane = |p| {
+        let (w, h) = format.plane_size(p, width, height);
+        u64::from(w) * u64::from(h) * sample
+    };
+    (0..format.planes()).map(plane).sum()
+}

@@ -1,0 +1,165 @@
+//! What was done, in numbers.
+
+use std::collections::BTreeMap;
+
+use cleanplate_core::Rect;
+use serde::{Deserialize, Serialize};
+
+use crate::observer::Phase;
+
+/// Version of the report's structure; raised when a field changes its meaning or goes.
+pub const REPORT_VERSION: u32 = 1;
+
+/// What a job did. Written by `--report` as JSON.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// [`REPORT_VERSION`].
+    pub version: u32,
+    /// Version of the engine.
+    pub engine: String,
+    /// The source as given.
+    pub input: String,
+    /// The target as given.
+    pub output: String,
+    /// SHA-256 of the source's packets and parameters.
+    pub source: String,
+    /// Every stream of the source and what became of it.
+    pub streams: Vec<StreamReport>,
+    /// The encoder of the worked-on track and how it was chosen, in words.
+    pub encoder: Vec<String>,
+    /// Every mark that was worked on.
+    pub marks: Vec<MarkReport>,
+    /// Frames of the worked-on track, and how many of them carry a mark.
+    pub frames: u64,
+    /// Frames that carry a mark.
+    pub frames_marked: u64,
+    /// Pixels of the first plane by origin, over all frames.
+    pub origins: OriginCounts,
+    /// Segments of the worked-on track.
+    pub segments: Vec<SegmentReport>,
+    /// What could not be used, with the reason.
+    pub refusals: Vec<String>,
+    /// Damage of the source, in words.
+    pub damage: Vec<String>,
+    /// Checks of the finished file.
+    pub checks: Vec<CheckReport>,
+    /// Seconds and units of each phase.
+    pub timings: Vec<PhaseReport>,
+    /// Seconds that each stage of the rendering was busy; stages overlap.
+    pub stages: Vec<StageReport>,
+    /// Seconds of processor time and the peak of resident memory in bytes, where the system tells.
+    pub resources: BTreeMap<String, f64>,
+}
+
+/// A stream of the source and what became of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StreamReport {
+    /// Position in the source.
+    pub index: usize,
+    /// What it carries, and how, in words.
+    pub what: String,
+    /// `restored`, `copied` or `dropped`, with the reason where it was dropped.
+    pub fate: String,
+}
+
+/// A mark that was worked on.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct MarkReport {
+    /// The number it has in the plan.
+    pub id: u32,
+    /// Who says that it is there: `region`, `mask`, `mask-video` or `located`.
+    pub from: String,
+    /// Its bounds in displayed orientation.
+    pub rect: Rect,
+    /// Its first frame.
+    pub start: u64,
+    /// The first frame after it.
+    pub end: u64,
+    /// Pixels of its mask, at most over time.
+    pub area: u64,
+    /// How sure the locator is, 0..=1; 1 where the user said so.
+    pub confidence: f64,
+    /// The locator's reasons.
+    pub reason: String,
+}
+
+/// Pixels by origin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginCounts {
+    /// Untouched.
+    pub kept: u64,
+    /// Computed back.
+    pub unblended: u64,
+    /// Taken from other frames.
+    pub borrowed: u64,
+    /// Made up.
+    pub invented: u64,
+}
+
+impl OriginCounts {
+    /// Adds those of another frame or segment.
+    pub fn add(&mut self, other: Self) {
+        self.kept += other.kept;
+        self.unblended += other.unblended;
+        self.borrowed += other.borrowed;
+        self.invented += other.invented;
+    }
+}
+
+/// A segment of the worked-on track.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SegmentReport {
+    /// First frame.
+    pub start: u64,
+    /// First frame after it.
+    pub end: u64,
+    /// Its key in the store.
+    pub key: String,
+    /// Bytes of its packets.
+    pub bytes: u64,
+    /// Whether an earlier run had done it.
+    pub resumed: bool,
+    /// Whether its encoded frames were decoded and checked before its commit.
+    pub decoded: bool,
+    /// Its pixels by origin.
+    pub origins: OriginCounts,
+    /// Frames of it that carry a mark.
+    pub frames_marked: u64,
+}
+
+/// A check of the finished file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// What was checked.
+    pub name: String,
+    /// Whether it held.
+    pub ok: bool,
+    /// What was found.
+    pub detail: String,
+}
+
+/// A stage's cost.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StageReport {
+    /// `decode`, `restore`, `encode` or `check`.
+    pub name: String,
+    /// Seconds busy, waiting for its neighbours not counted.
+    pub seconds: f64,
+    /// Frames.
+    pub units: u64,
+    /// Frames a busy second.
+    pub rate: f64,
+}
+
+/// A phase's cost.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PhaseReport {
+    /// Which.
+    pub phase: Phase,
+    /// Wall seconds.
+    pub seconds: f64,
+    /// Frames or bytes.
+    pub units: u64,
+    /// Units a second.
+    pub rate: f64,
+}

@@ -1,0 +1,388 @@
+//! A whole job: index, analyse, plan, render, assemble, verify, and the new name as the last step.
+
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::Path;
+
+use cleanplate_core::PixelLayout;
+use cleanplate_media::Container;
+use cleanplate_media::mux;
+use cleanplate_media::pack::PackReader;
+
+use crate::error::{Error, Result};
+use crate::observer::{Event, Observer, Phase};
+use crate::options::{Job, Options, VerifyMode};
+use crate::plan::{Plan, write_beside};
+use crate::prepare::{self, Opened};
+use crate::region::to_shown;
+use crate::render::{Extra, Render, Rendered, gray_lossless, pack_name};
+use crate::report::{CheckReport, MarkReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StreamReport};
+use crate::store::{DirStore, Store};
+use crate::watch::Watch;
+use crate::work::{WorkFolder, need_room, partial_path};
+
+/// Does a whole job: the source is read, marks are removed, and the output takes its name only after it has been checked.
+/// What an earlier, interrupted run of the same job has finished is used again.
+///
+/// # Errors
+/// See [`ErrorKind`](crate::ErrorKind). Whatever happens, an existing output is left as it was, and no part of a new one is
+/// left; finished segments stay in the work folder for the next run.
+pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Report> {
+    let options = &job.options;
+    refuse_same_file(&job.input, &job.output)?;
+    refuse_existing(&job.output, options.overwrite)?;
+    let mut phases = vec![Phase::Index];
+    phases.extend((!options.names_marks() && options.plan_in.is_none()).then_some(Phase::Analyse));
+    phases.extend([Phase::Render, Phase::Assemble, Phase::Verify]);
+    let watch = &mut Watch::new(observer, phases);
+    let work = WorkFolder::take(&job.output, options.work_dir.as_deref())?;
+    let ended = in_work_folder(job, &work, watch);
+    match &ended {
+        // An interrupted job keeps its work; one that could not even be planned has none to keep.
+        Err(_) if work.path().join("plan.json").exists() => drop(work),
+        _ => work.remove()?,
+    }
+    ended
+}
+
+/// Makes the plan of a job, without rendering. Masks lie in a temporary folder that lives as long as the answer.
+///
+/// # Errors
+/// As [`run`].
+pub fn plan(job: &Job, observer: &mut dyn Observer) -> Result<Planned> {
+    let watch = &mut Watch::new(observer, vec![Phase::Index, Phase::Analyse]);
+    let folder = tempfile::tempdir().map_err(Error::io("make a folder in", std::env::temp_dir()))?;
+    let opened = prepare::open(&job.input, &job.options, watch)?;
+    let plan = prepare::plan(job, &opened, folder.path(), watch)?;
+    watch.end();
+    Ok(Planned { plan, opened, _folder: folder })
+}
+
+/// A plan with the source it is for.
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    pub(crate) opened: Opened,
+    _folder: tempfile::TempDir,
+}
+
+fn in_work_folder(job: &Job, work: &WorkFolder, watch: &mut Watch<'_>) -> Result<Report> {
+    let options = &job.options;
+    let store = work.store(!options.resume)?;
+    let opened = prepare::open(&job.input, options, watch)?;
+    let plan = prepare::plan(job, &opened, &work.masks()?, watch)?;
+    if let Some(path) = &options.plan_out {
+        plan.save(path)?;
+    }
+    let mut report = describe(job, &plan, &opened);
+    tell_plan(&plan, &report, watch);
+    if plan.marks.iter().all(|m| !m.enabled) {
+        return nothing_found(job, &plan, report, watch);
+    }
+    if options.dry_run {
+        report.timings = watch.timings();
+        return Ok(report);
+    }
+    need_room(&job.output, room(&plan, &opened))?;
+    write_beside(&work.path().join("plan.json"), plan.json()?.as_bytes())?;
+    let keys = plan.segments.iter().map(|s| plan.key(s)).collect::<Result<Vec<_>>>()?;
+    let rendered = render(options, &plan, &opened, &keys, &store, watch)?;
+    finish_report(&mut report, &rendered, &keys);
+    assemble(job, &plan, &opened, &keys, &store, &mut report, watch)?;
+    report.timings = watch.timings();
+    report.resources = crate::resources::used();
+    if let Some(path) = &options.report {
+        let json = serde_json::to_vec_pretty(&report).map_err(|e| Error::Internal(format!("report as JSON: {e}")))?;
+        write_beside(path, &json)?;
+    }
+    Ok(report)
+}
+
+fn render(
+    options: &Options,
+    plan: &Plan,
+    opened: &Opened,
+    keys: &[String],
+    store: &DirStore,
+    watch: &mut Watch<'_>,
+) -> Result<Rendered> {
+    let gray = |wanted: bool, extra| wanted.then(|| (extra, gray_lossless(&plan.encoder)));
+    let extras = [gray(options.origin_map.is_some(), Extra::OriginMap), gray(options.mask_out.is_some(), Extra::Mask)];
+    let render = Render {
+        source: &opened.source,
+        plan,
+        keys,
+        store,
+        verify: options.verify,
+        extras: extras.into_iter().flatten().collect(),
+        hdr: opened.hdr,
+        decoder_threads: options.decoder_threads.unwrap_or(0),
+        queue_bytes: options.queue_bytes,
+    };
+    let done = render.done()?;
+    let before: u64 = done.iter().flatten().map(|r| r.frames.end - r.frames.start).sum();
+    watch.begin(Phase::Render, plan.source.frames, before)?;
+    if before > 0 {
+        watch.tell(Event::info(format!(
+            "resume: {before} of {} frames were done by an earlier run",
+            plan.source.frames
+        )));
+    }
+    let cancel = crate::line::Cancel::default();
+    // Both closures tell the one observer; they are called in turn on this thread.
+    let shared = std::cell::RefCell::new(watch);
+    let rendered = render.run(done, &cancel, &mut |event| shared.borrow_mut().tell(event), &mut |frames| {
+        if shared.borrow_mut().progress(before + frames).is_break() {
+            cancel.set();
+        }
+    })?;
+    let watch = shared.into_inner();
+    watch.poll()?;
+    watch.end();
+    let damage: Vec<String> = rendered.records.iter().flat_map(|(r, _)| r.damage.summary()).collect();
+    damage.into_iter().for_each(|line| watch.tell(Event::warning(format!("decode: damaged: {line}"))));
+    Ok(rendered)
+}
+
+fn assemble(
+    job: &Job,
+    plan: &Plan,
+    opened: &Opened,
+    keys: &[String],
+    store: &DirStore,
+    report: &mut Report,
+    watch: &mut Watch<'_>,
+) -> Result<()> {
+    let (source, options) = (&opened.source, &job.options);
+    let partial = Partial::new(&job.output)?;
+    let packs = |extra| {
+        keys.iter().map(move |key| {
+            let path = store.path(&pack_name(key, extra));
+            let file = File::open(&path).map_err(|source| media_io("open", &path, source))?;
+            PackReader::open(BufReader::new(file))
+        })
+    };
+    watch.begin(Phase::Assemble, source.info().size, 0)?;
+    let written = mux::assemble(source, &plan.copy, &mut packs(None), &partial.0, &mut |done, total| {
+        watch.progress_of(done, total)
+    })?;
+    watch.begin(Phase::Verify, written.bytes, 0)?;
+    let found =
+        mux::verify(&partial.0, source, &plan.copy, source.index(), &mut |done, total| watch.progress_of(done, total))?;
+    watch.end();
+    report.checks = found
+        .checks
+        .iter()
+        .map(|c| CheckReport { name: c.name.clone(), ok: c.is_ok, detail: c.words.clone() })
+        .collect();
+    let decoded = report.segments.iter().filter(|s| s.decoded).count();
+    report.checks.push(match options.verify {
+        VerifyMode::Full => CheckReport {
+            name: "segments decoded".into(),
+            ok: decoded == report.segments.len(),
+            detail: format!("{decoded} of {} segments were decoded again before they were kept", report.segments.len()),
+        },
+        VerifyMode::Packets => CheckReport {
+            name: "segments decoded".into(),
+            ok: true,
+            detail: "not asked for (--verify packets): flashes and decoder errors were not looked for".into(),
+        },
+    });
+    if let Some(failed) = report.checks.iter().find(|c| !c.ok) {
+        return Err(Error::Verification(format!(
+            "the written file fails the check \"{}\": {}",
+            failed.name, failed.detail
+        )));
+    }
+    for (path, extra) in [(&options.origin_map, Extra::OriginMap), (&options.mask_out, Extra::Mask)] {
+        if let Some(path) = path {
+            let partial = Partial::new(path)?;
+            mux::assemble_alone(&mut packs(Some(extra)), &partial.0, Container::Mkv, &mut |_, _| watch.progress(0))?;
+            mux::commit(&partial.0, path, options.overwrite)?;
+        }
+    }
+    watch.poll()?;
+    mux::commit(&partial.0, &job.output, options.overwrite)?;
+    let size = fs::metadata(&job.output).map(|m| m.len()).unwrap_or(0);
+    watch.tell(Event::info(format!(
+        "written: {} | {} frames | {size} bytes",
+        job.output.display(),
+        plan.source.frames
+    )));
+    Ok(())
+}
+
+fn media_io(action: &'static str, path: &Path, source: std::io::Error) -> cleanplate_media::Error {
+    cleanplate_media::Error::Io { action, path: path.to_owned(), source }
+}
+
+/// A file that grows beside its final place and goes away unless it was renamed.
+struct Partial(std::path::PathBuf);
+
+impl Partial {
+    fn new(output: &Path) -> Result<Self> {
+        let path = partial_path(output);
+        if path.exists() {
+            fs::remove_file(&path).map_err(Error::io("remove", path.clone()))?;
+        }
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Gone already where the job went well.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
+    let same = match (fs::canonicalize(input), fs::canonicalize(output)) {
+        (Ok(a), Ok(b)) => a == b || same_inode(&a, &b),
+        _ => false,
+    };
+    if same {
+        return Err(Error::Usage(format!("input and output are the same file: {}", input.display())));
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn same_inode(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    matches!((fs::metadata(a), fs::metadata(b)), (Ok(a), Ok(b)) if (a.dev(), a.ino()) == (b.dev(), b.ino()))
+}
+
+#[cfg(not(unix))]
+fn same_inode(_: &Path, _: &Path) -> bool {
+    false
+}
+
+fn refuse_existing(output: &Path, overwrite: bool) -> Result<()> {
+    if output.exists() && !overwrite {
+        return Err(Error::Usage(format!(
+            "{} exists: choose another name or allow it to be replaced",
+            output.display()
+        )));
+    }
+    let parent = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !parent.is_dir() {
+        return Err(Error::Usage(format!("the folder {} does not exist", parent.display())));
+    }
+    Ok(())
+}
+
+/// Bytes that the work folder and the output will take, roughly and rather too few: a refusal must be certain.
+fn room(plan: &Plan, opened: &Opened) -> u64 {
+    let info = opened.source.info();
+    let video = info.video_stream().map_or(0, |s| s.bytes);
+    let pin = &plan.source;
+    let lossless = matches!(plan.encoder.encoder.as_str(), "ffv1");
+    let planes = match plan.encoder.source_format.layout {
+        PixelLayout::Gray => 1,
+        _ => 2,
+    };
+    let track =
+        if lossless { pin.frames * u64::from(pin.width) * u64::from(pin.height) * planes / 4 } else { video / 2 };
+    info.size.saturating_sub(video) + 2 * track
+}
+
+fn nothing_found(job: &Job, plan: &Plan, mut report: Report, watch: &mut Watch<'_>) -> Result<Report> {
+    let reason = plan.words.last().cloned().unwrap_or_else(|| "every mark of the plan is switched off".to_owned());
+    if !job.options.copy_if_clean || job.options.dry_run {
+        return Err(Error::NothingFound(format!(
+            "no mark was found with confidence in {}: {reason}; nothing was written (name the place with --region)",
+            job.input.display()
+        )));
+    }
+    let (from, to) = (job.input.extension(), job.output.extension());
+    if !from.zip(to).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b)) {
+        return Err(Error::Usage("a clean file is copied as it is: input and output need the same extension".into()));
+    }
+    let partial = Partial::new(&job.output)?;
+    fs::copy(&job.input, &partial.0).map_err(Error::io("copy to", partial.0.clone()))?;
+    mux::commit(&partial.0, &job.output, job.options.overwrite)?;
+    report.refusals.push(format!("nothing found ({reason}): the file was copied as it is"));
+    watch.tell(Event::info(format!("copied: {} carries no mark ({reason})", job.input.display())));
+    report.timings = watch.timings();
+    Ok(report)
+}
+
+/// The report of a job before anything is rendered.
+fn describe(job: &Job, plan: &Plan, opened: &Opened) -> Report {
+    let rotation = plan.source.rotation;
+    let size = (plan.source.width, plan.source.height);
+    let mark = |m: &crate::plan::Mark| MarkReport {
+        id: m.id,
+        from: m.from.name().to_owned(),
+        rect: to_shown(m.rect, size, rotation),
+        start: m.span.start,
+        end: m.span.end,
+        area: m.area,
+        confidence: m.confidence,
+        reason: m.reason.clone(),
+    };
+    let fates = plan.copy.streams.iter().map(|s| StreamReport {
+        index: s.index,
+        what: s.words.clone(),
+        fate: s.fate.words().to_owned(),
+    });
+    Report {
+        version: REPORT_VERSION,
+        engine: plan.engine.clone(),
+        input: job.input.display().to_string(),
+        output: job.output.display().to_string(),
+        source: plan.source.digest.clone(),
+        streams: fates.collect(),
+        encoder: plan.encoder_words.clone(),
+        marks: plan.marks.iter().filter(|m| m.enabled).map(mark).collect(),
+        frames: plan.source.frames,
+        refusals: plan
+            .words
+            .iter()
+            .cloned()
+            .chain(plan.copy.losses.iter().map(|l| format!("lost with consent ({}): {}", l.kind, l.what)))
+            .collect(),
+        damage: opened.source.damage().summary(),
+        ..Report::default()
+    }
+}
+
+fn tell_plan(plan: &Plan, report: &Report, watch: &mut Watch<'_>) {
+    for mark in &report.marks {
+        let cleanplate_core::Rect { x, y, w, h } = mark.rect;
+        watch.tell(Event::info(format!(
+            "mark {}: {} at {x},{y} {w}x{h} | frames {}..{} | {} pixels | {}",
+            mark.id, mark.from, mark.start, mark.end, mark.area, mark.reason
+        )));
+    }
+    plan.encoder_words.iter().for_each(|line| watch.tell(Event::info(format!("encode: {line}"))));
+    plan.copy.notes.iter().for_each(|line| watch.tell(Event::info(format!("mux: {line}"))));
+    for lost in &plan.copy.losses {
+        watch.tell(Event::warning(format!("mux: lost with consent ({}): {}", lost.kind, lost.what)));
+    }
+    for stream in report.streams.iter().filter(|s| s.fate.starts_with("left out")) {
+        watch.tell(Event::warning(format!("stream {}: {}: {}", stream.index, stream.what, stream.fate)));
+    }
+}
+
+fn finish_report(report: &mut Report, rendered: &Rendered, keys: &[String]) {
+    let mut origins = OriginCounts::default();
+    for ((record, resumed), key) in rendered.records.iter().zip(keys) {
+        origins.add(record.origins);
+        report.frames_marked += record.frames_marked;
+        report.damage.extend(record.damage.summary());
+        report.segments.push(SegmentReport {
+            start: record.frames.start,
+            end: record.frames.end,
+            key: key.clone(),
+            bytes: record.bytes,
+            resumed: *resumed,
+            decoded: record.decoded,
+            origins: record.origins,
+            frames_marked: record.frames_marked,
+        });
+    }
+    report.origins = origins;
+    report.stages = rendered.stages.clone();
+}

@@ -1,0 +1,216 @@
+//! Groups of persistent edges that could be marks.
+
+use super::evidence::Evidence;
+use super::persistence::Persistence;
+use super::picture::View;
+use super::region::{Bounds, Region, bounds_of};
+
+/// A luma edge is a seed from this mean slope on (code values per sample).
+pub(super) const LUMA_SEED: f32 = 1.6;
+/// A chroma edge is a seed from this mean slope on: chroma carries less of the scene and less noise.
+pub(super) const CHROMA_SEED: f32 = 1.1;
+/// Share of frames that must agree at a seed.
+pub(super) const SEED_AGREES: f32 = 0.85;
+/// Parts of a mark lie no farther apart than this share of the picture's longer side.
+const JOIN: f32 = 0.026;
+/// Fewer seeds than this say nothing.
+const FEWEST_SEEDS: usize = 40;
+/// Parts of a group whose mean slope is below this share of its upper quartile are set apart.
+const FAINT: f32 = 0.35;
+/// Largest share of the picture that a mark's box takes.
+pub(super) const LARGEST: f32 = 0.08;
+/// How often groups are divided at most.
+const LEVELS: usize = 4;
+/// A persistent edge that runs straight for this share of the picture is a border of the picture or of a screen in it.
+const LINE: f32 = 0.5;
+
+/// Persistent edges of all planes.
+pub(super) struct Edges {
+    /// Luma first, then chroma where there is any.
+    pub(super) planes: Vec<Persistence>,
+    /// Seeds of all planes at luma's working scale.
+    pub(super) seeds: Region,
+    /// Frames that must agree at a seed.
+    needed: u8,
+}
+
+/// A group of seeds.
+pub(super) struct Candidate {
+    /// Around the seeds.
+    pub(super) bounds: Bounds,
+    /// The seeds, as positions in luma's working scale.
+    pub(super) seeds: Vec<usize>,
+}
+
+impl Edges {
+    /// Of all frames of `evidence`, which must hold at least one.
+    pub(super) fn of(evidence: &Evidence) -> Option<Self> {
+        let scale = evidence.scale?;
+        let planes: Vec<Persistence> = (0..scale.planes())
+            .map(|plane| {
+                let (width, height) = scale.size(plane);
+                let views: Vec<View<'_>> =
+                    evidence.frames.iter().map(|f| View { data: &f.1[plane], width, height }).collect();
+                Persistence::of(&views, (width, height))
+            })
+            .collect();
+        let (w, h) = scale.size(0);
+        let mut seeds = Region::new(w, h);
+        let needed = (SEED_AGREES * evidence.frames.len() as f32).ceil() as u8;
+        for (plane, p) in planes.iter().enumerate() {
+            let level = if plane == 0 { LUMA_SEED } else { CHROMA_SEED };
+            let step = if plane == 0 { 1 } else { 2 };
+            for i in 0..p.agree.len() {
+                if p.agree[i] >= needed && p.strength(i) > level {
+                    let (x, y) = (i % p.width * step, i / p.width * step);
+                    for y in y..(y + step).min(h) {
+                        seeds.set[y * w + x..y * w + (x + step).min(w)].fill(true);
+                    }
+                }
+            }
+        }
+        drop_lines(&mut seeds);
+        Some(Self { planes, seeds, needed })
+    }
+
+    /// Whether sample `i` of `plane` is a seed.
+    pub(super) fn is_seed(&self, plane: usize, i: usize) -> bool {
+        let p = &self.planes[plane];
+        p.agree[i] >= self.needed && p.strength(i) > if plane == 0 { LUMA_SEED } else { CHROMA_SEED }
+    }
+
+    /// Groups of seeds, strongest groups first where one lay within reach of a weaker.
+    pub(super) fn candidates(&self) -> Vec<Candidate> {
+        let longer = self.seeds.width.max(self.seeds.height) as f32;
+        let mut found = Vec::new();
+        self.group(&self.seeds, ((longer * JOIN / 2.0) as usize).max(2), LEVELS, &mut found);
+        found
+    }
+
+    /// Joins `seeds` within `reach` of each other into groups. Within a group the parts much weaker than the rest are set
+    /// apart and grouped again: a mark often lies within reach of faint scenery that persists by chance. A group too large
+    /// for a mark is grouped again with half the reach.
+    fn group(&self, seeds: &Region, reach: usize, levels: usize, found: &mut Vec<Candidate>) {
+        let (w, h) = (seeds.width, seeds.height);
+        for part in seeds.grown(reach, reach).parts() {
+            let own: Vec<usize> = part.into_iter().filter(|i| seeds.set[*i]).collect();
+            let Some(bounds) = bounds_of(&own, w) else { continue };
+            if own.len() < FEWEST_SEEDS {
+                continue;
+            }
+            let (strong, weak) = if levels == 0 { (own, Vec::new()) } else { self.divided(own, bounds) };
+            let wide = bounds.area() as f32 > LARGEST * (w * h) as f32 && reach > 2;
+            if levels == 0 || (weak.is_empty() && !wide) {
+                found.push(Candidate { bounds, seeds: strong });
+                continue;
+            }
+            let reach = if wide { reach / 2 } else { reach };
+            for side in [strong, weak] {
+                let mut region = Region::new(w, h);
+                side.iter().for_each(|i| region.set[*i] = true);
+                self.group(&region, reach, levels - 1, found);
+            }
+        }
+    }
+
+    /// Divides a group into its strong parts and those whose mean slope is below [`FAINT`] of the group's upper quartile.
+    fn divided(&self, own: Vec<usize>, bounds: Bounds) -> (Vec<usize>, Vec<usize>) {
+        let w = self.seeds.width;
+        let mut strengths: Vec<f32> = own.iter().map(|i| self.strength(*i)).collect();
+        let upper = strengths.len() * 3 / 4;
+        let (_, level, _) = strengths.select_nth_unstable_by(upper, f32::total_cmp);
+        let level = *level * FAINT;
+        let mut local = Region::new(bounds.width(), bounds.height());
+        for i in &own {
+            local.set[(i / w - bounds.y0) * bounds.width() + i % w - bounds.x0] = true;
+        }
+        let (mut strong, mut weak) = (Vec::new(), Vec::new());
+        for part in local.grown(1, 1).parts() {
+            let part: Vec<usize> = part
+                .into_iter()
+                .filter(|i| local.set[*i])
+                .map(|i| (i / bounds.width() + bounds.y0) * w + i % bounds.width() + bounds.x0)
+                .collect();
+            let mean = part.iter().map(|i| self.strength(*i)).sum::<f32>() / part.len().max(1) as f32;
+            if mean < level { weak.extend(part) } else { strong.extend(part) }
+        }
+        (strong, weak)
+    }
+
+    /// Share of the luma edges outside of `candidates` that are seeds, over all frames: 1 for a still scene.
+    pub(super) fn stillness<'a>(&self, candidates: impl Iterator<Item = &'a Candidate>) -> f32 {
+        let w = self.seeds.width;
+        let (mut still, mut all) = self.edges_in(Bounds { x0: 0, y0: 0, x1: w, y1: self.seeds.height });
+        let mut seen: Vec<Bounds> = Vec::new();
+        for candidate in candidates {
+            let own = candidate.bounds.grown(4, (w, self.seeds.height));
+            if !seen.contains(&own) {
+                let (s, a) = self.edges_in(own);
+                (still, all) = (still.saturating_sub(s), all.saturating_sub(a));
+                seen.push(own);
+            }
+        }
+        still as f32 / all.max(1) as f32
+    }
+
+    /// Edges over all frames in `bounds`: those that are seeds, and all.
+    fn edges_in(&self, bounds: Bounds) -> (u64, u64) {
+        let w = self.seeds.width;
+        let (mut still, mut all) = (0u64, 0u64);
+        for y in bounds.y0..bounds.y1 {
+            let edges = &self.planes[0].edge[y * w + bounds.x0..y * w + bounds.x1];
+            for (edge, seed) in edges.iter().zip(&self.seeds.set[y * w + bounds.x0..y * w + bounds.x1]) {
+                all += u64::from(*edge);
+                still += if *seed { u64::from(*edge) } else { 0 };
+            }
+        }
+        (still, all)
+    }
+
+    /// The largest mean slope of any plane at luma's sample `i`; chroma counts as much more as its seeds need less.
+    fn strength(&self, i: usize) -> f32 {
+        let (x, y) = (i % self.seeds.width, i / self.seeds.width);
+        self.planes
+            .iter()
+            .enumerate()
+            .map(|(plane, p)| match plane {
+                0 => p.strength(i),
+                _ => p.strength(y / 2 * p.width + x / 2) * (LUMA_SEED / CHROMA_SEED),
+            })
+            .fold(0.0, f32::max)
+    }
+}
+
+/// Takes out rows and columns along which a persistent edge runs on for half of the picture: black bars, frames of screens.
+fn drop_lines(seeds: &mut Region) {
+    let (w, h) = (seeds.width, seeds.height);
+    let set = seeds.set.clone();
+    for y in (0..h).filter(|y| longest_run((0..w).map(|x| set[y * w + x])) as f32 > LINE * w as f32) {
+        for y in y.saturating_sub(2)..(y + 3).min(h) {
+            seeds.set[y * w..(y + 1) * w].fill(false);
+        }
+    }
+    for x in (0..w).filter(|x| longest_run((0..h).map(|y| set[y * w + x])) as f32 > LINE * h as f32) {
+        for y in 0..h {
+            seeds.set[y * w + x.saturating_sub(2)..y * w + (x + 3).min(w)].fill(false);
+        }
+    }
+}
+
+/// The longest run of `true`; gaps of up to two samples do not end it.
+fn longest_run(line: impl Iterator<Item = bool>) -> usize {
+    let (mut longest, mut run, mut gap) = (0, 0, 0);
+    for on in line {
+        if on {
+            run += 1 + gap;
+            gap = 0;
+            longest = longest.max(run);
+        } else {
+            gap += 1;
+            if gap > 2 {
+                (run, gap) = (0, 0);
+            }
+        }
+    }
+    longest
+}

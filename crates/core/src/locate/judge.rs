@@ -1,0 +1,87 @@
+//! Whether a candidate is a mark, and why not.
+//!
+//! Every claim is a share in 0..=1 that is 0.5 where the measurement meets its bound; a candidate is as sure as its weakest
+//! claim. Bounds were set on the 16 clean and 9 marked clips of the test data and marks composited on them
+//! (`benches/locate`).
+
+use super::candidates::LARGEST;
+use super::figures::Figures;
+
+/// Least share of the box that persistent edges take.
+const FILL: f32 = 0.08;
+/// Least mean slope at them, code values per sample.
+const STRENGTH: f32 = 2.4;
+/// Least share of them that agrees in a frame.
+const AGREES: f32 = 0.85;
+/// Movement allowed to a mark, samples, and how much of the surroundings' movement leaks into its estimate.
+const DRIFT: f32 = 0.35;
+const LEAK: f32 = 0.09;
+/// Movement above which nothing is a mark.
+const MOST_DRIFT: f32 = 1.5;
+/// Share of persistent edges elsewhere up to which the scene as a whole moves.
+const MOVES: f32 = 0.06;
+/// The same up to which what happens beside the mark decides.
+const PARTLY: f32 = 0.15;
+/// Different pictures among the frames that must be seen: with fewer, whatever a page or a screen shows would count.
+pub(super) const VIEWS: usize = 10;
+
+/// A verdict on a candidate.
+pub(super) struct Verdict {
+    pub(super) score: f32,
+    pub(super) reason: String,
+}
+
+/// Size of the candidate's box and of the picture, luma samples.
+pub(super) struct Size {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) share: f32,
+}
+
+const fn at_least(value: f32, bound: f32) -> f32 {
+    if value <= 0.0 { 0.0 } else { value / (value + bound) }
+}
+
+const fn at_most(value: f32, bound: f32) -> f32 {
+    bound / (value.max(0.0) + bound)
+}
+
+/// Whether the candidate by itself looks like a mark: compact, clear, and not moving.
+pub(super) fn looks(f: &Figures, size: &Size) -> Verdict {
+    let drift = (DRIFT + LEAK * f.drift_around).min(MOST_DRIFT);
+    weakest(&[
+        (at_least(size.width.min(size.height) as f32, 8.0), "too thin for a mark"),
+        (at_most(size.share, LARGEST), "too large for a mark"),
+        (at_least(f.fill, FILL), "too scattered for a mark"),
+        (at_least(f.strength, STRENGTH), "too faint"),
+        // Agreement is squeezed between its bound and 1.
+        (at_least(f.agree - 0.7, AGREES - 0.7), "not there all the time"),
+        (at_most(f.drift, drift), "moves with the scene"),
+    ])
+}
+
+/// Whether the scene shows that the candidate does not belong to it. `stillness` leaves other marks out, `views` counts
+/// different pictures among the frames.
+pub(super) fn detached(f: &Figures, stillness: f32, views: usize) -> Verdict {
+    let varied = at_least(views as f32, VIEWS as f32);
+    // What happens beside it: the scene's slopes change on all sides, or what persists of them moves.
+    let changes = at_least(f.activity, 1.2).min(at_most(f.coherence, 0.3)).min(at_least(f.quietest, 0.6));
+    let sways = at_least(f.drift_around, 2.0);
+    let beside = at_most(stillness, PARTLY)
+        .min(at_least(f.activity, 1.5).min(at_most(f.coherence, 0.35)).max(at_least(f.drift_around, 1.5)));
+    let proven = at_most(stillness, MOVES).max(beside).max(changes.min(sways));
+    weakest(&[
+        (varied, "too few different pictures to tell a mark from an object"),
+        (proven, "the scene around it stays as still as it does"),
+    ])
+}
+
+fn weakest(claims: &[(f32, &str)]) -> Verdict {
+    let mut worst = (1.0, "");
+    for claim in claims {
+        if claim.0 < worst.0 {
+            worst = *claim;
+        }
+    }
+    Verdict { score: worst.0, reason: worst.1.to_owned() }
+}

@@ -1,0 +1,135 @@
+//! Sets of samples at working scale: growing, joining, connected parts.
+
+/// A set of samples of a `width * height` plane.
+#[derive(Clone)]
+pub(super) struct Region {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) set: Vec<bool>,
+}
+
+/// A half-open box of columns and rows at working scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    pub(super) x0: usize,
+    pub(super) y0: usize,
+    pub(super) x1: usize,
+    pub(super) y1: usize,
+}
+
+impl Bounds {
+    pub(super) const fn width(&self) -> usize {
+        self.x1 - self.x0
+    }
+
+    pub(super) const fn height(&self) -> usize {
+        self.y1 - self.y0
+    }
+
+    pub(super) const fn area(&self) -> usize {
+        self.width() * self.height()
+    }
+
+    pub(super) fn grown(&self, by: usize, (width, height): (usize, usize)) -> Self {
+        Self {
+            x0: self.x0.saturating_sub(by),
+            y0: self.y0.saturating_sub(by),
+            x1: (self.x1 + by).min(width),
+            y1: (self.y1 + by).min(height),
+        }
+    }
+
+    pub(super) const fn holds(&self, x: usize, y: usize) -> bool {
+        x >= self.x0 && x < self.x1 && y >= self.y0 && y < self.y1
+    }
+}
+
+impl Region {
+    pub(super) fn new(width: usize, height: usize) -> Self {
+        Self { width, height, set: vec![false; width * height] }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.set.iter().filter(|s| **s).count()
+    }
+
+    /// Grown by a rectangle of `rx` columns and `ry` rows to every side.
+    pub(super) fn grown(&self, rx: usize, ry: usize) -> Self {
+        let (w, h) = (self.width, self.height);
+        let mut across = vec![false; w * h];
+        for y in 0..h {
+            let row = &self.set[y * w..(y + 1) * w];
+            let out = &mut across[y * w..(y + 1) * w];
+            let mut filled = 0;
+            for x in (0..w).filter(|x| row[*x]) {
+                let (from, to) = (x.saturating_sub(rx).max(filled), (x + rx + 1).min(w));
+                if from < to {
+                    out[from..to].fill(true);
+                    filled = to;
+                }
+            }
+        }
+        let mut grown = Self::new(w, h);
+        // Per column the row of the last set sample above and below.
+        let mut reach = vec![0usize; w];
+        for y in 0..h {
+            for x in 0..w {
+                if across[y * w + x] {
+                    reach[x] = y + ry + 1;
+                }
+                grown.set[y * w + x] = reach[x] > y;
+            }
+        }
+        reach.fill(usize::MAX);
+        for y in (0..h).rev() {
+            for x in 0..w {
+                if across[y * w + x] {
+                    reach[x] = y.saturating_sub(ry);
+                }
+                grown.set[y * w + x] |= reach[x] <= y;
+            }
+        }
+        grown
+    }
+
+    /// Connected parts (8 neighbours), each as the list of its samples, in the order of their first sample.
+    pub(super) fn parts(&self) -> Vec<Vec<usize>> {
+        let (w, h) = (self.width, self.height);
+        let mut left = self.set.clone();
+        let mut parts = Vec::new();
+        let mut open = Vec::new();
+        for start in 0..w * h {
+            if !left[start] {
+                continue;
+            }
+            let mut part = Vec::new();
+            left[start] = false;
+            open.push(start);
+            while let Some(i) = open.pop() {
+                part.push(i);
+                let (x, y) = (i % w, i / w);
+                for ny in y.saturating_sub(1)..(y + 2).min(h) {
+                    for nx in x.saturating_sub(1)..(x + 2).min(w) {
+                        if std::mem::take(&mut left[ny * w + nx]) {
+                            open.push(ny * w + nx);
+                        }
+                    }
+                }
+            }
+            part.sort_unstable();
+            parts.push(part);
+        }
+        parts
+    }
+}
+
+/// The smallest box around `samples` of a plane `width` wide; `None` for no samples.
+pub(super) fn bounds_of(samples: &[usize], width: usize) -> Option<Bounds> {
+    let mut all: Option<Bounds> = None;
+    for i in samples {
+        let (x, y) = (i % width, i / width);
+        let b = all.get_or_insert(Bounds { x0: x, y0: y, x1: x + 1, y1: y + 1 });
+        *b = Bounds { x0: b.x0.min(x), y0: b.y0.min(y), x1: b.x1.max(x + 1), y1: b.y1.max(y + 1) };
+    }
+    all
+}

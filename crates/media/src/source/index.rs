@@ -1,0 +1,256 @@
+//! The frames that decoding yields, in presentation order, with exact times.
+
+use std::collections::HashMap;
+
+use cleanplate_core::FrameIdx;
+use serde::{Deserialize, Serialize};
+
+use super::bitstream::{Entry, Look};
+use super::scan::Scanned;
+use super::survey::PacketEntry;
+use crate::types::Rational;
+
+/// Packets that a frame may be displaced by reordering at most: two groups of the 16 that H.264 and HEVC allow, as fields.
+const MAX_REORDER: usize = 64;
+
+/// Where the times of the index come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Timing {
+    /// Presentation times of the container, untouched.
+    Container,
+    /// The container gives decoding times only: these, in the order of presentation.
+    Decoding,
+    /// The container's times, some of them moved because they did not rise.
+    Repaired,
+    /// The container has no times: the nominal rate.
+    Rate,
+}
+
+/// One frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameEntry {
+    /// Presentation time in ticks of the stream's time base; rises strictly.
+    pub pts: i64,
+    /// Ticks until the next frame; for the last one as the container says, above 0.
+    pub duration: i64,
+    /// Whether the stream calls it a key frame.
+    pub key: bool,
+}
+
+/// The frames of a video stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Index {
+    /// Every frame that decoding yields, in presentation order.
+    pub frames: Vec<FrameEntry>,
+    /// Seconds a tick.
+    pub time_base: Rational,
+    /// Where the times come from.
+    pub timing: Timing,
+    /// Whether the frames were counted by decoding all of them, because the packets alone could not tell.
+    pub scanned: bool,
+    /// First frames of a new picture size or format, as `(frame, what it is)`.
+    pub changes: Vec<(FrameIdx, String)>,
+    /// Packet (ordinal in the stream) of each frame.
+    pub(crate) packets: Vec<u32>,
+    /// Frame of each packet that has one.
+    pub(crate) by_packet: HashMap<u32, FrameIdx>,
+    /// Places where decoding may start: packet, its frame and how far it is trusted; rising.
+    pub(crate) entries: Vec<(u32, FrameIdx, Entry)>,
+}
+
+impl Index {
+    /// The index from packets alone, `None` where they cannot tell which frames decoding yields.
+    pub(crate) fn of_packets(packets: &[PacketEntry], looks: &[Look], time_base: Rational, tick: i64) -> Option<Self> {
+        let mut shown: Vec<u32> = Vec::with_capacity(packets.len());
+        for (ordinal, (packet, look)) in packets.iter().zip(looks).enumerate() {
+            if packet.is_corrupt() {
+                return None;
+            }
+            match look {
+                Look::Odd => return None,
+                Look::Hidden => {}
+                Look::Frame(_) if packet.is_discarded() => {}
+                Look::Frame(_) => {
+                    packet.pts?;
+                    shown.push(ordinal as u32);
+                }
+            }
+        }
+        let first = looks.iter().position(|look| matches!(look, Look::Frame(_)))?;
+        let Look::Frame(entry) = looks[first] else { return None };
+        let start = packets[first].pts?;
+        let pts = |ordinal: u32| packets[ordinal as usize].pts.unwrap_or(i64::MIN);
+        let mut order = shown.clone();
+        order.sort_by_key(|ordinal| pts(*ordinal));
+        let rises = order.windows(2).all(|pair| pts(pair[0]) < pts(pair[1]));
+        let rank: HashMap<u32, usize> = order.iter().enumerate().map(|(rank, ordinal)| (*ordinal, rank)).collect();
+        let near = shown.iter().enumerate().all(|(i, ordinal)| rank[ordinal].abs_diff(i) <= MAX_REORDER);
+        let leading = looks.iter().zip(packets).any(|(look, p)| matches!(look, Look::Frame(_)) && p.pts < Some(start));
+        // Pictures shown before the first one need what is not there, unless it is said to need nothing.
+        if !rises || !near || entry == Entry::None || (leading && entry == Entry::Open) {
+            return None;
+        }
+        let times = order.iter().map(|ordinal| pts(*ordinal)).collect();
+        Some(Self::build(packets, looks, order, times, Timing::Container, time_base, tick))
+    }
+
+    /// The index of what decoding has given.
+    pub(crate) fn of_scan(
+        packets: &[PacketEntry],
+        looks: &[Look],
+        scanned: Scanned,
+        time_base: Rational,
+        tick: i64,
+    ) -> Self {
+        let order: Vec<u32> = scanned.frames.iter().map(|frame| frame.packet).collect();
+        let (times, timing) = times(packets, &order, tick);
+        let mut index = Self::build(packets, looks, order, times, timing, time_base, tick);
+        index.scanned = true;
+        index.changes = scanned.changes;
+        for (entry, frame) in index.frames.iter_mut().zip(&scanned.frames) {
+            entry.key = frame.key;
+        }
+        index
+    }
+
+    fn build(
+        packets: &[PacketEntry],
+        looks: &[Look],
+        order: Vec<u32>,
+        times: Vec<i64>,
+        timing: Timing,
+        time_base: Rational,
+        tick: i64,
+    ) -> Self {
+        let last = order.last().map_or(0, |ordinal| packets[*ordinal as usize].duration);
+        let gap = times.windows(2).last().map_or(tick, |pair| pair[1].saturating_sub(pair[0]));
+        let last = if last > 0 { last } else { gap.min(tick.max(1)).max(1) };
+        let frames = order
+            .iter()
+            .enumerate()
+            .map(|(i, ordinal)| FrameEntry {
+                pts: times[i],
+                duration: times.get(i + 1).map_or(last, |next| next - times[i]),
+                key: packets[*ordinal as usize].is_key(),
+            })
+            .collect();
+        let by_packet: HashMap<u32, FrameIdx> = order.iter().enumerate().map(|(i, o)| (*o, i as u64)).collect();
+        let entries = (0..)
+            .zip(looks)
+            .filter_map(|(ordinal, look)| match look {
+                Look::Frame(entry) if *entry != Entry::None => {
+                    by_packet.get(&ordinal).map(|frame| (ordinal, *frame, *entry))
+                }
+                _ => None,
+            })
+            .collect();
+        Self { frames, time_base, timing, scanned: false, changes: Vec::new(), packets: order, by_packet, entries }
+    }
+
+    /// Frames that are decoded before a frame that is shown before them, at most: how many the decoder has to hold back.
+    pub(crate) fn reorder(&self) -> usize {
+        let mut held = std::collections::BTreeSet::new();
+        let mut shown = 0;
+        let mut depth = 0;
+        let mut by_packet: Vec<(u32, FrameIdx)> = self.by_packet.iter().map(|(packet, idx)| (*packet, *idx)).collect();
+        by_packet.sort_unstable();
+        for (_, idx) in by_packet {
+            held.insert(idx);
+            while held.remove(&shown) {
+                shown += 1;
+            }
+            depth = depth.max(held.len());
+        }
+        depth
+    }
+
+    /// How many places there are where decoding may start.
+    pub fn entry_count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Where decoding must start so that `idx` and all later frames come out as in sequential decoding; `None` for the start
+    /// of the stream.
+    pub(crate) fn start_for(&self, idx: FrameIdx) -> Option<Start> {
+        let mut settled = None;
+        for (packet, entry) in self.entries_before(idx) {
+            let start = match (entry, settled) {
+                (Entry::Closed, _) => Start { packet, settled: settled.unwrap_or(packet) },
+                // After an open entry pictures may still lean on what lies before it: one more group is decoded as margin.
+                (Entry::Open, Some(settled)) => Start { packet, settled },
+                _ => {
+                    settled = Some(packet);
+                    continue;
+                }
+            };
+            return (start.packet > 0).then_some(start);
+        }
+        None
+    }
+
+    /// The last place for `idx` among `packets` that needs nothing before it.
+    pub(crate) fn closed_start(&self, idx: FrameIdx, packets: std::ops::Range<u32>) -> Option<Start> {
+        self.entries_before(idx)
+            .find(|(packet, entry)| *entry == Entry::Closed && packets.contains(packet))
+            .filter(|(packet, _)| *packet > 0)
+            .map(|(packet, _)| Start { packet, settled: packet })
+    }
+
+    /// Places to start for `idx`, the nearest first. None where one packet gave several frames: only counting from the
+    /// start tells those apart.
+    fn entries_before(&self, idx: FrameIdx) -> impl Iterator<Item = (u32, Entry)> + '_ {
+        let distinct = self.by_packet.len() == self.packets.len();
+        let reached = match self.packets.get(idx as usize) {
+            Some(wanted) if distinct => self.entries.partition_point(|(packet, _, _)| packet <= wanted),
+            _ => 0,
+        };
+        let places = self.entries[..reached].iter().rev();
+        places.filter(move |(_, frame, _)| *frame <= idx).map(|(packet, _, entry)| (*packet, *entry))
+    }
+}
+
+/// Where decoding starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// The first packet to decode.
+    pub(crate) packet: u32,
+    /// The first packet from which on the decoder must not complain.
+    pub(crate) settled: u32,
+}
+
+/// Times for frames in output order, as good as the container allows, always rising.
+fn times(packets: &[PacketEntry], order: &[u32], tick: i64) -> (Vec<i64>, Timing) {
+    let of = |ordinal: &u32| &packets[*ordinal as usize];
+    let pts: Vec<i64> = order.iter().filter_map(|o| of(o).pts).collect();
+    let rises = |times: &[i64]| times.windows(2).all(|pair| pair[0] < pair[1]);
+    if pts.len() == order.len() {
+        return if rises(&pts) { (pts, Timing::Container) } else { (repaired(pts, tick), Timing::Repaired) };
+    }
+    let mut dts: Vec<i64> = order.iter().filter_map(|o| of(o).dts).collect();
+    if dts.len() == order.len() {
+        dts.sort_unstable();
+        return if rises(&dts) { (dts, Timing::Decoding) } else { (repaired(dts, tick), Timing::Repaired) };
+    }
+    ((0..order.len() as i64).map(|i| i.saturating_mul(tick.max(1))).collect(), Timing::Rate)
+}
+
+/// Moves times that do not rise: a frame at or before its predecessor follows it by one tick; after a jump back of more
+/// than a few frames everything is shifted, because the clock was reset there.
+fn repaired(mut times: Vec<i64>, tick: i64) -> Vec<i64> {
+    let tick = tick.max(1);
+    let mut shift = 0i64;
+    for i in 1..times.len() {
+        let time = times[i].saturating_add(shift);
+        let before = times[i - 1];
+        times[i] = if time > before {
+            time
+        } else if before - time > tick.saturating_mul(4) {
+            shift = shift.saturating_add(before.saturating_add(tick) - time);
+            before.saturating_add(tick)
+        } else {
+            before.saturating_add(1)
+        };
+    }
+    times
+}

@@ -1,0 +1,52 @@
+//! How a stream is decoded: which decoder, with how many threads, and what happens when it meets damage.
+
+use crate::av::{AvError, Decoder, Parameters, ffi, text};
+use crate::error::{Error, Result};
+use crate::types::Rational;
+
+/// Refusals of a decoder after one packet before the next one is tried.
+pub(crate) const MAX_REFUSALS: u32 = 64;
+
+/// What the decoder does with damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// It refuses the picture, so that the caller learns of it before any picture that leans on it comes out.
+    Strict,
+    /// It conceals, on one thread: what is concealed with several differs from run to run (six different outputs of six on a
+    /// file with flipped bits).
+    Conceal,
+}
+
+/// A decoder to be.
+#[derive(Debug)]
+pub(crate) struct Recipe<'a> {
+    pub(crate) parameters: &'a Parameters,
+    pub(crate) time_base: Rational,
+    /// The decoder where libav's choice is not the one.
+    pub(crate) name: Option<&'static str>,
+    pub(crate) max_pixels: u64,
+}
+
+impl Recipe<'_> {
+    /// Opens it. `threads` 0 lets libav choose.
+    pub(crate) fn open(&self, threads: u32, care: Care) -> Result<Decoder> {
+        let mut options = vec![("max_pixels", self.max_pixels.to_string())];
+        let threads = match care {
+            Care::Strict => {
+                options.push(("err_detect", "explode".to_owned()));
+                threads
+            }
+            Care::Conceal => 1,
+        };
+        Decoder::open(self.parameters, self.time_base, threads, self.name, &options).map_err(|error| {
+            // SAFETY: a static name.
+            let codec = unsafe { text(ffi::avcodec_get_name(self.parameters.get().codec_id)) };
+            match error {
+                AvError(ffi::AVERROR_DECODER_NOT_FOUND) => {
+                    Error::unsupported(format!("this build of libav has no decoder for {codec} video"))
+                }
+                error => Error::Input(format!("the decoder for {codec} refuses the stream: {error}")),
+            }
+        })
+    }
+}

@@ -1,0 +1,41 @@
+//! `cargo xtask TASK`: what a developer or a build machine does with the workspace, in one place and without a shell.
+//!
+//! Tasks run the workspace's binaries and cargo as programs; they know no codec and no pixel.
+
+mod ci;
+mod deny;
+mod docs;
+mod layers;
+mod step;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask TASK
+
+  ci [STEP ...]     all checks, or the named ones: fmt docs layers clippy test doc deny
+  demo [ARGS ...]   make a marked clip with known truth, clean it, report how close it came
+  fixtures [DIR]    write pictures of every synthetic scenery and mark (default: target/fixtures)
+  bench [ARGS ...]  run the benches";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let task = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let done = match task.as_str() {
+        "ci" => ci::run_steps(&rest),
+        "demo" => step::demo(&rest),
+        "fixtures" => step::fixtures(&rest),
+        "bench" => step::bench(&rest),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
