@@ -128,7 +128,14 @@ impl<'a> Feed<'a> {
         let delay = usize::try_from(parameters.get().video_delay).unwrap_or(0);
         let last = frames.last().map_or((0, 0), |f| (f.pts, f.duration));
         let shown: Box<dyn Iterator<Item = i64>> = Box::new(frames.iter().map(|f| f.pts));
-        Self { next, times: DecodeTimes::new(shown, first, delay, step), wanted: frames.len() as u64, given: 0, last, before: None }
+        Self {
+            next,
+            times: DecodeTimes::new(shown, first, delay, step),
+            wanted: frames.len() as u64,
+            given: 0,
+            last,
+            before: None,
+        }
     }
 
     fn take(&mut self) -> Result<Option<Packet>> {
@@ -170,7 +177,8 @@ fn mux(
     let options: Vec<(&str, String)> = plan.options.iter().map(|(k, v)| (k.as_str(), v.clone())).collect();
     output.begin(&options)?;
     let worked = source.info().video;
-    let to = plan.streams.get(worked).and_then(|s| s.to).ok_or_else(|| Error::Internal("no video in the plan".into()))?;
+    let to =
+        plan.streams.get(worked).and_then(|s| s.to).ok_or_else(|| Error::Internal("no video in the plan".into()))?;
     let mut copied = 0;
     let size = source.info().size;
     let mut is_ended = false;
@@ -233,7 +241,10 @@ fn graft(
     let (scale, pause) = movie.offset(id)?;
     let base = source.index().time_base;
     if base.num != 1 || base.den != i32::try_from(scale).unwrap_or(0) {
-        return Err(Error::Internal(format!("track {id} ticks {scale} times a second, its stream {}/{}", base.num, base.den)));
+        return Err(Error::Internal(format!(
+            "track {id} ticks {scale} times a second, its stream {}/{}",
+            base.num, base.den
+        )));
     }
     let frames = &source.index().frames;
     let (Some(first), Some(last)) = (frames.first(), frames.last()) else {
