@@ -145,7 +145,7 @@ fn every_container_keeps_everything_beside_the_pictures() {
         ),
         (
             "fragments.mp4",
-            "-i v.mp4 -i a.m4a -i b.ac3 -map 0:v -map 1:a -map 2:a -c copy -movflags +frag_keyframe+empty_moov",
+            "-i v.mp4 -i a.m4a -i b.ac3 -map 0:v -map 1:a -map 2:a -c copy -movflags +frag_keyframe+delay_moov",
             Method::Mux,
         ),
         (
@@ -180,7 +180,11 @@ fn every_container_keeps_everything_beside_the_pictures() {
             assert!(differ.is_none() && a.len() == b.len(), "{name}: {what}: {} {} {differ:?}", a.len(), b.len());
         }
         let frames = format!("-show_entries frame=pts -select_streams {worked}");
-        assert!(probe(&trip.out, &frames) == probe(&source, &frames), "{name}: times of frames");
+        // Encoders sign the first picture of each segment; the time is the first field.
+        let times = |path: &Path| -> Vec<String> {
+            probe(path, &frames).iter().filter_map(|l| l.split('|').nth(1).map(str::to_owned)).collect()
+        };
+        assert_eq!(times(&trip.out), times(&source), "{name}: times of frames");
     }
 }
 
@@ -231,7 +235,7 @@ fn a_loss_in_the_output_is_noticed() {
         ("the last frames", "-map 0 -c copy -frames:v 30", "frame count"),
         ("exact times", "-map 0 -c copy -bsf:v setts=ts=TS+3", "times"),
         ("times of sound", "-map 0 -c copy -bsf:a setts=ts=TS+5", "stream 1"),
-        ("the sound itself", "-map 0 -c copy -bsf:a noise=amount=100000", "stream 1"),
+        ("the sound itself", "-map 0 -c copy -bsf:a noise=amount=50", "stream 1"),
         ("some packets of sound", "-map 0 -c copy -bsf:a noise=drop=eq(n\\,3)", "stream 1"),
     ] {
         ffmpeg(at, &format!("-i out.mkv {args} broken.mkv"));
