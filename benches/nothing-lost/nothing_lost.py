@@ -95,6 +95,8 @@ def compare(src, dst, worked, losses):
                 lost("disposition", f"stream {i}: {key} {v} became {t.get('disposition', {}).get(key)}")
         ta, tb = tags(s), tags(t)
         for key, v in ta.items():
+            if i == worked and key == "alpha_mode":
+                continue  # what the pictures are is compared frame by frame
             if tb.get(key) != v and not (key == "language" and v == "und"):
                 lost("metadata", f"stream {i}: {key} {v!r} became {tb.get(key)!r}")
         sda, sdb = side(s), side(t)

@@ -82,8 +82,9 @@ fn encode(source: &Source, spec: &cleanplate_media::EncoderSpec) -> Result<Vec<F
     let mut packs = Vec::new();
     let io = |source| cleanplate_media::Error::Io { action: "write", path: "a pack".into(), source };
     let mut frame = reader.read()?;
+    let hdr = frame.as_ref().map(StaticSideData::of).unwrap_or_default();
     while frame.is_some() {
-        let mut encoder = Encoder::open(spec, &StaticSideData::default())?;
+        let mut encoder = Encoder::open(spec, &hdr)?;
         let header = PackHeader {
             engine: "roundtrip".into(),
             key: packs.len().to_string(),

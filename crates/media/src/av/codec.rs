@@ -158,6 +158,11 @@ impl CodecContext {
                 return;
             }
             let Ok(mut packet) = Packet::new() else { return };
+            // Without a single frame it waits even at its proper end. Where that end was reached, this one is refused.
+            let size = ((*self.0).width.max(0) as u32, (*self.0).height.max(0) as u32);
+            let Ok(mut frame) = AvFrame::picture((*self.0).pix_fmt, size.0, size.1) else { return };
+            frame.get_mut().pts = i64::from(i32::MAX);
+            ffi::avcodec_send_frame(self.0, frame.as_ptr());
             ffi::avcodec_send_frame(self.0, ptr::null());
             while ffi::avcodec_receive_packet(self.0, packet.as_ptr()) >= 0 {
                 packet.clear();

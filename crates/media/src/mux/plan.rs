@@ -165,7 +165,8 @@ pub(crate) fn plan_for(
 ) -> Result<CopyPlan> {
     let info = source.info();
     let consent = Consent { drop_streams, accept_loss };
-    if info.container == container && (container.is_isobmff() || matches!(container, Container::Mkv | Container::Webm)) {
+    if info.container == container && (container.is_isobmff() || matches!(container, Container::Mkv | Container::Webm))
+    {
         match graft_plan(source, container, video, &consent)? {
             Ok(plan) => return Ok(plan),
             Err(why) => {
@@ -356,13 +357,19 @@ fn mux_plan(source: &Source, container: Container, video: &Video<'_>, consent: &
         .collect();
     let mut consented = Vec::new();
     if consent.drop_streams {
-        differences.retain(|d| d.kind != "streams");
         for i in lost.iter().copied().chain(refused.iter().map(|(i, _)| *i)) {
             plan.streams[i].fate = Fate::Dropped;
             consented.push(Lost { kind: "streams".into(), what: format!("{} is left out", plan.streams[i].words) });
         }
         layout::number(&mut plan);
+        if !lost.is_empty() {
+            differences = rehearse(source, &plan, video, &samples, &wanted)?.differences;
+        }
     } else {
+        if !lost.is_empty() {
+            // A program without its stream is no second loss.
+            differences.retain(|d| d.kind != "programs");
+        }
         for (i, e) in &refused {
             let what = format!("{} does not fit into {} ({e})", plan.streams[*i].words, container.words());
             differences.push(Difference { kind: "streams", what });

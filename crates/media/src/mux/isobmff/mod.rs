@@ -133,6 +133,12 @@ impl Movie {
         Ok((scale, rescale(empty, scale, movie)))
     }
 
+    /// Ticks that the sample of track `id` lasts which is shown last. libav counts the last one's from the edit list.
+    pub(crate) fn last_duration(&self, id: u32) -> Option<u64> {
+        let stbl = self.track(id)?.find(&[b"mdia", b"minf", b"stbl"])?;
+        samples::last_shown(stbl).ok().flatten()
+    }
+
     fn scales(&self, trak: &Node) -> Result<(u32, u32)> {
         let mvhd = self.moov.find(&[b"mvhd"]).ok_or_else(|| Error::Input("moov without mvhd".into()))?;
         let mdhd = trak.find(&[b"mdia", b"mdhd"]).ok_or_else(|| Error::Input("a track without mdhd".into()))?;

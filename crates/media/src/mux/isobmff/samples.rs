@@ -198,6 +198,17 @@ pub(super) fn duration(stbl: &Node) -> Result<u64> {
     Ok(Times::new(stbl)?.take(u64::MAX))
 }
 
+/// Ticks that the sample lasts which is shown last; `None` without samples.
+pub(super) fn last_shown(stbl: &Node) -> Result<Option<u64>> {
+    let count = usize::try_from(Sizes::of(stbl)?.count().min(MOST_ROWS)).unwrap_or(0);
+    let mut starts = starts(stbl, count)?;
+    starts.push(duration(stbl)?);
+    let offsets = stbl.find(&[b"ctts"]).map_or_else(|| Ok(Vec::new()), |ctts| rows(ctts, 2))?;
+    let mut offsets = offsets.into_iter().flat_map(|row| std::iter::repeat_n(row[1] as i32, row[0] as usize));
+    let shown = starts.windows(2).map(|w| (w[0] as i64 + i64::from(offsets.next().unwrap_or(0)), w[1] - w[0]));
+    Ok(shown.max_by_key(|(time, _)| *time).map(|(_, length)| length))
+}
+
 /// Decoding time of each of the first `count` samples.
 pub(super) fn starts(stbl: &Node, count: usize) -> Result<Vec<u64>> {
     let mut times = Times::new(stbl)?;
@@ -269,6 +280,7 @@ mod tests {
         assert_eq!(got, want.map(|(offset, len, time)| Chunk { offset, len: Some(len), time }));
         assert_eq!(samples(&stbl()).unwrap(), [(1000, 10), (1010, 20), (5000, 30), (5030, 40), (9000, 50)]);
         assert_eq!(duration(&stbl()).unwrap(), 400);
+        assert_eq!(last_shown(&stbl()).unwrap(), Some(50));
     }
 
     #[test]
