@@ -4,7 +4,6 @@
 
 mod args;
 mod argv;
-mod engine_stub;
 mod environment;
 mod exit;
 mod folder;

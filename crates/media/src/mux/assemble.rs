@@ -115,6 +115,9 @@ struct Feed<'a> {
     times: DecodeTimes<Box<dyn Iterator<Item = i64> + 'a>>,
     wanted: u64,
     given: u64,
+    /// Time and duration of the frame that is shown last.
+    last: (i64, i64),
+    before: Option<i64>,
 }
 
 impl<'a> Feed<'a> {
@@ -123,8 +126,9 @@ impl<'a> Feed<'a> {
         let first = frames.first().map_or(0, |f| f.pts);
         let step = frames.first().map_or(1, |f| f.duration);
         let delay = usize::try_from(parameters.get().video_delay).unwrap_or(0);
+        let last = frames.last().map_or((0, 0), |f| (f.pts, f.duration));
         let shown: Box<dyn Iterator<Item = i64>> = Box::new(frames.iter().map(|f| f.pts));
-        Self { next, times: DecodeTimes::new(shown, first, delay, step), wanted: frames.len() as u64, given: 0 }
+        Self { next, times: DecodeTimes::new(shown, first, delay, step), wanted: frames.len() as u64, given: 0, last, before: None }
     }
 
     fn take(&mut self) -> Result<Option<Packet>> {
@@ -136,7 +140,16 @@ impl<'a> Feed<'a> {
             return Ok(None);
         };
         let pts = packet.pts().ok_or_else(|| Error::Internal("a packet without a time".into()))?;
-        packet.get_mut().dts = self.times.next(pts)?;
+        let mut dts = self.times.next(pts)?;
+        if pts == self.last.0
+            && let Some(next) = self.times.after()
+        {
+            // Some containers count a frame's duration from decoding time to decoding time. No frame follows this one to
+            // tell its duration otherwise.
+            dts = (next - self.last.1).clamp(self.before.map_or(i64::MIN, |b| b + 1), next - 1).min(pts);
+        }
+        packet.get_mut().dts = dts;
+        self.before = Some(dts);
         self.given += 1;
         Ok(Some(packet))
     }
@@ -157,7 +170,8 @@ fn mux(
     let options: Vec<(&str, String)> = plan.options.iter().map(|(k, v)| (k.as_str(), v.clone())).collect();
     output.begin(&options)?;
     let worked = source.info().video;
-    let to = plan.streams.get(worked).and_then(|s| s.to).ok_or_else(|| Error::Internal("no video in the plan".into()))?;
+    let to =
+        plan.streams.get(worked).and_then(|s| s.to).ok_or_else(|| Error::Internal("no video in the plan".into()))?;
     let mut copied = 0;
     let size = source.info().size;
     let mut is_ended = false;
@@ -220,7 +234,10 @@ fn graft(
     let (scale, pause) = movie.offset(id)?;
     let base = source.index().time_base;
     if base.num != 1 || base.den != i32::try_from(scale).unwrap_or(0) {
-        return Err(Error::Internal(format!("track {id} ticks {scale} times a second, its stream {}/{}", base.num, base.den)));
+        return Err(Error::Internal(format!(
+            "track {id} ticks {scale} times a second, its stream {}/{}",
+            base.num, base.den
+        )));
     }
     let frames = &source.index().frames;
     let (Some(first), Some(last)) = (frames.first(), frames.last()) else {
@@ -238,7 +255,7 @@ fn graft(
     let total = source.info().size;
     while let Some(packet) = feed.take()? {
         output.write(packet, 0)?;
-        if feed.given % 64 == 0 && progress(total * feed.given / feed.wanted.max(1) / 2, total).is_break() {
+        if feed.given.is_multiple_of(64) && progress(total * feed.given / feed.wanted.max(1) / 2, total).is_break() {
             return Err(Error::Cancelled);
         }
     }
@@ -276,7 +293,7 @@ fn graft_matroska(
         p.pts = packets.len() as i64 * STEP;
         (p.dts, p.duration) = (p.pts, STEP);
         output.write(packet, 0)?;
-        if feed.given % 64 == 0 && progress(total * feed.given / feed.wanted.max(1) / 2, total).is_break() {
+        if feed.given.is_multiple_of(64) && progress(total * feed.given / feed.wanted.max(1) / 2, total).is_break() {
             return Err(Error::Cancelled);
         }
     }

@@ -23,7 +23,9 @@ impl Video<'_> {
     /// libav's name of the codec.
     pub(super) fn codec(&self) -> &'static str {
         // SAFETY: libav returns a static name for every number.
-        unsafe { std::ffi::CStr::from_ptr(ffi::avcodec_get_name(self.parameters.get().codec_id)) }.to_str().unwrap_or("")
+        unsafe { std::ffi::CStr::from_ptr(ffi::avcodec_get_name(self.parameters.get().codec_id)) }
+            .to_str()
+            .unwrap_or("")
     }
 }
 
@@ -41,12 +43,10 @@ pub(super) fn options(source: &Source, container: Container) -> Result<Vec<(Stri
     let base = source.index().time_base;
     let mut options: Vec<(&str, String)> = Vec::new();
     match container {
-        Container::Mp4 | Container::Mov => {
-            if base.num == 1 {
-                options.push(("video_track_timescale", base.den.to_string()));
-                // Pauses at the start of tracks are counted in the movie's ticks: its own 1/1000 s would round them.
-                options.push(("movie_timescale", base.den.to_string()));
-            }
+        Container::Mp4 | Container::Mov if base.num == 1 => {
+            options.push(("video_track_timescale", base.den.to_string()));
+            // Pauses at the start of tracks are counted in the movie's ticks: its own 1/1000 s would round them.
+            options.push(("movie_timescale", base.den.to_string()));
         }
         Container::Mkv | Container::Webm => options.push(("default_mode", "passthrough".into())),
         Container::Ts => {
@@ -118,7 +118,8 @@ pub(super) fn place(plan: &CopyPlan, wanted: &Facts, found: &Facts) -> Vec<Optio
         let fits = |i: &usize| {
             let got = &found.streams[*i];
             let is_new = stream.fate == Fate::Worked;
-            got.kind == stream.kind && (is_new || wanted.streams.get(stream.index).is_some_and(|w| w.codec == got.codec))
+            got.kind == stream.kind
+                && (is_new || wanted.streams.get(stream.index).is_some_and(|w| w.codec == got.codec))
         };
         if let Some(at) = (next..found.streams.len()).find(fits) {
             map[stream.index] = Some(at);
@@ -227,7 +228,9 @@ fn add<M: Medium>(
     // SAFETY: both streams are valid.
     unsafe {
         for (kind, data) in compat::stream_side_data(from) {
-            if kind != ffi::AVPacketSideDataType::CPB_PROPERTIES && !(is_new && kind == ffi::AVPacketSideDataType::DOVI_CONF) {
+            if kind != ffi::AVPacketSideDataType::CPB_PROPERTIES
+                && !(is_new && kind == ffi::AVPacketSideDataType::DOVI_CONF)
+            {
                 compat::add_stream_side_data(new, kind, &data).map_err(memory)?;
             }
         }
@@ -251,7 +254,10 @@ fn name_picture(metadata: &mut Vec<(String, String)>, from: &ffi::AVStream, inde
     let has = |metadata: &[(String, String)], key: &str| metadata.iter().any(|(k, _)| k.eq_ignore_ascii_case(key));
     if !has(metadata, "filename") {
         // Players look for this name (Matroska, "Cover Art").
-        metadata.push(("filename".into(), format!("cover{}.{extension}", if index > 9 { index.to_string() } else { String::new() })));
+        metadata.push((
+            "filename".into(),
+            format!("cover{}.{extension}", if index > 9 { index.to_string() } else { String::new() }),
+        ));
     }
     if !has(metadata, "mimetype") {
         metadata.push(("mimetype".into(), mime.into()));
@@ -282,7 +288,8 @@ fn constant_rate(index: &Index) -> Option<Rational> {
     };
     // Known rates are meant where the mean comes this close: one tick over the whole stream.
     let mean = f64::from(num) / f64::from(den.max(1));
-    let known = [(24_000, 1001), (30_000, 1001), (60_000, 1001), (120_000, 1001), (24, 1), (25, 1), (30, 1), (50, 1), (60, 1)];
+    let known =
+        [(24_000, 1001), (30_000, 1001), (60_000, 1001), (120_000, 1001), (24, 1), (25, 1), (30, 1), (50, 1), (60, 1)];
     let slack = mean * 1.5 / (sum as f64).max(1.0);
     let near = known.iter().find(|(n, d)| (f64::from(*n) / f64::from(*d) - mean).abs() <= slack);
     Some(near.map_or(Rational::new(num, den), |(n, d)| Rational::new(*n, *d)))
@@ -296,7 +303,8 @@ fn chapters<M: Medium>(output: &mut Output<M>, source: &ffi::AVFormatContext) ->
             let from = &**source.chapters.add(i);
             let new = ffi::av_mallocz(size_of::<ffi::AVChapter>()).cast::<ffi::AVChapter>();
             let chapter = new.as_mut().ok_or_else(|| memory("no memory for a chapter"))?;
-            (chapter.id, chapter.time_base, chapter.start, chapter.end) = (from.id, from.time_base, from.start, from.end);
+            (chapter.id, chapter.time_base, chapter.start, chapter.end) =
+                (from.id, from.time_base, from.start, from.end);
             chapter.metadata = Dict::pairs(from.metadata).into_iter().collect::<Dict>().into_raw();
             let context = output.get_mut();
             let mut count = context.nb_chapters as i32;
@@ -314,7 +322,8 @@ fn programs<M: Medium>(output: &mut Output<M>, source: &ffi::AVFormatContext, pl
         unsafe {
             let from = &**source.programs.add(i);
             let context: *mut ffi::AVFormatContext = output.get_mut();
-            let new = ffi::av_new_program(context, from.id).as_mut().ok_or_else(|| memory("no memory for a program"))?;
+            let new =
+                ffi::av_new_program(context, from.id).as_mut().ok_or_else(|| memory("no memory for a program"))?;
             new.program_num = from.program_num;
             new.pmt_pid = from.pmt_pid;
             new.pcr_pid = from.pcr_pid;

@@ -70,8 +70,11 @@ pub(super) fn size(bytes: &[u8]) -> Result<(Option<u64>, usize)> {
     Ok(((value != unknown).then_some(value), len))
 }
 
-/// The children of an element whose contents are `bytes`: `(kind, contents, whole element)`.
-pub(super) fn children(bytes: &[u8]) -> Result<Vec<(Id, &[u8], &[u8])>> {
+/// An element in memory: its kind, its contents, and all of it.
+pub(super) type Child<'a> = (Id, &'a [u8], &'a [u8]);
+
+/// The children of an element whose contents are `bytes`.
+pub(super) fn children(bytes: &[u8]) -> Result<Vec<Child<'_>>> {
     let mut list = Vec::new();
     let mut rest = bytes;
     while !rest.is_empty() {
