@@ -20,8 +20,9 @@ const PASSED: f32 = 0.8;
 /// `benches/fill`.
 const CUT: f32 = 2.0;
 
-/// No more than this is ever added (8-bit code values).
-const MOST: f32 = 4.0;
+/// Stronger grain than this (standard deviation in 8-bit code values) is texture, of which a mirror image is as wrong as
+/// none: it is added at this strength.
+const MOST: f32 = 1.5;
 
 /// Where each open sample of a window takes its grain from; depends on the mask alone.
 #[derive(Clone, Debug)]
@@ -77,10 +78,11 @@ impl Mirror {
         let middle = probes.len() / 2;
         let (_, median, _) = probes.select_nth_unstable_by(middle, f32::total_cmp);
         // The median of |x| is .6745 standard deviations of a normal x.
-        let most = (CUT * *median / 0.6745).min(MOST * code * PASSED);
+        let level = *median / 0.6745;
+        let gain = (MOST * code / level.max(1e-6)).min(1.0 / PASSED);
         for (p, source) in &self.pairs {
-            let grain = residue(values, width, n, *source as usize).clamp(-most, most);
-            values[*p as usize][n] += grain / PASSED;
+            let grain = residue(values, width, n, *source as usize).clamp(-CUT * level, CUT * level);
+            values[*p as usize][n] += gain * grain;
         }
     }
 }

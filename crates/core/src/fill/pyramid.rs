@@ -40,6 +40,7 @@ pub(super) struct Scratch<const N: usize> {
     index: Vec<u16>,
     steps: Vec<[isize; 3]>,
     edges: Vec<[f32; 6]>,
+    spare: Vec<[f32; N]>,
 }
 
 /// Where the picture flows, on the finest grid of a pyramid.
@@ -65,6 +66,10 @@ enum Order {
     Up,
 }
 
+/// Sweeps without over-relaxation at the end of a level, which take away the stripes that it leaves between even and odd
+/// samples.
+const PLAIN: u32 = 2;
+
 /// How a level is relaxed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effort {
@@ -72,7 +77,7 @@ pub(super) struct Effort {
     pub fine: u32,
     /// Sweeps on every other level.
     pub coarse: u32,
-    /// Over-relaxation, 1 ..< 2.
+    /// Over-relaxation, 1 ..< 2, of all but the last [`PLAIN`] sweeps of a level.
     pub omega: f32,
 }
 
@@ -133,11 +138,14 @@ impl Pyramid {
             let step = |(dx, dy): (i8, i8)| isize::from(dy) * level.width as isize + isize::from(dx);
             scratch.steps.clear();
             scratch.steps.extend(stencils.all().iter().map(|s| s.offset.map(step)));
-            level.connect(&mut scratch.index, stencils.all(), effort.omega, &mut scratch.edges);
-            for sweep in 0..if l == 0 { effort.fine } else { effort.coarse } {
+            level.connect(&mut scratch.index, stencils.all(), &mut scratch.edges);
+            let sweeps = if l == 0 { effort.fine } else { effort.coarse };
+            for sweep in 0..sweeps {
+                let omega = if sweep + PLAIN < sweeps { effort.omega } else { 1.0 };
                 let order = if sweep % 2 == 0 { Order::Down } else { Order::Up };
-                level.relax(values, &scratch.index, &scratch.steps, &scratch.edges, 1.0 - effort.omega, order);
+                level.relax(values, &scratch.index, &scratch.steps, &scratch.edges, omega, order);
             }
+            level.quell(values, &mut scratch.spare);
         }
         std::mem::swap(values, &mut scratch.values[0]);
     }
@@ -172,10 +180,10 @@ impl Level {
         Self::new(width, height, known)
     }
 
-    /// The weights of the six neighbours of every open sample, times `omega`: the mean of what the sample and the neighbour
+    /// The weights of the six neighbours of every open sample: the mean of what the sample and the neighbour
     /// give to the edge between them, so that what flows out of one flows into the other (divergence form; .1 dB better on
     /// boxes and .5 dB on soft marks than each sample's own weights). Nothing flows over the border.
-    fn connect(&self, index: &mut [u16], all: &[Stencil], omega: f32, edges: &mut Vec<[f32; 6]>) {
+    fn connect(&self, index: &mut [u16], all: &[Stencil], edges: &mut Vec<[f32; 6]>) {
         edges.clear();
         for span in &self.spans {
             for x in span.x..span.x + span.len {
@@ -185,7 +193,7 @@ impl Level {
                     index[p] = Stencils::EVEN;
                     (weights, sum) = self.weigh(span, x, p, index, all);
                 }
-                let scale = if sum > 0.0 { omega / sum } else { 0.0 };
+                let scale = if sum > 0.0 { 1.0 / sum } else { 0.0 };
                 edges.push(weights.map(|w| w * scale));
             }
         }
@@ -222,7 +230,7 @@ impl Level {
         index: &[u16],
         steps: &[[isize; 3]],
         edges: &[[f32; 6]],
-        kept: f32,
+        omega: f32,
         order: Order,
     ) {
         for k in 0..self.spans.len() {
@@ -233,9 +241,9 @@ impl Level {
             for odd in [0, 1] {
                 for (i, (k, edges)) in index.iter().zip(edges).enumerate().skip(odd).step_by(2) {
                     if span.near_border {
-                        relax_at_border(values, start + i, &steps[usize::from(*k)], edges, kept);
+                        relax_at_border(values, start + i, &steps[usize::from(*k)], edges, omega);
                     } else {
-                        relax(values, start + i, &steps[usize::from(*k)], edges, kept);
+                        relax(values, start + i, &steps[usize::from(*k)], edges, omega);
                     }
                 }
             }
@@ -243,26 +251,55 @@ impl Level {
     }
 }
 
+impl Level {
+    /// Takes the finest checkerboard out of the open samples: long diagonal offsets join every other sample only, so that
+    /// two interleaved solutions may drift apart. What changes more slowly than that is left alone.
+    fn quell<const N: usize>(&self, values: &mut [[f32; N]], spare: &mut Vec<[f32; N]>) {
+        spare.clear();
+        spare.extend_from_slice(values);
+        for span in self.spans.iter().filter(|span| !span.near_border) {
+            let start = span.y as usize * self.width + span.x as usize;
+            for p in start..start + span.len as usize {
+                let rows = [&spare[p - self.width - 1..][..3], &spare[p - 1..][..3], &spare[p + self.width - 1..][..3]];
+                for n in 0..N {
+                    let along = |row: &[[f32; N]]| row[0][n] - 2.0 * row[1][n] + row[2][n];
+                    values[p][n] -= (along(rows[0]) - 2.0 * along(rows[1]) + along(rows[2])) / 16.0;
+                }
+            }
+        }
+    }
+}
+
 #[inline]
-fn relax<const N: usize>(values: &mut [[f32; N]], p: usize, steps: &[isize; 3], edges: &[f32; 6], kept: f32) {
+fn relax<const N: usize>(values: &mut [[f32; N]], p: usize, steps: &[isize; 3], edges: &[f32; 6], omega: f32) {
     let at = |step: isize| values[p.wrapping_add_signed(step)];
     let near = [at(steps[0]), at(-steps[0]), at(steps[1]), at(-steps[1]), at(steps[2]), at(-steps[2])];
     let value = &mut values[p];
     for n in 0..N {
         let (a, b) = (edges[0] * near[0][n] + edges[1] * near[1][n], edges[2] * near[2][n] + edges[3] * near[3][n]);
-        value[n] = kept * value[n] + (a + b + (edges[4] * near[4][n] + edges[5] * near[5][n]));
+        let mean = a + b + (edges[4] * near[4][n] + edges[5] * near[5][n]);
+        value[n] += omega * (mean - value[n]);
     }
 }
 
 /// As [`relax`], where some neighbours may not exist; their edges weigh nothing.
-fn relax_at_border<const N: usize>(values: &mut [[f32; N]], p: usize, steps: &[isize; 3], edges: &[f32; 6], kept: f32) {
+fn relax_at_border<const N: usize>(
+    values: &mut [[f32; N]],
+    p: usize,
+    steps: &[isize; 3],
+    edges: &[f32; 6],
+    omega: f32,
+) {
+    if edges.iter().all(|weight| *weight == 0.0) {
+        return;
+    }
     let mut sum = [0.0; N];
     for (slot, weight) in edges.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
         let step = if slot % 2 == 0 { steps[slot / 2] } else { -steps[slot / 2] };
         let near = values[p.wrapping_add_signed(step)];
         (0..N).for_each(|n| sum[n] += weight * near[n]);
     }
-    (0..N).for_each(|n| values[p][n] = kept * values[p][n] + sum[n]);
+    (0..N).for_each(|n| values[p][n] += omega * (sum[n] - values[p][n]));
 }
 
 /// Means of the known samples under each coarser one.
