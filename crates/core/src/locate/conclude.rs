@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::candidates::{Bar, Candidate, Edges, LARGEST, SETTLED};
 use super::evidence::Evidence;
 use super::figures::{Figures, measure};
-use super::judge::{Size, VIEWS, Verdict, detached, looks, vouched};
+use super::judge::{PARTLY, Size, VIEWS, Verdict, detached, looks, vouched};
 use super::stack::Stack;
 use super::support::support;
 use crate::frame::FrameIdx;
@@ -91,7 +91,8 @@ impl Evidence {
         let edges = Edges::of(&stack, Bar::ALONE);
         let (mut detections, stillness) = search(&stack, &edges);
         let views = stack.views();
-        if views >= VIEWS {
+        // A still scene changes with the light or with what passes, and so would seem to come and go.
+        if views >= VIEWS && stillness <= PARTLY {
             self.search_partly(&stack, edges.by(&stack, Bar::PARTLY), &mut detections);
         }
         detections.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.rect.cmp(&b.rect)));
@@ -257,7 +258,9 @@ fn joined(a: Detection, b: Detection) -> Detection {
 fn size_of(candidate: &Candidate, stack: &Stack<'_>) -> Size {
     let b = candidate.bounds;
     let (w, h) = stack.scale.size(0);
+    let beside = |near: bool, long: usize, side: usize| near && long * 5 > side * 2;
     Size {
+        is_rim: beside(b.x0 <= 2 || b.x1 + 2 >= w, b.height(), h) || beside(b.y0 <= 2 || b.y1 + 2 >= h, b.width(), w),
         width: b.width() as u32 * stack.scale.factor,
         height: b.height() as u32 * stack.scale.factor,
         share: b.area() as f32 / (w * h).max(1) as f32,

@@ -21,3 +21,6 @@ pub use conclude::{Conclusion, Detection};
 pub use evidence::{Evidence, MOST_FRAMES};
 pub use figures::Figures;
 pub use survey::Survey;
+
+#[cfg(test)]
+mod tests;

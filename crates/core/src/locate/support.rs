@@ -69,10 +69,10 @@ pub(super) fn support(stack: &Stack<'_>, candidate: &Candidate) -> Option<Mask> 
 fn enclosed(set: &Region) -> Region {
     let (w, h) = (set.width, set.height);
     let outside = Region { width: w, height: h, set: set.set.iter().map(|s| !*s).collect() };
-    let border = |i: &usize| i % w == 0 || i % w == w - 1 || i / w == 0 || i / w == h - 1;
+    let border = |i: &usize| i.is_multiple_of(w) || i % w == w - 1 || i / w == 0 || i / w == h - 1;
     let mut filled = Region { width: w, height: h, set: vec![true; w * h] };
     for part in outside.parts() {
-        if part.iter().any(|i| border(i)) {
+        if part.iter().any(border) {
             part.into_iter().for_each(|i| filled.set[i] = false);
         }
     }
