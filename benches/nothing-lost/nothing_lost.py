@@ -25,7 +25,9 @@ def probe(path, *args):
 
 def tags(of):
     got = {k.lower(): v for k, v in (of.get("tags") or {}).items()}
-    return {k: v for k, v in got.items() if k.split("-")[0] not in MADE_ANEW}
+    if "creation_time" in got:  # one moment in two spellings
+        got["creation_time"] = got["creation_time"].replace("T", " ").replace(".000000", "").rstrip("Z")
+    return {k: v for k, v in got.items() if k.split("-")[0] not in MADE_ANEW and not v.startswith(("Lavf", "Lavc"))}
 
 
 def side(of):
@@ -169,10 +171,13 @@ def compare(src, dst, worked, losses):
             for s in x.get("side_data_list", []):
                 if s.get("side_data_type") not in have:
                     wanted.setdefault(s.get("side_data_type"), []).append(n)
+        anywhere = {s.get("side_data_type") for y in fb for s in y.get("side_data_list", [])}
         for kind, where in wanted.items():
+            if kind == "GOP timecode" and kind in anywhere:
+                continue  # one for each group of pictures, and the groups are new
             if kind and "User Data Unregistered" not in kind:
                 k = "captions" if "Caption" in kind else "hdr-dynamic" if "Dolby" in kind or "Dynamic" in kind else \
-                    "timecode" if "timecode" in kind.lower() else "afd" if "Active" in kind else "rotation" if "DISPLAY" in kind.upper() else "side-data"
+                    "timecode" if "timecode" in kind.lower() else "afd" if "Active" in kind else "rotation" if "MATRIX" in kind.upper() else "side-data"
                 lost(k, f"frames: {kind} of {len(where)} frames")
     return found
 

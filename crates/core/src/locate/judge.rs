@@ -76,6 +76,20 @@ pub(super) fn detached(f: &Figures, stillness: f32, views: usize) -> Verdict {
     ])
 }
 
+/// Whether what lies where a user says a mark is can be told from the scene at all.
+pub(super) fn vouched(f: &Figures, stillness: f32, views: usize) -> Verdict {
+    let drift = 1.5 * (DRIFT + LEAK * f.drift_around).min(MOST_DRIFT);
+    let beside = at_least(f.activity, 0.8).min(at_most(f.coherence, 0.5)).max(at_least(f.drift_around, 1.0));
+    weakest(&[
+        (at_least(views as f32, VIEWS as f32 / 2.0), "too few different pictures to tell a mark from an object"),
+        (at_most(f.drift, drift), "moves with the scene"),
+        (
+            at_most(stillness, 2.0 * MOVES).max(beside.min(at_most(stillness, 0.4))),
+            "the scene around it stays as still as it does",
+        ),
+    ])
+}
+
 fn weakest(claims: &[(f32, &str)]) -> Verdict {
     let mut worst = (1.0, "");
     for claim in claims {

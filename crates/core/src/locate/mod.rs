@@ -13,6 +13,7 @@ mod persistence;
 mod picture;
 mod region;
 mod slope;
+mod stack;
 mod support;
 mod survey;
 

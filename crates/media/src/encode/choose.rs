@@ -12,7 +12,7 @@ use super::options;
 use super::spec::EncoderSpec;
 use crate::error::{Error, Result};
 use crate::pixfmt;
-use crate::types::{Container, Rational, SourceInfo, VideoParams};
+use crate::types::{Container, SourceInfo, StreamInfo, VideoParams};
 
 /// What the user asks of the encoder; the default leaves everything to the source.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -48,7 +48,8 @@ pub struct Choice {
 /// Chooses the encoder for the worked-on video of `info`, to be written into `container`.
 ///
 /// Candidates are the source's codec, then its substitutes, as far as `container` takes them (or the requested codec
-/// alone). The first one that loses nothing without consent is chosen.
+/// alone). The first one that loses nothing is chosen; where all lose something, the one that loses least, as far as the
+/// request consents.
 ///
 /// # Errors
 /// [`Error::Unsupported`] where every candidate loses something: the text names what, the flag that consents, and a
@@ -71,23 +72,29 @@ pub fn choose_encoder(info: &SourceInfo, container: Container, request: &EncodeR
         None => formats::family(&source.codec).iter().copied().filter(|c| container.codecs().contains(c)).collect(),
     };
     let mut refusals = Vec::new();
+    let mut possible: Vec<(Codec, Fit)> = Vec::new();
     for codec in &candidates {
         match source.written_with(*codec, wanted, requested.is_some()) {
             Err(problem) => refusals.push(problem),
             Ok(mut fit) => {
                 fit.losses.extend(losses_of_side_data(*codec, request.frame_side_data.iter().map(String::as_str)));
-                let missing: Vec<Loss> = fit
-                    .losses
-                    .iter()
-                    .copied()
-                    .filter(|l| !(consent.contains(l) || wanted.is_some() && l.is_of_samples()))
-                    .collect();
+                let agreed = |l: &Loss| consent.contains(l) || wanted.is_some() && l.is_of_samples();
+                let missing: Vec<Loss> = fit.losses.iter().copied().filter(|l| !agreed(l)).collect();
                 if missing.is_empty() {
-                    return finish(&source, stream.time_base, *codec, fit, container, request, consent);
+                    possible.push((*codec, fit));
+                } else {
+                    refusals.push(refusal(*codec, &source, &fit, &missing));
                 }
-                refusals.push(refusal(*codec, &source, &fit, &missing));
             }
         }
+    }
+    // Of equals the first one wins: the order of the candidates is that of the family.
+    let least = possible.into_iter().min_by_key(|(_, fit)| match fit.losses.len() {
+        0 => (0, 0),
+        losses => (losses, fit.changes),
+    });
+    if let Some((codec, fit)) = least {
+        return finish(&source, stream, codec, fit, container, request, consent);
     }
     let what = if candidates.is_empty() {
         format!("{} has no place for {} or any substitute of it that is written here", container.title(), source.codec)
@@ -200,7 +207,7 @@ fn libav_name(format: PixelFormat) -> String {
 
 fn finish(
     source: &Source<'_>,
-    time_base: Rational,
+    stream: &StreamInfo,
     codec: Codec,
     fit: Fit,
     container: Container,
@@ -224,8 +231,8 @@ fn finish(
             .ok_or_else(|| Error::Internal(format!("{encoder} has no sample format for {:?}", fit.format)))?,
         width: video.width,
         height: video.height,
-        time_base,
-        frame_rate: options::frame_rate(codec, video.frame_rate),
+        time_base: stream.time_base,
+        frame_rate: options::frame_rate(codec, stream, video.frame_rate),
         sar: video.sar,
         color,
         scan,

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use cleanplate_core::{Frame, Scan};
 
-use super::carry::{self, Message};
+use super::carry::{self, Carrier, Message};
 use super::convert::Input;
 use super::formats::{Codec, Loss};
 use super::hdr::StaticSideData;
@@ -21,7 +21,7 @@ use crate::pixfmt;
 pub struct Encoder {
     name: String,
     codec: Codec,
-    is_fast: bool,
+    carrier: Carrier,
     accepted: BTreeSet<Loss>,
     messages: HashMap<i64, Vec<Message>>,
     context: CodecContext,
@@ -61,11 +61,11 @@ impl Encoder {
         Ok(Self {
             name: spec.encoder.clone(),
             codec: spec.codec,
-            is_fast: spec.frame_rate.value() > 30.0,
+            carrier: Carrier::new(spec),
             accepted: spec.accept_loss.clone(),
             messages: HashMap::new(),
             input: Input::new(spec)?,
-            times: Times::new(spec.codec.counts_frames(), delay),
+            times: Times::new(delay),
             packet: Packet::new().map_err(|e| Error::Backend(format!("cannot make a packet: {e}")))?,
             context,
             log,
@@ -79,7 +79,7 @@ impl Encoder {
     pub fn push(&mut self, frame: Frame, out: &mut dyn FnMut(&Packet) -> Result<()>) -> Result<()> {
         let (pts, duration, scan, idx) = (frame.pts, frame.duration, frame.scan, frame.idx);
         let mut picture = self.input.take(frame)?;
-        let (messages, losses) = carry::take(&mut picture, self.codec, self.is_fast);
+        let (messages, losses) = self.carrier.take(&mut picture);
         if let Some(loss) = losses.difference(&self.accepted).next() {
             return Err(Error::unsupported_but(
                 format!("{} has no place for what frame {idx} carries ({})", self.codec.title(), loss.name()),
@@ -177,16 +177,11 @@ fn configure(context: &mut CodecContext, spec: &EncoderSpec) -> Result<()> {
     let format = pixfmt::by_name(&spec.pix_fmt)
         .ok_or_else(|| Error::unsupported(format!("this build of libav knows no sample format {}", spec.pix_fmt)))?;
     let size = |s: u32| i32::try_from(s).map_err(|_| Error::Limit(format!("a side of {s} samples is too long")));
-    let counted = spec.codec.counts_frames();
     let c = context.get_mut();
     (c.width, c.height) = (size(spec.width)?, size(spec.height)?);
     c.pix_fmt = format;
     c.framerate = spec.frame_rate.into();
-    c.time_base = if counted {
-        ffi::AVRational { num: spec.frame_rate.den, den: spec.frame_rate.num }
-    } else {
-        spec.time_base.into()
-    };
+    c.time_base = ffi::AVRational { num: spec.frame_rate.den, den: spec.frame_rate.num };
     if spec.sar.num > 0 && spec.sar.den > 0 {
         c.sample_aspect_ratio = spec.sar.into();
     }

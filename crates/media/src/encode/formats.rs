@@ -71,11 +71,6 @@ impl Codec {
         matches!(self, Self::H264 | Self::Hevc | Self::Mpeg2)
     }
 
-    /// Whether its encoder counts frames instead of taking any time base: libav's MPEG-2 encoder knows standard rates only.
-    pub const fn counts_frames(self) -> bool {
-        matches!(self, Self::Mpeg2)
-    }
-
     /// Whether what is written decodes to the samples that went in.
     pub const fn is_lossless(self) -> bool {
         matches!(self, Self::Ffv1)
@@ -271,8 +266,8 @@ impl Loss {
 pub(super) struct Fit {
     pub(super) format: PixelFormat,
     pub(super) losses: BTreeSet<Loss>,
-    /// Distance from the source that costs no information: fewer is better.
-    changes: u32,
+    /// How far the samples are from the source's: fewer is better.
+    pub(super) changes: u32,
 }
 
 /// The best way to write `source` with `codec`: fewest losses, then fewest changes, then fewest bits. `wanted` restricts it
@@ -374,17 +369,16 @@ impl Container {
     }
 }
 
-/// Codecs to try for a source, the best first. An empty name stands for any other codec.
+/// Codecs to try for a source, the best first.
 pub(super) fn family(source: &str) -> &'static [Codec] {
     use Codec::{Av1, Ffv1, H264, Hevc, Mpeg2, Prores};
     match source {
-        "h264" => &[H264, Hevc, Ffv1],
-        "hevc" => &[Hevc, Ffv1],
+        "hevc" => &[Hevc, H264, Ffv1, Av1],
         "av1" | "vp9" | "vp8" => &[Av1, Hevc, H264, Ffv1],
-        "mpeg2video" | "mpeg1video" => &[Mpeg2, H264, Hevc, Ffv1],
-        "prores" | "dnxhd" | "cfhd" => &[Prores, Ffv1, Hevc],
-        name if is_lossless(name) => &[Ffv1],
-        _ => &[H264, Hevc, Mpeg2, Ffv1],
+        "mpeg2video" | "mpeg1video" => &[Mpeg2, H264, Hevc, Ffv1, Av1],
+        "prores" | "dnxhd" | "cfhd" => &[Prores, Ffv1, Hevc, H264, Av1],
+        name if is_lossless(name) => &[Ffv1, H264, Hevc, Av1, Mpeg2],
+        _ => &[H264, Hevc, Ffv1, Mpeg2, Av1],
     }
 }
 

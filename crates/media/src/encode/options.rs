@@ -11,7 +11,7 @@ use super::spec::EncoderSpec;
 use crate::av::ffi;
 use crate::error::{Error, Result};
 use crate::pixfmt;
-use crate::types::{Container, Rational, VideoParams};
+use crate::types::{Container, Rational, StreamInfo, VideoParams};
 
 /// libav's encoder of that name.
 pub(super) fn find(name: &str) -> Option<&'static ffi::AVCodec> {
@@ -19,6 +19,9 @@ pub(super) fn find(name: &str) -> Option<&'static ffi::AVCodec> {
     // SAFETY: the string lives during the call; the answer is null or static.
     unsafe { ffi::avcodec_find_encoder_by_name(name.as_ptr()).as_ref() }
 }
+
+/// libav's name of time codes that frames carry.
+const TIMECODE: &str = "SMPTE 12-1 timecode";
 
 /// Key of an encoder's own parameter list, its separator and the names of the two HDR10 parameters.
 fn parameter_list(encoder: &str) -> Option<(&'static str, &'static str, &'static str)> {
@@ -115,7 +118,9 @@ fn defaults(
             set("crf", &crf(18.0));
             // Without this x264 chooses its routines by CPU and alignment: the same frames gave up to 6 streams in 30
             // encodes on a machine with AVX-512; with it 159 of 159 were equal, at no visible cost.
-            set("x264-params", "cpu-independent=1");
+            // Time codes of frames lie in x264's picture timing messages, which it writes for interlaced video or on demand.
+            let timed = request.frame_side_data.iter().any(|kind| kind == TIMECODE);
+            set("x264-params", if timed { "cpu-independent=1:pic-struct=1" } else { "cpu-independent=1" });
         }
         "libx265" => {
             set("preset", &preset("medium"));
@@ -162,14 +167,20 @@ fn prores_profile(video: &VideoParams, source_is_prores: bool) -> &'static str {
     known.copied().unwrap_or(if full { "4444" } else { "hq" })
 }
 
-/// Frames a second for stream headers: what the source says, within what the codec can express.
-pub(super) fn frame_rate(codec: Codec, rate: Rational) -> Rational {
+/// Frames a second for stream headers and rate control: what the source states where that can be true, else its average,
+/// within what the codec can express. Timing never comes from it.
+pub(super) fn frame_rate(codec: Codec, stream: &StreamInfo, stated: Rational) -> Rational {
     // ISO/IEC 13818-2 table 6-4.
     const MPEG2: [(i32, i32); 8] =
         [(24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (50, 1), (60000, 1001), (60, 1)];
-    // Encoders size their rate control by it and refuse absurd ones (SVT-AV1 above 240); timing never comes from it.
-    let plausible = (1.0..=240.0).contains(&rate.value());
-    let rate = if plausible { rate } else { Rational::new(25, 1) };
+    // Ordinary Matroska and FLV files state 1000; SVT-AV1 refuses more than 240.
+    let plausible = |rate: &Rational| (0.1..=240.0).contains(&rate.value());
+    let average = || {
+        let ticks = stream.end?.checked_sub(stream.start?)?;
+        let rate = stream.packets as f64 / stream.time_base.seconds(ticks);
+        Some(Rational::new((rate * 1000.0).round() as i32, 1000)).filter(plausible)
+    };
+    let rate = Some(stated).filter(plausible).or_else(average).unwrap_or(Rational::new(25, 1));
     if codec != Codec::Mpeg2 {
         return rate;
     }
@@ -191,6 +202,10 @@ pub(super) fn encoder_format(encoder: &str, format: PixelFormat) -> Option<Strin
 /// Colour tags of what is written: the source's, but for a matrix that belongs to the other colour model.
 pub(super) fn color(video: &VideoParams, written: PixelFormat, source: PixelFormat) -> ColorInfo {
     let mut color = video.color;
+    if written.layout == PixelLayout::Gbr {
+        // Decoders tell RGB from luma and chroma by the identity matrix alone (ITU-T H.273 table 4).
+        color.matrix = 0;
+    }
     if written.layout != source.layout && source.layout == PixelLayout::Gbr {
         // BT.709, limited range: what `convert` computes.
         color.matrix = 1;

@@ -1,6 +1,7 @@
-//! Times on their way through an encoder: in the source's ticks on both sides, whatever the encoder counts in.
-
-use std::collections::HashMap;
+//! Times on their way through an encoder, which counts frames, while both sides of it speak of the source's ticks.
+//!
+//! Encoders are told a constant rate: a source's time base as the rate would end in the stream's headers (90,000 frames a
+//! second for every transport stream) and in their rate control.
 
 use crate::error::{Error, Result};
 
@@ -11,48 +12,48 @@ use crate::error::{Error, Result};
 /// times, and lets a joiner go on counting over a border.
 #[derive(Debug)]
 pub(super) struct Times {
-    counted: bool,
     delay: usize,
-    shown: Vec<(i64, i64)>,
-    by_tick: HashMap<i64, usize>,
+    /// Presentation time and duration of every frame, and whether its packet is still to come.
+    shown: Vec<(i64, i64, bool)>,
     packets: usize,
 }
 
 impl Times {
-    /// For an encoder that is given the source's ticks or, where `counted`, the number of the frame.
-    pub(super) fn new(counted: bool, delay: usize) -> Self {
-        Self { counted, delay, shown: Vec::new(), by_tick: HashMap::new(), packets: 0 }
+    /// For an encoder that reorders by at most `delay` frames.
+    pub(super) fn new(delay: usize) -> Self {
+        Self { delay, shown: Vec::new(), packets: 0 }
     }
 
-    /// Takes the time of the next frame and answers with the tick that the encoder is given.
+    /// Takes the time of the next frame and answers with its number, from 0: what the encoder is given as its time.
     ///
     /// # Errors
     /// Where times do not rise: no container could keep such frames apart.
     pub(super) fn enter(&mut self, pts: i64, duration: i64) -> Result<i64> {
-        if let Some((last, _)) = self.shown.last()
+        if let Some((last, ..)) = self.shown.last()
             && *last >= pts
         {
             return Err(Error::Internal(format!("frame at tick {pts} follows one at tick {last}")));
         }
-        let tick = if self.counted { self.shown.len() as i64 } else { pts };
-        self.by_tick.insert(tick, self.shown.len());
-        self.shown.push((pts, duration));
-        Ok(tick)
+        self.shown.push((pts, duration, true));
+        Ok(self.shown.len() as i64 - 1)
     }
 
-    /// Presentation time, decoding time and duration of the packet that the encoder calls `tick`.
+    /// Presentation time, decoding time and duration of the packet of frame `number`.
     ///
     /// # Errors
-    /// Where the encoder invents a time, or reorders further than it has said.
-    pub(super) fn leave(&mut self, tick: i64) -> Result<(i64, i64, i64)> {
-        let frame = self.by_tick.remove(&tick);
-        let frame =
-            frame.ok_or_else(|| Error::Backend(format!("the encoder wrote a packet at unknown tick {tick}")))?;
-        let (pts, duration) = self.shown[frame];
+    /// Where the encoder invents or repeats a frame, or reorders further than it has said.
+    pub(super) fn leave(&mut self, number: i64) -> Result<(i64, i64, i64)> {
+        let unknown =
+            || Error::Backend(format!("the encoder wrote a packet of a frame that it was not given ({number})"));
+        let frame = usize::try_from(number).ok().and_then(|at| self.shown.get_mut(at)).ok_or_else(unknown)?;
+        if !std::mem::take(&mut frame.2) {
+            return Err(Error::Backend(format!("the encoder wrote frame {number} twice")));
+        }
+        let (pts, duration, _) = *frame;
         let dts = match self.packets.checked_sub(self.delay) {
             Some(earlier) => self.shown[earlier].0,
             None => {
-                let (first, tick) = self.shown[0];
+                let (first, tick, _) = self.shown[0];
                 first - (self.delay - self.packets) as i64 * tick.max(1)
             }
         };

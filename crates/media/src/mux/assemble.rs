@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::isobmff::{Movie, NewTrack};
 use super::layout::{self, Video};
+use super::matroska::{Document, NewPacket};
 use super::output::Output;
 use super::plan::{CopyPlan, Fate, Method};
 use super::timeline::DecodeTimes;
@@ -17,6 +18,7 @@ use crate::av::{Packet, Parameters};
 use crate::error::{Error, Result};
 use crate::pack::PackReader;
 use crate::source::Source;
+use crate::types::Rational;
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +84,9 @@ pub(crate) fn assemble_from(
     let mut feed = Feed::new(source, parameters, next);
     let written = match plan.method {
         Method::Mux => mux(source, plan, parameters, &mut feed, out, progress),
+        Method::Graft if !plan.container.is_isobmff() => {
+            graft_matroska(source, plan, parameters, &mut feed, out, &mut scrap, progress)
+        }
         Method::Graft => graft(source, plan, parameters, feed, out, &mut scrap, progress),
     }?;
     scrap.0.retain(|path| path != out);
@@ -110,6 +115,9 @@ struct Feed<'a> {
     times: DecodeTimes<Box<dyn Iterator<Item = i64> + 'a>>,
     wanted: u64,
     given: u64,
+    /// Time and duration of the frame that is shown last.
+    last: (i64, i64),
+    before: Option<i64>,
 }
 
 impl<'a> Feed<'a> {
@@ -118,8 +126,9 @@ impl<'a> Feed<'a> {
         let first = frames.first().map_or(0, |f| f.pts);
         let step = frames.first().map_or(1, |f| f.duration);
         let delay = usize::try_from(parameters.get().video_delay).unwrap_or(0);
+        let last = frames.last().map_or((0, 0), |f| (f.pts, f.duration));
         let shown: Box<dyn Iterator<Item = i64>> = Box::new(frames.iter().map(|f| f.pts));
-        Self { next, times: DecodeTimes::new(shown, first, delay, step), wanted: frames.len() as u64, given: 0 }
+        Self { next, times: DecodeTimes::new(shown, first, delay, step), wanted: frames.len() as u64, given: 0, last, before: None }
     }
 
     fn take(&mut self) -> Result<Option<Packet>> {
@@ -131,7 +140,16 @@ impl<'a> Feed<'a> {
             return Ok(None);
         };
         let pts = packet.pts().ok_or_else(|| Error::Internal("a packet without a time".into()))?;
-        packet.get_mut().dts = self.times.next(pts)?;
+        let mut dts = self.times.next(pts)?;
+        if pts == self.last.0
+            && let Some(next) = self.times.after()
+        {
+            // Some containers count a frame's duration from decoding time to decoding time. No frame follows this one to
+            // tell its duration otherwise.
+            dts = (next - self.last.1).clamp(self.before.map_or(i64::MIN, |b| b + 1), next - 1).min(pts);
+        }
+        packet.get_mut().dts = dts;
+        self.before = Some(dts);
         self.given += 1;
         Ok(Some(packet))
     }
@@ -237,7 +255,7 @@ fn graft(
     let total = source.info().size;
     while let Some(packet) = feed.take()? {
         output.write(packet, 0)?;
-        if feed.given % 64 == 0 && progress(total * feed.given / feed.wanted.max(1) / 2, total).is_break() {
+        if feed.given.is_multiple_of(64) && progress(total * feed.given / feed.wanted.max(1) / 2, total).is_break() {
             return Err(Error::Cancelled);
         }
     }
@@ -246,6 +264,45 @@ fn graft(
     let mut file = create(out)?;
     let mut writer = std::io::BufWriter::with_capacity(1 << 20, &mut file);
     movie.graft(&new, &mut writer, &mut |done, of| progress(total / 2 + total * done / of.max(1) / 2, total))?;
+    drop(writer);
+    let bytes = settle(&mut file, out)?;
+    Ok(Written { bytes, video_packets: feed.given, copied_packets: 0 })
+}
+
+fn graft_matroska(
+    source: &Source,
+    plan: &CopyPlan,
+    parameters: &Parameters,
+    feed: &mut Feed<'_>,
+    out: &Path,
+    scrap: &mut Scrap,
+    progress: &mut Progress<'_>,
+) -> Result<Written> {
+    /// Milliseconds between the packets of the intermediate file, whose times mean nothing.
+    const STEP: i64 = 40;
+    let part = PathBuf::from(format!("{}.video", out.display()));
+    scrap.0.push(part.clone());
+    let mut output = Output::new(&plan.muxer, create(&part)?)?;
+    output.add(parameters, Rational::new(1, 1000))?;
+    output.begin(&[])?;
+    let total = source.info().size;
+    let mut packets = Vec::new();
+    while let Some(mut packet) = feed.take()? {
+        packets.push(NewPacket { pts: packet.pts().unwrap_or(0), key: packet.is_key() });
+        let p = packet.get_mut();
+        p.pts = packets.len() as i64 * STEP;
+        (p.dts, p.duration) = (p.pts, STEP);
+        output.write(packet, 0)?;
+        if feed.given.is_multiple_of(64) && progress(total * feed.given / feed.wanted.max(1) / 2, total).is_break() {
+            return Err(Error::Cancelled);
+        }
+    }
+    output.finish(|_| Ok(()))?;
+    let mut document = Document::open(source.path())?;
+    let mut file = create(out)?;
+    let mut writer = std::io::BufWriter::with_capacity(1 << 20, &mut file);
+    let half = &mut |done: u64, of: u64| progress(total / 2 + total * done / of.max(1) / 2, total);
+    document.graft(source.info().video, &part, &packets, &mut writer, half)?;
     drop(writer);
     let bytes = settle(&mut file, out)?;
     Ok(Written { bytes, video_packets: feed.given, copied_packets: 0 })

@@ -43,12 +43,10 @@ pub(super) fn options(source: &Source, container: Container) -> Result<Vec<(Stri
     let base = source.index().time_base;
     let mut options: Vec<(&str, String)> = Vec::new();
     match container {
-        Container::Mp4 | Container::Mov => {
-            if base.num == 1 {
-                options.push(("video_track_timescale", base.den.to_string()));
-                // Pauses at the start of tracks are counted in the movie's ticks: its own 1/1000 s would round them.
-                options.push(("movie_timescale", base.den.to_string()));
-            }
+        Container::Mp4 | Container::Mov if base.num == 1 => {
+            options.push(("video_track_timescale", base.den.to_string()));
+            // Pauses at the start of tracks are counted in the movie's ticks: its own 1/1000 s would round them.
+            options.push(("movie_timescale", base.den.to_string()));
         }
         Container::Mkv | Container::Webm => options.push(("default_mode", "passthrough".into())),
         Container::Ts => {
@@ -329,7 +327,14 @@ fn programs<M: Medium>(output: &mut Output<M>, source: &ffi::AVFormatContext, pl
             new.program_num = from.program_num;
             new.pmt_pid = from.pmt_pid;
             new.pcr_pid = from.pcr_pid;
-            new.metadata = Dict::pairs(from.metadata).into_iter().collect::<Dict>().into_raw();
+            // libav gives nameless services its own name.
+            let mut metadata = Dict::pairs(from.metadata);
+            for key in ["service_name", "service_provider"] {
+                if !metadata.iter().any(|(k, _)| k == key) {
+                    metadata.push((key.to_owned(), String::new()));
+                }
+            }
+            new.metadata = metadata.into_iter().collect::<Dict>().into_raw();
             for k in 0..from.nb_stream_indexes as usize {
                 let index = *from.stream_index.add(k) as usize;
                 if let Some(to) = plan.streams.get(index).and_then(|s| s.to) {

@@ -12,6 +12,7 @@ mod facts;
 mod input;
 mod isobmff;
 mod layout;
+mod matroska;
 mod medium;
 mod output;
 mod plan;

@@ -39,7 +39,7 @@ impl<M: Medium> Output<M> {
             (*context).flags |= ffi::AVFMT_FLAG_BITEXACT | ffi::AVFMT_FLAG_CUSTOM_IO;
             (*context).max_interleave_delta = INTERLEAVE_US;
             (*context).avoid_negative_ts = ffi::AVFMT_AVOID_NEG_TS_DISABLED;
-            (*context).strict_std_compliance = ffi::FF_COMPLIANCE_UNOFFICIAL as i32;
+            (*context).strict_std_compliance = ffi::FF_COMPLIANCE_UNOFFICIAL;
             (*context).max_delay = 0;
         }
         Ok(Self { context, bytes, name: muxer.to_owned(), is_open: false, pending: Vec::new() })

@@ -12,6 +12,7 @@ use super::facts::{self, Difference, Facts, Mapping};
 use super::input::Input;
 use super::isobmff::Movie;
 use super::layout::{self, Video};
+use super::matroska::Document;
 use super::output::Output;
 use crate::av::{AvError, Packet};
 use crate::encode::{Encoder, EncoderSpec, StaticSideData};
@@ -29,7 +30,7 @@ const TRIAL_EACH: usize = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
-    /// The source's own file with the samples of one track replaced (MP4 and QuickTime).
+    /// The source's own file with the packets of one track replaced (MP4, QuickTime, Matroska, WebM).
     Graft,
     /// A new file by libav's muxer.
     Mux,
@@ -164,7 +165,7 @@ pub(crate) fn plan_for(
 ) -> Result<CopyPlan> {
     let info = source.info();
     let consent = Consent { drop_streams, accept_loss };
-    if container.is_isobmff() && info.container == container {
+    if info.container == container && (container.is_isobmff() || matches!(container, Container::Mkv | Container::Webm)) {
         match graft_plan(source, container, video, &consent)? {
             Ok(plan) => return Ok(plan),
             Err(why) => {
@@ -232,18 +233,30 @@ fn graft_plan(
     consent: &Consent<'_>,
 ) -> Result<std::result::Result<CopyPlan, String>> {
     let info = source.info();
-    let movie = match Movie::open(source.path()) {
-        Ok(movie) => movie,
-        Err(e) => return Ok(Err(e.to_string())),
-    };
     let facts = Facts::of(source.packets()?.context());
-    let id = facts.streams.get(info.video).and_then(|s| u32::try_from(s.id).ok()).unwrap_or(0);
-    if let Some(why) = movie.unsuited(id) {
-        return Ok(Err(why));
-    }
+    let carried = if container.is_isobmff() {
+        let id = facts.streams.get(info.video).and_then(|s| u32::try_from(s.id).ok()).unwrap_or(0);
+        Movie::open(source.path()).map(|movie| match movie.unsuited(id) {
+            Some(why) => Err(why),
+            None => Ok(movie.entry_boxes(id)),
+        })
+    } else {
+        Document::open(source.path()).and_then(|document| {
+            let size = info.video_stream().and_then(|s| s.video.as_ref()).map_or((0, 0), |v| (v.width, v.height));
+            Ok(match document.unsuited(info.video, size.0, size.1)? {
+                Some(why) => Err(why),
+                None => Ok(document.additions(info.video)?),
+            })
+        })
+    };
+    let names = match carried {
+        Err(e) => return Ok(Err(e.to_string())),
+        Ok(Err(why)) => return Ok(Err(why)),
+        Ok(Ok(names)) => names,
+    };
     let mut differences = Vec::new();
     let whose = facts.streams.get(info.video).map_or_else(String::new, |s| s.words(info.video));
-    for name in movie.entry_boxes(id) {
+    for name in names {
         let (kind, what) = match name.as_str() {
             "lhvC" | "vexu" | "mvcC" => ("stereo", "the second view of a stereo picture"),
             "dvcC" | "dvvC" | "dvwC" => ("hdr-dynamic", "Dolby Vision metadata"),

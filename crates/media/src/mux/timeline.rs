@@ -2,15 +2,15 @@
 //! they need one sequence that never steps back. It knows presentation times and the decoder's delay, nothing else.
 
 use std::collections::VecDeque;
+use std::iter::Peekable;
 
 use crate::error::{Error, Result};
 
 /// Gives each packet, in decoding order, its decoding time: the presentation time of the frame `delay` places before it in
 /// presentation order (ISO/IEC 14496-10, C.4.5: a picture leaves the decoder once `delay` others wait). The first `delay`
 /// packets lie before the first frame, spaced as the first two frames are.
-#[derive(Debug)]
-pub(crate) struct DecodeTimes<I> {
-    shown: I,
+pub(crate) struct DecodeTimes<I: Iterator<Item = i64>> {
+    shown: Peekable<I>,
     lead: VecDeque<i64>,
     first: i64,
 }
@@ -21,7 +21,7 @@ impl<I: Iterator<Item = i64>> DecodeTimes<I> {
     pub(crate) fn new(shown: I, first: i64, delay: usize, step: i64) -> Self {
         let lead: VecDeque<i64> = (1..=delay as i64).rev().map(|k| first - k * step.max(1)).collect();
         let first = lead.front().copied().unwrap_or(first);
-        Self { shown, lead, first }
+        Self { shown: shown.peekable(), lead, first }
     }
 
     /// The first decoding time.
@@ -42,6 +42,11 @@ impl<I: Iterator<Item = i64>> DecodeTimes<I> {
             }
         }
         self
+    }
+
+    /// The decoding time that the next packet would get.
+    pub(crate) fn after(&mut self) -> Option<i64> {
+        self.lead.front().copied().or_else(|| self.shown.peek().copied())
     }
 
     /// The decoding time of the next packet, which is shown at `pts`.

@@ -1,9 +1,11 @@
 //! Proves an output: opens it as any reader would and compares it with the source, stream by stream and packet by packet.
 //! It believes nothing that the writer says of itself.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use cleanplate_core::Scan;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -17,9 +19,9 @@ use crate::types::{Container, Rational, StreamKind};
 
 /// Differences that are written out in a check at most.
 const SHOWN: usize = 8;
-/// Frames at the start of which the side data (captions, time codes, HDR) are compared. A minute of 60 fps would not be
-/// cheap; the whole stream is compared where segments are decoded for their own check.
-const FRAMES_COMPARED: usize = 48;
+/// Frames at the start of which side data (captions, time codes, HDR) and fields are compared: enough for what is on every
+/// frame or every second one, and little beside a job. Encoders carry them frame by frame, or refuse.
+const FRAMES_COMPARED: usize = 12;
 
 /// One thing that was checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,11 +58,7 @@ impl Verification {
     /// [`Error::Internal`] where a check does not hold.
     pub fn into_result(self) -> Result<()> {
         let words: Vec<String> = self.failures().map(|c| format!("{}: {}", c.name, c.words)).collect();
-        if words.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Internal(format!("the output is wrong: {}", words.join("; "))))
-        }
+        if words.is_empty() { Ok(()) } else { Err(Error::Internal(format!("the output is wrong: {}", words.join("; ")))) }
     }
 
     fn add(&mut self, name: impl Into<String>, is_ok: bool, words: impl Into<String>) {
@@ -123,8 +121,7 @@ fn structure(
         .map(|s| s.words.clone())
         .collect();
     let carried = plan.streams.iter().filter(|s| s.to.is_some()).count();
-    let words =
-        if missing.is_empty() { format!("{carried} carried") } else { format!("missing: {}", missing.join(", ")) };
+    let words = if missing.is_empty() { format!("{carried} carried") } else { format!("missing: {}", missing.join(", ")) };
     result.add("streams", missing.is_empty(), words);
     let is_consented = |kind: &str| plan.losses.iter().any(|l| l.kind == kind);
     let differences = facts::compare(wanted, found, &mapping);
@@ -240,9 +237,7 @@ fn extras(packet: &Packet, visit: &mut dyn FnMut(u32, &[u8])) {
 /// A packet without what a container adds: the ADTS header of AAC in transport streams (ISO/IEC 14496-3, 1.A.2.2).
 fn essence<'a>(codec: &str, data: &'a [u8]) -> &'a [u8] {
     match data {
-        [0xff, b, ..] if codec == "aac" && b & 0xf6 == 0xf0 => {
-            data.get(if b & 1 == 1 { 7 } else { 9 }..).unwrap_or(data)
-        }
+        [0xff, b, ..] if codec == "aac" && b & 0xf6 == 0xf0 => data.get(if b & 1 == 1 { 7 } else { 9 }..).unwrap_or(data),
         _ => data,
     }
 }
@@ -294,35 +289,56 @@ fn is_rewritten(source: &Source, index: usize, same_container: bool) -> bool {
     !same_container && matches!(codec, "h264" | "hevc" | "mov_text" | "webvtt" | "dvd_subtitle")
 }
 
-/// The side data that frames carry, as far as the start of the stream shows it.
+/// What the first frames carry beside their samples: side data, and whether they are fields.
+#[derive(Default)]
+struct Seen {
+    side_data: BTreeSet<String>,
+    scans: Vec<Scan>,
+}
+
+fn look(source: &Source) -> Result<Seen> {
+    let mut seen = Seen::default();
+    let mut reader = source.reader(1)?;
+    while seen.scans.len() < FRAMES_COMPARED
+        && let Some(frame) = reader.read()?
+    {
+        seen.scans.push(frame.scan);
+    }
+    seen.side_data = reader.frame_side_data().clone();
+    Ok(seen)
+}
+
 fn side_data(result: &mut Verification, source: &Source, made: &Source, plan: &CopyPlan) -> Result<()> {
-    let seen = |source: &Source| -> Result<Vec<String>> {
-        let mut reader = source.reader(1)?;
-        for _ in 0..FRAMES_COMPARED {
-            if reader.read()?.is_none() {
-                break;
-            }
-        }
-        Ok(reader.frame_side_data().iter().cloned().collect())
-    };
-    let (before, after) = (seen(source)?, seen(made)?);
+    let (before, after) = (look(source)?, look(made)?);
+    let is_consented = |kind: &str| plan.losses.iter().any(|l| l.kind == kind);
     let mut lost = Vec::new();
-    for name in before.iter().filter(|n| !after.contains(n)) {
+    for name in before.side_data.difference(&after.side_data) {
         let kind = match name.as_str() {
             "ATSC A53 Part 4 Closed Captions" => "captions",
             "SMPTE 12-1 timecode" | "GOP timecode" => "timecode",
             "Active format description" | "Bar data" => "afd",
             "Mastering display metadata" | "Content light level metadata" => "hdr-static",
             n if n.contains("HDR Dynamic") || n.contains("Dolby Vision") || n.contains("DOVI") => "hdr-dynamic",
-            "H.26[45] User Data Unregistered SEI message" | "Video encoding parameters" | "Motion vectors" => continue,
+            // Containers keep the matrix; only some decoders repeat it on frames. Encoders sign their streams.
+            "3x3 displaymatrix" | "H.26[45] User Data Unregistered SEI message" => continue,
+            "Video encoding parameters" | "Motion vectors" => continue,
             _ => "side-data",
         };
-        if !plan.losses.iter().any(|l| l.kind == kind) {
+        if !is_consented(kind) {
             lost.push(format!("{kind}: {name}"));
         }
     }
-    let words =
-        if lost.is_empty() { format!("{} kinds kept", before.len()) } else { format!("lost: {}", lost.join(", ")) };
+    let words = if lost.is_empty() {
+        format!("{} kinds on the first {} frames, kept", before.side_data.len(), before.scans.len())
+    } else {
+        format!("lost: {}", lost.join(", "))
+    };
     result.add("frame side data", lost.is_empty(), words);
+    let differs = before.scans.iter().zip(&after.scans).position(|(a, b)| a != b);
+    let words = match differs {
+        None => format!("as in the source on the first {} frames", before.scans.len()),
+        Some(i) => format!("frame {i} is {:?}, in the source {:?}", after.scans[i], before.scans[i]),
+    };
+    result.add("fields", differs.is_none() || is_consented("field-order"), words);
     Ok(())
 }

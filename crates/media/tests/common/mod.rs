@@ -1,12 +1,14 @@
 //! Synthetic frames and sources for the tests of encoders and packs.
-#![allow(dead_code)] // not every test file uses all of it
+// Not every test file uses all of it.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::Cursor;
 
 use cleanplate_core::{ColorInfo, Frame, HostSurface, PixelFormat, Row, RowMut, Scan, Surface};
+use cleanplate_media::av::{AvFrame, ffi};
 use cleanplate_media::types::{SourceInfo, StreamInfo, StreamKind, VideoParams};
 use cleanplate_media::{
-    Container, Encoder, EncoderSpec, PackHeader, PackReader, PackWriter, Rational, Result, StaticSideData,
+    AvSurface, Container, Encoder, EncoderSpec, PackHeader, PackReader, PackWriter, Rational, Result, StaticSideData,
     StreamParameters, check_pack, pixfmt,
 };
 
@@ -155,4 +157,48 @@ pub(crate) fn psnr(a: &[Frame], b: &[Frame]) -> f64 {
         count += a.len() as f64;
     }
     10.0 * (max * max * count / sum).log10()
+}
+
+/// The same frame in a picture of libav that carries `side_data`.
+pub(crate) fn carrying(frame: &Frame, side_data: &[(ffi::AVFrameSideDataType, Vec<u8>)]) -> Frame {
+    let picture = AvFrame::picture(pixfmt::to_av(frame.format).unwrap(), frame.width, frame.height).unwrap();
+    for (kind, bytes) in side_data {
+        // SAFETY: the picture is valid; libav answers null or room for the bytes.
+        unsafe {
+            let entry = ffi::av_frame_new_side_data(picture.as_ptr(), *kind, bytes.len());
+            assert!(!entry.is_null());
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), (*entry).data, bytes.len());
+        }
+    }
+    let mut surface = AvSurface::new(picture).unwrap();
+    for plane in 0..frame.format.planes() {
+        for y in 0..frame.format.plane_size(plane, frame.width, frame.height).1 {
+            match (surface.row_mut(plane, y), frame.row(plane, y)) {
+                (RowMut::U8(to), Row::U8(from)) => to.copy_from_slice(from),
+                (RowMut::U16(to), Row::U16(from)) => to.copy_from_slice(from),
+                _ => panic!("sample width"),
+            }
+        }
+    }
+    let mut own =
+        Frame::new(frame.idx, frame.pts, frame.duration, (frame.width, frame.height), frame.format, Box::new(surface));
+    (own.color, own.scan) = (frame.color, frame.scan);
+    own
+}
+
+/// Side data of that kind on a decoded frame, each entry by itself.
+pub(crate) fn side_data(frame: &Frame, kind: ffi::AVFrameSideDataType) -> Vec<Vec<u8>> {
+    let surface = frame.surface().as_any().downcast_ref::<AvSurface>().unwrap();
+    let f = surface.frame().get();
+    let mut found = Vec::new();
+    for at in 0..f.nb_side_data.max(0) as usize {
+        // SAFETY: libav keeps nb_side_data valid entries with `size` bytes each.
+        unsafe {
+            let entry = &**f.side_data.add(at);
+            if entry.type_ == kind {
+                found.push(std::slice::from_raw_parts(entry.data, entry.size).to_vec());
+            }
+        }
+    }
+    found
 }

@@ -1,0 +1,385 @@
+//! What may be written on the command line. It refuses to know what is done with it.
+
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use cleanplate::{Region, Tier, Times};
+
+use crate::values;
+
+const EXAMPLES: &str = "\
+Examples:
+  cleanplate remove in.mp4 -o out.mp4
+      find the marks and remove them
+  cleanplate remove in.mp4 -o out.mp4 --region 1650,40,220,90
+      only look there
+  cleanplate probe in.mp4
+      what is in it, what will be kept
+
+Any long flag can come from the environment: CLEANPLATE_CRF=20 stands for --crf 20. Flags win.
+Exit codes: 0 done, 1 a defect of cleanplate, 2 usage, 3 the input, 4 unsupported or a limit,
+5 the disk, 6 a device or library, 10 nothing found (nothing written), 130 interrupted (run again
+to resume).";
+
+const REMOVE_EXAMPLES: &str = "\
+Examples:
+  cleanplate remove in.mp4 -o out.mp4
+      find persistent marks and remove them
+  cleanplate remove in.mp4 -o out.mp4 --region 1650,40,220,90
+      a mark lies inside this rectangle (x, y, width, height, as displayed)
+  cleanplate remove in.mp4 -o out.mp4 --region top-right@10-25,1:30-2:00
+      a named place, at some times only
+  cleanplate remove in.mp4 --preview 12.5 --region bottom-right
+      before | after of one moment as a picture, nothing else
+  cleanplate remove in.mp4 -o out.mkv -c:v ffv1 --report report.json
+      lossless, with a report
+  cleanplate remove clips/ -o cleaned/ --mask logo.png
+      every video of a folder; a table at the end
+  cleanplate remove frames/frame_%04d.png -o clean/frame_%04d.png --fill-region 70%,5%,25%,10%
+      numbered pictures";
+
+const PROBE_EXAMPLES: &str = "\
+Examples:
+  cleanplate probe in.mp4
+  cleanplate probe in.mp4 --json | jq .lost
+  cleanplate probe clips/";
+
+const INSPECT_EXAMPLES: &str = "\
+Examples:
+  cleanplate inspect in.mp4
+      the most telling moment, to in.inspect.png beside the input
+  cleanplate inspect in.mp4 -o masks.png --at 12.5 --region top-right
+  cleanplate inspect in.mp4 -o masks.mp4 --at 10-15
+      a clip of five seconds";
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  cleanplate plan in.mp4 -o plan.json
+      edit the plan, then: cleanplate remove in.mp4 -o out.mp4 --plan-in plan.json
+  cleanplate plan in.mp4 --region bottom --json | jq .";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  cleanplate completions bash > ~/.local/share/bash-completion/completions/cleanplate
+  cleanplate completions zsh > ~/.zfunc/_cleanplate
+  cleanplate completions fish > ~/.config/fish/completions/cleanplate.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  cleanplate man | man -l -
+  cleanplate man ~/.local/share/man/man1
+      one page for every verb";
+
+/// Removes burned-in marks from video: true pixels first, nothing else touched.
+#[derive(Debug, Parser)]
+#[command(name = "cleanplate", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Remove marks from a video, an image, numbered images or a folder
+    #[command(after_help = REMOVE_EXAMPLES)]
+    Remove(Box<Remove>),
+    /// Tell what is in a file, what will be kept and what cannot be
+    #[command(after_help = PROBE_EXAMPLES)]
+    Probe(Probe),
+    /// Draw masks and origins over frames, as a picture or a clip
+    #[command(after_help = INSPECT_EXAMPLES)]
+    Inspect(Box<Inspect>),
+    /// Find the marks and write what would be done, to be edited and run later
+    #[command(after_help = PLAN_EXAMPLES)]
+    Plan(Box<Plan>),
+    /// Print completions for a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one for every verb
+    #[command(after_help = MAN_EXAMPLES)]
+    Man {
+        /// Folder for one page per verb; the main page goes to stdout without it
+        #[arg(value_hint = ValueHint::DirPath)]
+        dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// A video, an image, numbered images (frame_%04d.png) or a folder
+    #[arg(value_name = "IN", value_hint = ValueHint::AnyPath)]
+    pub(crate) input: PathBuf,
+    /// What to write; a folder where IN is one
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::AnyPath, required_unless_present_any = ["preview", "dry_run"])]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace an existing output
+    #[arg(short = 'y', long)]
+    pub(crate) overwrite: bool,
+    /// Only write before | after of one moment as PNG, 1:1; without TIME the most telling one
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, value_parser = values::moment)]
+    #[expect(clippy::option_option, reason = "the flag and its value are both optional")]
+    pub(crate) preview: Option<Option<Times>>,
+    /// Everything but the rendering: what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) how: How,
+    #[command(flatten)]
+    pub(crate) encode: Encode,
+    #[command(flatten)]
+    pub(crate) kept: Kept,
+    #[command(flatten)]
+    pub(crate) state: State,
+    #[command(flatten)]
+    pub(crate) written: Written,
+    #[command(flatten)]
+    pub(crate) talk: Talk,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Probe {
+    /// A video, an image, numbered images (frame_%04d.png) or a folder
+    #[arg(value_name = "IN", value_hint = ValueHint::AnyPath)]
+    pub(crate) input: PathBuf,
+    #[command(flatten)]
+    pub(crate) stream: Stream,
+    #[command(flatten)]
+    pub(crate) encode: Encode,
+    #[command(flatten)]
+    pub(crate) talk: Talk,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// A video, an image, or numbered images (frame_%04d.png)
+    #[arg(value_name = "IN", value_hint = ValueHint::AnyPath)]
+    pub(crate) input: PathBuf,
+    /// A picture or a video; default: IN.inspect.png beside the input
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace an existing output
+    #[arg(short = 'y', long)]
+    pub(crate) overwrite: bool,
+    /// The moment, or for a video the range (10-15); default: the most telling one
+    #[arg(long, value_name = "TIMES", value_parser = values::moment)]
+    pub(crate) at: Option<Times>,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) how: How,
+    #[command(flatten)]
+    pub(crate) talk: Talk,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// A video, an image, or numbered images (frame_%04d.png)
+    #[arg(value_name = "IN", value_hint = ValueHint::AnyPath)]
+    pub(crate) input: PathBuf,
+    /// The plan; its masks go to a folder beside it (plan.blobs)
+    #[arg(short, long, value_name = "PLAN", value_hint = ValueHint::FilePath, required_unless_present = "json")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace an existing plan
+    #[arg(short = 'y', long)]
+    pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) how: How,
+    #[command(flatten)]
+    pub(crate) encode: Encode,
+    #[command(flatten)]
+    pub(crate) kept: Kept,
+    #[command(flatten)]
+    pub(crate) talk: Talk,
+}
+
+/// Where marks are. Without any of these they are located.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where the marks are (located when nothing is said)")]
+pub(crate) struct Place {
+    /// Marks lie inside: pixels or %, or a name (top, bottom-right ...), as displayed; repeatable
+    #[arg(long, value_name = "X,Y,W,H[@TIMES]", value_delimiter = ';', allow_hyphen_values = true)]
+    pub(crate) region: Vec<Region>,
+    /// Fill the whole rectangle without looking; repeatable
+    #[arg(long, value_name = "X,Y,W,H[@TIMES]", value_delimiter = ';', allow_hyphen_values = true)]
+    pub(crate) fill_region: Vec<Region>,
+    /// A gray picture of the displayed size: white is the mark; repeatable
+    #[arg(long, value_name = "M.png", value_hint = ValueHint::FilePath)]
+    pub(crate) mask: Vec<PathBuf>,
+    /// A gray video of the displayed size, frame for frame: white is the mark
+    #[arg(long, value_name = "M.mkv", value_hint = ValueHint::FilePath)]
+    pub(crate) mask_video: Option<PathBuf>,
+    /// Never touch this rectangle; wins over everything; repeatable
+    #[arg(long, value_name = "X,Y,W,H[@TIMES]", value_delimiter = ';', allow_hyphen_values = true)]
+    pub(crate) keep_region: Vec<Region>,
+    /// Touch nothing at other times: seconds, clock or frames (10-25,1:30-2:00,f120-f180)
+    #[arg(long, alias = "segments", value_name = "TIMES", allow_hyphen_values = true)]
+    pub(crate) only: Option<Times>,
+    /// Grow masks by this many pixels a side [default: 3 for located ones, 0 for given ones]
+    #[arg(long, value_name = "PX")]
+    pub(crate) dilate: Option<u32>,
+    /// Take a plan made earlier instead of looking again
+    #[arg(long, value_name = "P.json", value_hint = ValueHint::FilePath)]
+    pub(crate) plan_in: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How")]
+pub(crate) struct How {
+    /// Ways of restoring that may be used, the truest first [default: all]
+    #[arg(long, value_name = "TIERS", value_delimiter = ',', help = tiers_help())]
+    pub(crate) tiers: Vec<Tier>,
+    #[command(flatten)]
+    pub(crate) stream: Stream,
+    /// Bytes of frames that wait between stages at most (64M, 1G); never shows in the pixels
+    #[arg(long, value_name = "SIZE", value_parser = values::bytes)]
+    pub(crate) memory: Option<u64>,
+}
+
+fn tiers_help() -> String {
+    let names: Vec<&str> = Tier::ALL.iter().map(|tier| tier.name()).collect();
+    format!("Ways of restoring that may be used, of: {} [default: all]", names.join(", "))
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stream {
+    /// The video track worked on, by its number in the file [default: as ffmpeg chooses]
+    #[arg(long, value_name = "N")]
+    pub(crate) stream: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Encoder (default: as the source)")]
+pub(crate) struct Encode {
+    /// A codec (h264, hevc, av1, ffv1, prores, mpeg2video) or libav's name of an encoder; also -c:v
+    #[arg(long, value_name = "NAME")]
+    pub(crate) codec: Option<String>,
+    /// Constant quality on the encoder's own scale
+    #[arg(long, value_name = "Q", value_parser = values::quality, allow_negative_numbers = true)]
+    pub(crate) crf: Option<f32>,
+    /// The encoder's speed preset
+    #[arg(long, value_name = "NAME")]
+    pub(crate) preset: Option<String>,
+    /// libav's name of a sample format (yuv420p10le)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pix_fmt: Option<String>,
+    /// The encoder's own option; repeatable
+    #[arg(short = 'e', long, value_name = "KEY=VALUE", value_parser = values::pair)]
+    pub(crate) encoder_option: Vec<(String, String)>,
+    /// Threads of the encoder; decides bits, and is part of the plan
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) encoder_threads: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What is kept")]
+pub(crate) struct Kept {
+    /// Leave out streams that the target cannot carry, instead of refusing
+    #[arg(long)]
+    pub(crate) drop_streams: bool,
+    /// Consent to a loss (alpha, hdr-dynamic, captions ...); repeatable
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(crate) accept_loss: Vec<String>,
+    /// Copy the file where no mark is found, instead of exit code 10
+    #[arg(long)]
+    pub(crate) copy_if_clean: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "State and checks")]
+pub(crate) struct State {
+    /// full: decode the whole output; packets: structure, counts, times and copied packets
+    #[arg(long, value_name = "MODE", value_enum, default_value = "full")]
+    pub(crate) verify: Verify,
+    /// Where finished segments lie until the end [default: .OUT.cleanplate beside the output]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) work_dir: Option<PathBuf>,
+    /// Start anew instead of using the finished segments of an earlier run
+    #[arg(long)]
+    pub(crate) no_resume: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What was done")]
+pub(crate) struct Written {
+    /// Write a report as JSON
+    #[arg(long, value_name = "R.json", value_hint = ValueHint::FilePath)]
+    pub(crate) report: Option<PathBuf>,
+    /// Write the origin of every pixel as a gray FFV1 video
+    #[arg(long, value_name = "O.mkv", value_hint = ValueHint::FilePath)]
+    pub(crate) origin_map: Option<PathBuf>,
+    /// Write the masks as a gray FFV1 video
+    #[arg(long, value_name = "M.mkv", value_hint = ValueHint::FilePath)]
+    pub(crate) mask_out: Option<PathBuf>,
+    /// Write the plan
+    #[arg(long, value_name = "P.json", value_hint = ValueHint::FilePath)]
+    pub(crate) plan_out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Messages")]
+pub(crate) struct Talk {
+    /// Machine-readable output on stdout: events as JSON lines for jobs, one document otherwise
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// auto: a bar on a terminal, a line every 5 s elsewhere
+    #[arg(long, value_name = "KIND", value_enum, default_value = "auto")]
+    pub(crate) progress: Progress,
+    /// The least serious lines shown on stderr and written to the log file
+    #[arg(long, value_name = "LEVEL", value_enum, default_value = "info")]
+    pub(crate) log_level: LogLevel,
+    /// Append the log to this file as well
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) log_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Verify {
+    Full,
+    Packets,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    Auto,
+    Plain,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum LogLevel {
+    Error,
+    Warning,
+    Info,
+    Debug,
+}
+
+/// The whole command. Every long flag of a verb can come from the environment.
+pub(crate) fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|verb| {
+        verb.mut_args(|arg| match arg.get_long().map(variable) {
+            Some(name) if !matches!(arg.get_action(), ArgAction::Help | ArgAction::Version) => {
+                let arg = if matches!(arg.get_action(), ArgAction::SetTrue) {
+                    arg.value_parser(FalseyValueParser::new())
+                } else {
+                    arg
+                };
+                arg.env(name).hide_env(true)
+            }
+            _ => arg,
+        })
+    })
+}
+
+/// The environment variable that stands for a long flag.
+pub(crate) fn variable(long: &str) -> String {
+    format!("CLEANPLATE_{}", long.to_uppercase().replace('-', "_"))
+}

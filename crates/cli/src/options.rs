@@ -1,0 +1,79 @@
+//! Flags to the engine's options.
+
+use cleanplate::{EncodeOptions, Options, Result, VerifyMode};
+
+use crate::args::{Encode, How, Kept, Place, State, Verify, Written};
+use crate::environment::Environment;
+
+impl Place {
+    /// Says where marks are.
+    pub(crate) fn apply(&self, options: &mut Options, environment: &Environment) -> Result<()> {
+        options.regions.clone_from(&self.region);
+        options.fill_regions.clone_from(&self.fill_region);
+        options.masks.clone_from(&self.mask);
+        options.mask_video.clone_from(&self.mask_video);
+        options.keep_regions.clone_from(&self.keep_region);
+        options.only.clone_from(&self.only);
+        options.dilate = self.dilate.or(environment.dilate()?);
+        options.plan_in.clone_from(&self.plan_in);
+        Ok(())
+    }
+}
+
+impl How {
+    /// Says how holes are settled.
+    pub(crate) fn apply(&self, options: &mut Options) {
+        if !self.tiers.is_empty() {
+            options.tiers = self.tiers.iter().copied().collect();
+        }
+        options.stream = self.stream.stream;
+        if let Some(bytes) = self.memory {
+            options.queue_bytes = bytes;
+        }
+    }
+}
+
+impl Encode {
+    /// Says how the track is encoded.
+    pub(crate) fn options(&self) -> EncodeOptions {
+        EncodeOptions {
+            codec: self.codec.clone(),
+            crf: self.crf,
+            preset: self.preset.clone(),
+            pix_fmt: self.pix_fmt.clone(),
+            extra: self.encoder_option.clone(),
+            threads: self.encoder_threads,
+        }
+    }
+}
+
+impl Kept {
+    /// Says what may be lost.
+    pub(crate) fn apply(&self, options: &mut Options) {
+        options.drop_streams = self.drop_streams;
+        options.accept_loss = self.accept_loss.iter().cloned().collect();
+        options.copy_if_clean = self.copy_if_clean;
+    }
+}
+
+impl State {
+    /// Says where the state lies and what is checked.
+    pub(crate) fn apply(&self, options: &mut Options) {
+        options.verify = match self.verify {
+            Verify::Full => VerifyMode::Full,
+            Verify::Packets => VerifyMode::Packets,
+        };
+        options.work_dir.clone_from(&self.work_dir);
+        options.resume = !self.no_resume;
+    }
+}
+
+impl Written {
+    /// Says what is written besides the output.
+    pub(crate) fn apply(&self, options: &mut Options) {
+        options.report.clone_from(&self.report);
+        options.origin_map.clone_from(&self.origin_map);
+        options.mask_out.clone_from(&self.mask_out);
+        options.plan_out.clone_from(&self.plan_out);
+    }
+}

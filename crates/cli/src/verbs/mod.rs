@@ -1,0 +1,7 @@
+//! What each verb does with its flags.
+
+pub(crate) mod inspect;
+pub(crate) mod plan;
+pub(crate) mod probe;
+pub(crate) mod remove;
+pub(crate) mod shell;
