@@ -212,7 +212,9 @@ mod tests {
     fn a_pattern_finds_its_numbers_and_names_the_first_missing_one() {
         let folder = tempfile::tempdir().unwrap();
         let touch = |name: &str| fs::write(folder.path().join(name), "").unwrap();
-        ["f_0008.png", "f_0009.png", "f_0010.png", "f_11.png", "f_0012.jpg", "g_0011.png"].map(touch);
+        for name in ["f_0008.png", "f_0009.png", "f_0010.png", "f_11.png", "f_0012.jpg", "g_0011.png"] {
+            touch(name);
+        }
         let found = input(&folder.path().join("f_%04d.png")).unwrap().unwrap();
         let Input::Numbered(files) = &found else { panic!("{found:?}") };
         assert_eq!(files.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [8, 9, 10]);

@@ -100,7 +100,7 @@ impl Still {
                 return Err(MediaError::unsupported_but(format!("{target:?} files cannot carry {what}"), remedy).into());
             }
         }
-        let alpha = frame.format.alpha && takes_alpha(target);
+        let alpha = frame.format.alpha && takes_alpha(target, frame.format.layout);
         let wide = frame.format.depth > 8 && takes_wide(target);
         let size = (frame.width, frame.height);
         let samples = interleaved(frame, alpha);
@@ -171,7 +171,7 @@ impl Still {
     }
 
     /// What a file of `target` cannot carry, by its kind and in words.
-    fn losses(&self, format: PixelFormat, target: ImageFormat) -> Vec<(&'static str, String)> {
+    pub(super) fn losses(&self, format: PixelFormat, target: ImageFormat) -> Vec<(&'static str, String)> {
         let bmp = target == ImageFormat::Bmp;
         let turned = self.orientation != Orientation::NoTransforms;
         let exif = self.exif.is_some() || (self.format == ImageFormat::Tiff && has_exif(&self.bytes));
@@ -180,7 +180,7 @@ impl Still {
         let copied =
             self.format == target && matches!(target, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::Tiff);
         let all = [
-            (format.alpha && !takes_alpha(target), "alpha", "alpha"),
+            (format.alpha && !takes_alpha(target, format.layout), "alpha", "alpha"),
             (format.depth > 8 && !takes_wide(target), "bit-depth", "16 bits a sample"),
             (bmp && self.icc.is_some(), "icc", "an ICC profile"),
             (bmp && turned, "orientation", "an orientation"),
@@ -188,6 +188,15 @@ impl Still {
             (!copied && self.xmp.is_some() && target != ImageFormat::Tiff, "xmp", "this XMP packet"),
         ];
         all.into_iter().filter(|l| l.0).map(|(_, kind, what)| (kind, what.to_owned())).collect()
+    }
+
+    /// What its file carries beside the samples, in words.
+    pub(super) fn kept(&self) -> Vec<String> {
+        let size = |what: &str, block: &Option<Vec<u8>>| block.as_ref().map(|b| format!("{what}: {} bytes", b.len()));
+        let turned = (self.orientation != Orientation::NoTransforms)
+            .then(|| format!("orientation {}: as it is", self.orientation.to_exif()));
+        let blocks = [size("ICC profile", &self.icc), size("EXIF block", &self.exif), size("XMP packet", &self.xmp)];
+        turned.into_iter().chain(blocks.into_iter().flatten()).collect()
     }
 
     /// What is left behind although nothing is lost that belongs to the picture, in words.
@@ -218,8 +227,12 @@ pub(super) fn target(path: &Path) -> Result<ImageFormat> {
     })
 }
 
-const fn takes_alpha(format: ImageFormat) -> bool {
-    !matches!(format, ImageFormat::Jpeg | ImageFormat::Bmp)
+const fn takes_alpha(format: ImageFormat, layout: PixelLayout) -> bool {
+    match format {
+        ImageFormat::Jpeg => false,
+        ImageFormat::Bmp => matches!(layout, PixelLayout::Gbr),
+        _ => true,
+    }
 }
 
 const fn takes_wide(format: ImageFormat) -> bool {
