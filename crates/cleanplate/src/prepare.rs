@@ -65,7 +65,7 @@ pub(crate) fn open(input: &Path, options: &Options, watch: &mut Watch<'_>) -> Re
     }
     // What frames carry is known only from frames: the first one speaks for all until they are encoded.
     let mut reader = source.reader(1)?;
-    let hdr = reader.read()?.map(|frame| StaticSideData::of_frame(&frame)).unwrap_or_default();
+    let hdr = reader.read()?.map(|frame| StaticSideData::of(&frame)).unwrap_or_default();
     let frame_side_data = reader.frame_side_data().clone();
     drop(reader);
     Ok(Opened { source, clip, hdr, frame_side_data })
