@@ -243,12 +243,6 @@ impl Plan {
     pub(crate) fn mask_folder(&self) -> MaskFolder {
         MaskFolder::new(&self.masks)
     }
-
-    /// The rectangle around every mark that is on at `idx`; `None` where none is.
-    pub(crate) fn marked_rect(&self, idx: FrameIdx) -> Option<Rect> {
-        let frames = idx..idx + 1;
-        self.active(&frames).map(|m| m.rect).reduce(|a, b| a.union(&b)).filter(|r| !r.is_empty())
-    }
 }
 
 /// `P.blobs` beside `P.json`.

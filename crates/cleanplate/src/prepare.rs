@@ -79,6 +79,14 @@ pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, watch: &mut Watch<'
     }
     let info = source.info();
     let container = container_of(&job.output, info)?;
+    let unread = source.unread().iter().find(|loss| !job.options.accept_loss.contains(loss.kind));
+    if let Some(loss) = unread {
+        return Err(MediaError::unsupported_but(
+            format!("{} of {} would be lost: no decoder here gives it", loss.what, job.input.display()),
+            format!("--accept-loss {} consents", loss.kind),
+        )
+        .into());
+    }
     let options = &job.options;
     let choice = choose_encoder(info, container, &request(options, opened))?;
     let copy = plan_copy(source, container, &choice.spec, options.drop_streams, &options.accept_loss)?;

@@ -59,14 +59,13 @@ pub fn plan(job: &Job, observer: &mut dyn Observer) -> Result<Planned> {
     let opened = prepare::open(&job.input, &job.options, watch)?;
     let plan = prepare::plan(job, &opened, folder.path(), watch)?;
     watch.end();
-    Ok(Planned { plan, opened, _folder: folder })
+    Ok(Planned { plan, _folder: folder })
 }
 
 /// A plan with the source it is for.
 pub struct Planned {
     /// The plan.
     pub plan: Plan,
-    pub(crate) opened: Opened,
     _folder: tempfile::TempDir,
 }
 

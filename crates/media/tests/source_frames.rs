@@ -114,7 +114,7 @@ fn alpha_of_vp9_is_decoded() {
     let source = open(&clips.make(cases[0].0, cases[0].1)).unwrap();
     let video = source.info().video_stream().unwrap().video.clone().unwrap();
     assert!(video.format.unwrap().alpha, "{video:?}");
-    assert_eq!(source.unread(), [] as [&str; 0]);
+    assert!(source.unread().is_empty());
 }
 
 #[test]

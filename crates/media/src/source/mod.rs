@@ -70,6 +70,15 @@ pub struct OpenOptions {
     pub stream: Option<usize>,
 }
 
+/// Something in a stream that decoding does not give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// As consent names it (`--accept-loss KIND`).
+    pub kind: &'static str,
+    /// In words.
+    pub what: String,
+}
+
 /// An opened file: what is in it, the index of its frames, and readers from any place.
 #[derive(Debug)]
 pub struct Source {
@@ -135,7 +144,7 @@ impl Source {
 
     /// What the worked-on stream holds that decoding does not give and a new encoding therefore loses, in words: alpha without
     /// a decoder for it, further layers.
-    pub fn unread(&self) -> &[String] {
+    pub fn unread(&self) -> &[Unread] {
         &self.shared.unread
     }
 

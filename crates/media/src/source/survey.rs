@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use cleanplate_core::Scan;
 use sha2::{Digest, Sha256};
 
+use super::Unread;
 use super::bitstream::{Examiner, Look};
 use super::damage::Damage;
 use super::demux::Demuxer;
@@ -74,7 +75,7 @@ pub(crate) struct Survey {
     pub(crate) info: SourceInfo,
     pub(crate) parameters: Vec<Parameters>,
     pub(crate) digest: String,
-    pub(crate) unread: Vec<String>,
+    pub(crate) unread: Vec<Unread>,
     pub(crate) frame_side_data: BTreeSet<String>,
     pub(crate) damage: Damage,
     pub(crate) index: Index,
@@ -237,11 +238,14 @@ pub(crate) fn take(
     let tick = nominal_tick(stream, time_base);
     let mut unread = Vec::new();
     let decoder = decoder_for(&parameters, stream).unwrap_or_else(|loss| {
-        unread.push(loss);
+        unread.push(Unread { kind: "alpha", what: loss });
         None
     });
     if examiner.has_layers() {
-        unread.push("further layers of its HEVC video (other views or alpha)".to_owned());
+        unread.push(Unread {
+            kind: "layers",
+            what: "further layers of its HEVC video (other views or alpha)".to_owned(),
+        });
     }
     if packets.is_empty() {
         return Err(Error::Input(format!("{} has no packets in its video stream {video}", shown(path))));
