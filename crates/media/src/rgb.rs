@@ -25,7 +25,7 @@ pub fn rgb8(frame: &Frame) -> Result<Vec<u8>> {
         }
     };
     let (w, h) = (frame.width as i32, frame.height as i32);
-    let flags = (ffi::SWS_BICUBIC | ffi::SWS_ACCURATE_RND | ffi::SWS_FULL_CHR_H_INT) as i32;
+    let flags = ffi::SWS_BICUBIC | ffi::SWS_ACCURATE_RND | ffi::SWS_FULL_CHR_H_INT;
     let (from, to) = (ffi::AVPixelFormat(source.get().format), ffi::AVPixelFormat::RGB24);
     // SAFETY: null filters and parameters are allowed; the result is null or ours.
     let context =
