@@ -2,6 +2,8 @@
 //! `cargo run --release --example remove -- in.mp4 out.mp4 1650,40,220,90`. Type `q` and Enter to stop; the same command
 //! goes on from there.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a program talks
+
 use std::error::Error;
 use std::io::BufRead;
 use std::sync::Arc;
