@@ -23,7 +23,7 @@ use shape::{Outline, PlaneShape, Region, Shape};
 use stencil::{STRENGTH, Stencils};
 
 /// Sweeps that leave less than .1 dB to the exact solution on `benches/fill`: what the coarse levels settle is cheap.
-const EFFORT: Effort = Effort { fine: 6, coarse: 16, omega: 1.75 };
+const EFFORT: Effort = Effort { fine: 5, coarse: 12, omega: 1.75 };
 
 /// Shapes that are kept at most, and their bytes.
 const KEPT_SHAPES: usize = 32;

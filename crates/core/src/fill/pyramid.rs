@@ -132,7 +132,10 @@ impl Pyramid {
             prolong(&self.levels[l + 1], &coarser[0], level, values);
             scratch.index.clear();
             let scale = (1u32 << l) as f32;
-            for y in 0..level.height as u32 {
+            // Only what a stencil of an open sample can reach is asked for its direction.
+            let rows = level.reached();
+            scratch.index.resize(rows.start as usize * level.width, Stencils::EVEN);
+            for y in rows {
                 flow.stencils(scale, y, level.width as u32, &mut scratch.index);
             }
             let step = |(dx, dy): (i8, i8)| isize::from(dy) * level.width as isize + isize::from(dx);
@@ -178,6 +181,13 @@ impl Level {
             }
         }
         Self::new(width, height, known)
+    }
+
+    /// The rows that hold open samples and those a stencil reaches from there.
+    fn reached(&self) -> std::ops::Range<u32> {
+        let first = self.spans.first().map_or(0, |span| span.y);
+        let last = self.spans.last().map_or(0, |span| span.y + 1);
+        first.saturating_sub(REACH as u32)..(last + REACH as u32).min(self.height as u32)
     }
 
     /// The weights of the six neighbours of every open sample: the mean of what the sample and the neighbour
