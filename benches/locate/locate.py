@@ -7,7 +7,7 @@
 
 CLIPS is a folder of clean clips, CASES a folder for the composited ones. Truth boxes lie beside each case as JSON.
 """
-import argparse, json, os, random, subprocess, sys
+import argparse, json, os, random, subprocess, tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -16,7 +16,7 @@ FONTS = "/usr/share/fonts/truetype/dejavu/"
 KINDS = ["logo", "soft", "glass", "thin", "outline", "bug"]
 MOVING = ["bmx", "crystal", "dim_room", "cactus", "dashcam"]
 SLOWER = ["tokyo", "highway", "cups", "portrait"]
-FRAMES = 300
+FRAMES = int(os.environ.get("FRAMES", 300))
 # Marks that the "clean" clips carry by themselves: they are not false when found, and missed when not.
 REAL = {"tokyo_night_neon_720p15": [(1163, 664, 85, 21)]}
 
@@ -86,7 +86,7 @@ def paint(kind, width, rng, luma):
         m = over(m, 0.5 * blur(np.roll(glyph, (2, 2), (0, 1)), 2 * s), black)
         m = over(m, 0.85 * blur(glyph, s), white)
     elif kind == "glass":  # alpha 0.35
-        w, h = int(width * 0.14 * size), int(width * 0.05 * size)
+        w, h = int(width * 0.17 * size), int(width * 0.05 * size)
         m = blank(h + 2 * pad, w + 2 * pad)
         H, W = m[0].shape
         shape = layer(H, W, lambda d, k: d.ellipse([pad * k, pad * k, (pad + h) * k, (pad + h) * k], fill=255))
@@ -138,9 +138,10 @@ def places(layout, count, W, H, rng):
 
 def build(clip, cases, layout):
     import numpy as np
+    from PIL import Image
     name = os.path.splitext(os.path.basename(clip))[0]
     out = f"{cases}/{name}_{layout}"
-    if os.path.exists(out + ".json"):
+    if os.path.exists(out + ".json") and os.path.exists(out + ".png"):
         return
     w, h, rate, fmt = probe(clip)
     W, H = w // 2 * 2, h // 2 * 2
@@ -153,6 +154,7 @@ def build(clip, cases, layout):
     C = [v[:, W * H * (4 + i) // 4:W * H * (5 + i) // 4].reshape(n, H // 2, W // 2) for i in (0, 1)]
     rng = random.Random(f"{name} {layout}")
     truth = []
+    visible = np.zeros((H, W), np.uint8)
     for kind, (cx, cy) in zip(KINDS, places(layout, len(KINDS), W, H, rng)):
         x0, y0 = int(min(max(cx, 40), W - 40)), int(min(max(cy, 20), H - 20))
         luma = float(Y[:, max(0, y0 - 20):y0 + 20, max(0, x0 - 20):x0 + 20].mean())
@@ -166,21 +168,48 @@ def build(clip, cases, layout):
         for plane, q in zip(C, P[1:]):
             z = plane[:, y // 2:(y + mh) // 2, x // 2:(x + mw) // 2]
             z[:] = np.clip(half(q) + (1 - half(A)) * z + 0.5, 0, 255).astype(np.uint8)
+        visible[y:y + mh, x:x + mw] = np.maximum(visible[y:y + mh, x:x + mw], (A * 255).astype(np.uint8))
         ys, xs = np.where(A > 0.06)
         truth.append(dict(kind=kind, box=[int(x + xs.min()), int(y + ys.min()), int(np.ptp(xs)) + 1, int(np.ptp(ys)) + 1]))
     cmd = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", fmt, "-s", f"{W}x{H}", "-r", rate, "-i", "-", "-c:v", "libx264",
            "-crf", "20", "-pix_fmt", fmt, "-threads", "1", out + ".mp4"]
-    subprocess.run(cmd, input=v.tobytes(), check=True)
+    if not os.path.exists(out + ".mp4"):
+        subprocess.run(cmd, input=v.tobytes(), check=True)
+    Image.fromarray(visible).save(out + ".png")
     json.dump(truth, open(out + ".json", "w"))
     print("built", out, flush=True)
 
 
-def locate(path, extra=()):
+def locate(path, truth=None):
+    """Runs the example; with the PNG of the true alpha also says what share of the visible samples (alpha > 0.06) the masks
+    of the sure marks, grown by 3 samples, cover in the boxes that were found, and how many times that area they take."""
     exe = f"{ROOT}/target/release/examples/locate"
-    r = subprocess.run([exe, path, *extra], capture_output=True, text=True)
-    if r.returncode:
-        return dict(marks=[], verdict="FAILED: " + r.stderr.strip()[-300:], cpu=0, frames=0)
-    return json.loads(r.stdout.strip().splitlines()[-1])
+    with tempfile.NamedTemporaryFile(suffix=".pgm") as pgm:
+        r = subprocess.run([exe, path, pgm.name], capture_output=True, text=True)
+        if r.returncode:
+            return dict(marks=[], verdict="FAILED: " + r.stderr.strip()[-300:], cpu=0, frames=0)
+        got = json.loads(r.stdout.strip().splitlines()[-1])
+        if truth:
+            import numpy as np
+            from PIL import Image
+            mask = np.asarray(Image.open(pgm.name)) > 0
+            grown = np.zeros_like(mask)
+            ys, xs = np.where(mask)
+            for dy in range(-3, 4):
+                for dx in range(-3, 4):
+                    if dx * dx + dy * dy <= 9:
+                        grown[np.clip(ys + dy, 0, mask.shape[0] - 1), np.clip(xs + dx, 0, mask.shape[1] - 1)] = True
+            alpha = np.asarray(Image.open(truth))[:mask.shape[0], :mask.shape[1]] > 0.06 * 255
+            boxes = np.zeros_like(alpha)
+            for m in got["marks"]:
+                x, y, w, h = m["rect"]
+                if m["confident"]:
+                    boxes[max(0, y - 8):y + h + 8, max(0, x - 8):x + w + 8] = True
+            seen = alpha & boxes
+            if seen.any():
+                got["covered"] = float((seen & grown).sum() / seen.sum())
+                got["excess"] = float(mask.sum() / seen.sum())
+        return got
 
 
 def iou(a, b):
@@ -207,7 +236,7 @@ def main():
             for c in clips:
                 build(c, a.cases, k)
         return
-    print("| clip | " + " | ".join(KINDS) + " | false | CPU s |\n|---|" + "---|" * (len(KINDS) + 2))
+    print("| clip | " + " | ".join(KINDS) + " | false | covered | area | CPU s |\n|---|" + "---|" * (len(KINDS) + 4))
     groups = {}
     pool = ThreadPoolExecutor(2)
     jobs = []
@@ -215,7 +244,7 @@ def main():
         name = os.path.splitext(os.path.basename(c))[0]
         for k in layouts:
             if os.path.exists(f"{a.cases}/{name}_{k}.json"):
-                jobs.append((name, k, pool.submit(locate, f"{a.cases}/{name}_{k}.mp4")))
+                jobs.append((name, k, pool.submit(locate, f"{a.cases}/{name}_{k}.mp4", f"{a.cases}/{name}_{k}.png")))
     for name, k, job in jobs:
         truth = json.load(open(f"{a.cases}/{name}_{k}.json"))
         got = job.result()
@@ -230,7 +259,7 @@ def main():
             groups.setdefault(group, []).append((t["kind"], best[t["kind"]]))
         groups.setdefault(group + " false", []).append(false)
         cells = " | ".join(f"{best[q]:.2f}" if best[q] >= 0.5 else f"({weak[q]:.2f})" if best[q] == 0 else f"**{best[q]:.2f}**" for q in KINDS)
-        print(f"| {name} {k} | {cells} | {false} | {got['cpu']:.2f} |", flush=True)
+        print(f"| {name} {k} | {cells} | {false} | {got.get('covered', 0):.3f} | {got.get('excess', 0):.2f} | {got['cpu']:.2f} |", flush=True)
         if a.v:
             for m in got["marks"]:
                 t = max(truth, key=lambda t: iou(m["rect"], t["box"]))

@@ -4,11 +4,11 @@ use cleanplate_core::locate::{Evidence, Survey};
 use cleanplate_core::{Frame, FrameIdx};
 
 use crate::error::Result;
+use crate::footage::Footage;
 use crate::marks::{Claim, Marker};
 use crate::observer::{Event, Phase};
 use crate::options::Options;
 use crate::plan::MarkSource;
-use crate::prepare::Opened;
 use crate::render::picture_bytes;
 use crate::watch::Watch;
 
@@ -33,22 +33,20 @@ const GROWN: u32 = 3;
 /// Looks for persistent marks and adds those that are found with confidence. Answers with what was seen, in words; the last
 /// line is the verdict.
 pub(crate) fn locate(
-    opened: &Opened,
+    footage: &dyn Footage,
     options: &Options,
     marker: &mut Marker<'_>,
     watch: &mut Watch<'_>,
 ) -> Result<Vec<String>> {
-    let clip = &opened.clip;
-    let count = clip.starts.len() as FrameIdx;
-    let index = opened.source.index();
-    let candidates = candidates(count, |idx| index.frames.get(idx as usize).is_some_and(|f| f.key));
+    let (clip, count) = (footage.clip(), footage.count());
+    let candidates = candidates(count, |idx| footage.is_key(idx));
     let frame_bytes = picture_bytes(clip.format, clip.size.0, clip.size.1);
     let holds = candidates.len() as u64 * frame_bytes <= HELD_BYTES;
     let close = if holds { 0 } else { CLOSE as u64 };
     watch.begin(Phase::Analyse, candidates.len() as u64 + close, 0)?;
     let mut survey = Survey::new();
     let mut held: Vec<Frame> = Vec::new();
-    visit(opened, options, &candidates, 0, watch, &mut |frame| {
+    visit(footage, options, &candidates, 0, watch, &mut |frame| {
         survey.observe(&frame);
         if holds {
             held.push(frame);
@@ -62,7 +60,7 @@ pub(crate) fn locate(
             evidence.observe(frame);
         }
     } else {
-        visit(opened, options, &chosen, candidates.len() as u64, watch, &mut |frame| {
+        visit(footage, options, &chosen, candidates.len() as u64, watch, &mut |frame| {
             evidence.observe(&frame);
         })?;
     }
@@ -130,17 +128,16 @@ fn candidates(count: FrameIdx, is_key: impl Fn(FrameIdx) -> bool) -> Vec<FrameId
 }
 
 fn visit(
-    opened: &Opened,
+    footage: &dyn Footage,
     options: &Options,
     frames: &[FrameIdx],
     before: u64,
     watch: &mut Watch<'_>,
     see: &mut dyn FnMut(Frame),
 ) -> Result<()> {
-    let mut reader = opened.source.reader(options.decoder_threads.unwrap_or(0))?;
+    let mut reader = footage.frames(options.decoder_threads.unwrap_or(0))?;
     for (n, idx) in frames.iter().enumerate() {
-        reader.seek(*idx)?;
-        let Some(frame) = reader.read()? else { break };
+        let Some(frame) = reader.at(*idx)? else { break };
         see(frame);
         if watch.progress(before + n as u64 + 1).is_break() {
             return Err(crate::Error::Cancelled);
@@ -156,7 +153,7 @@ mod tests {
     #[test]
     fn candidates_are_spread_and_cheap_to_reach() {
         assert_eq!(candidates(10, |_| true), (0..10).collect::<Vec<_>>());
-        assert_eq!(candidates(0, |_| true), []);
+        assert!(candidates(0, |_| true).is_empty());
         let all_keys = candidates(100_000, |idx| idx % 12 == 0);
         assert!(all_keys.len() > 90 && all_keys.iter().all(|idx| idx % 12 == 0));
         assert!(*all_keys.last().unwrap() > 99_000);

@@ -6,15 +6,22 @@
 #![forbid(unsafe_code)]
 
 mod analyse;
+mod draw;
 pub mod error;
+mod footage;
+mod images;
+mod inspect;
 mod line;
 mod marks;
 pub mod masks;
+mod moment;
 pub mod observer;
 pub mod options;
 pub mod plan;
 mod prepare;
+mod preview;
 pub mod probe;
+mod reel;
 pub mod region;
 mod render;
 pub mod report;
@@ -22,14 +29,17 @@ mod resources;
 mod restore;
 mod run;
 pub mod store;
+mod subject;
 pub mod times;
 mod watch;
 mod work;
 
 pub use error::{Error, ErrorKind, Result};
+pub use inspect::inspect;
 pub use observer::{Control, Event, Level, Observer, Phase, Silent};
 pub use options::{EncodeOptions, Job, Options, Tier, VerifyMode};
 pub use plan::Plan;
+pub use preview::preview;
 pub use probe::{Probe, probe};
 pub use region::Region;
 pub use report::Report;

@@ -193,12 +193,13 @@ pub(crate) fn run<'a>(stages: Vec<Stage<'a>>, watch: &mut dyn FnMut()) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::AtomicI64;
 
     #[test]
     fn a_queue_never_holds_more_than_its_bound() {
         let queue = Queue::new(100);
-        let (inside, most) = (AtomicU64::new(0), AtomicU64::new(0));
+        // Signed: the taker may count its pop before the giver has counted its push.
+        let (inside, most) = (AtomicI64::new(0), AtomicI64::new(0));
         let give: Stage<'_> = (
             "give",
             Box::new(|| {

@@ -20,7 +20,7 @@ use crate::options::Tier;
 pub const PLAN_VERSION: u32 = 1;
 
 /// Raised whenever an algorithm changes its pixels: finished segments of older algorithms are not used again.
-const ALGORITHMS: u32 = 1;
+pub(crate) const ALGORITHMS: u32 = 1;
 
 /// Everything that decides the output's bits.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -10,11 +10,12 @@ use cleanplate_media::mux::{container_of, plan_copy};
 use cleanplate_media::source::{OpenOptions, Source};
 
 use crate::error::{Error, Result};
+use crate::footage::Footage;
 use crate::marks::{Clip, Marker};
 use crate::masks::MaskFolder;
 use crate::observer::{Event, Phase};
 use crate::options::{Job, Options};
-use crate::plan::{PLAN_VERSION, Plan, SourcePin, cut};
+use crate::plan::{Mark, PLAN_VERSION, Plan, SourcePin, cut};
 use crate::watch::Watch;
 
 /// An opened source and what its worked-on track is like.
@@ -64,7 +65,7 @@ pub(crate) fn open(input: &Path, options: &Options, watch: &mut Watch<'_>) -> Re
     }
     // What frames carry is known only from frames: the first one speaks for all until they are encoded.
     let mut reader = source.reader(1)?;
-    let hdr = reader.read()?.map(|frame| StaticSideData::of_frame(&frame)).unwrap_or_default();
+    let hdr = reader.read()?.map(|frame| StaticSideData::of(&frame)).unwrap_or_default();
     let frame_side_data = reader.frame_side_data().clone();
     drop(reader);
     Ok(Opened { source, clip, hdr, frame_side_data })
@@ -81,15 +82,7 @@ pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, watch: &mut Watch<'
     let options = &job.options;
     let choice = choose_encoder(info, container, &request(options, opened))?;
     let copy = plan_copy(source, container, &choice.spec, options.drop_streams, &options.accept_loss)?;
-    let mut folder = MaskFolder::new(masks);
-    let mut marker = Marker::new(options, clip, &mut folder);
-    let mut words = Vec::new();
-    if options.names_marks() {
-        marker.said(options, &mut || watch.progress(0))?;
-    } else {
-        words = crate::analyse::locate(opened, options, &mut marker, watch)?;
-    }
-    let marks = marker.finish();
+    let (marks, words) = place_marks(options, opened, masks, watch)?;
     let keys: Vec<bool> = source.index().frames.iter().map(|f| f.key).collect();
     Ok(Plan {
         version: PLAN_VERSION,
@@ -106,7 +99,26 @@ pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, watch: &mut Watch<'
     })
 }
 
-fn given(path: &Path, source: &Source) -> Result<Plan> {
+/// The marks of a job, as the user says or as they are located, and what was seen while looking, in words. Masks are kept in
+/// `masks`.
+pub(crate) fn place_marks(
+    options: &Options,
+    footage: &dyn Footage,
+    masks: &Path,
+    watch: &mut Watch<'_>,
+) -> Result<(Vec<Mark>, Vec<String>)> {
+    let mut folder = MaskFolder::new(masks);
+    let mut marker = Marker::new(options, footage.clip(), &mut folder);
+    let mut words = Vec::new();
+    if options.names_marks() {
+        marker.said(options, &mut || watch.progress(0))?;
+    } else {
+        words = crate::analyse::locate(footage, options, &mut marker, watch)?;
+    }
+    Ok((marker.finish(), words))
+}
+
+pub(crate) fn given(path: &Path, source: &Source) -> Result<Plan> {
     let plan = Plan::load(path)?;
     if plan.source.digest != source.digest() {
         return Err(Error::Usage(format!(

@@ -9,6 +9,7 @@ use cleanplate_media::mux::{container_of, plan_copy};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::images;
 use crate::observer::{Phase, Silent};
 use crate::options::Options;
 use crate::prepare::{self, request};
@@ -46,6 +47,9 @@ pub struct Probe {
 pub fn probe(input: &Path, options: &Options) -> Result<Probe> {
     let mut silent = Silent;
     let mut watch = Watch::new(&mut silent, vec![Phase::Index]);
+    if let Some(found) = images::input(input)? {
+        return images::probe(input, &found, &mut watch);
+    }
     let opened = prepare::open(input, options, &mut watch)?;
     let (source, index) = (&opened.source, opened.source.index());
     let (mut kept, mut lost, mut encoder) = (Vec::new(), Vec::new(), Vec::new());

@@ -114,6 +114,16 @@ struct Writing {
     name: String,
 }
 
+/// A segment whose packets are all there, before its check.
+struct Ended {
+    number: usize,
+    blobs: Vec<(StoreWriter, String)>,
+    pts: Vec<i64>,
+    record: SegmentRecord,
+}
+
+/// A segment that is being encoded. Only one at a time: a second encoder would double the memory (x264 medium holds about
+/// 75 pictures), and its own threads keep the cores busy while it drains.
 struct Open {
     number: usize,
     tracks: Vec<Writing>,
@@ -162,7 +172,7 @@ impl Render<'_> {
         let records = Mutex::new(done.into_iter().map(|r| r.map(|r| (r, true))).collect::<Vec<_>>());
         let bound = (self.queue_bytes / 2).max(LEAST_QUEUED * self.picture_bytes());
         let (decoded, restored) = (Queue::new(bound), Queue::new(bound));
-        // At most one segment drains and is checked while the next one is encoded.
+        // At most one segment is checked while the next one is encoded.
         let ending = Queue::new(1);
         let (busy, frames) = (Busy::default(), AtomicU64::new(0));
         let (events, heard) = mpsc::channel();
@@ -242,7 +252,7 @@ impl Render<'_> {
     fn encode(
         &self,
         input: &Queue<Unit>,
-        out: &Queue<Open>,
+        out: &Queue<Ended>,
         busy: &Busy,
         frames: &AtomicU64,
         cancel: &Cancel,
@@ -266,10 +276,11 @@ impl Render<'_> {
                     busy.add(2, since);
                 }
                 Unit::End(damage) => {
-                    if let Some(mut segment) = open.take() {
-                        segment.record.damage = damage;
-                        out.push(segment, 1)?;
-                    }
+                    let Some(mut segment) = open.take() else { continue };
+                    segment.record.damage = damage;
+                    let ended = segment.finish(cancel)?;
+                    busy.add(2, since);
+                    out.push(ended, 1)?;
                 }
             }
         }
@@ -303,25 +314,16 @@ impl Render<'_> {
 
     fn conclude(
         &self,
-        input: &Queue<Open>,
+        input: &Queue<Ended>,
         busy: &Busy,
         records: &Mutex<Vec<Option<(SegmentRecord, bool)>>>,
         events: mpsc::Sender<Event>,
         cancel: &Cancel,
     ) -> Staged {
         let input = input.taker();
-        while let Some(segment) = input.pop() {
+        while let Some(Ended { number, mut blobs, pts, mut record }) = input.pop() {
             cancel.check()?;
             let since = Instant::now();
-            let Open { number, tracks, pts, mut record } = segment;
-            let mut blobs = Vec::with_capacity(tracks.len());
-            for mut track in tracks {
-                track.encoder.finish(&mut |packet| track.pack.push(packet))?;
-                blobs.push((track.pack.finish()?, track.name));
-                cancel.check()?;
-            }
-            let since_check = Instant::now();
-            busy.add(2, since);
             let first = &mut blobs[0].0;
             record.bytes = File::open(first.temporary()?)
                 .and_then(|f| f.metadata())
@@ -340,7 +342,7 @@ impl Render<'_> {
             for (blob, _) in blobs.into_iter().rev() {
                 blob.commit()?;
             }
-            busy.add(3, since_check);
+            busy.add(3, since);
             let (start, end) = (record.frames.start, record.frames.end);
             records.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some((record, false));
             // Nobody listens any more only when the job is over.
@@ -357,6 +359,19 @@ impl Open {
             track.push(gray_frame(&frame, raster))?;
         }
         self.tracks[0].push(frame)
+    }
+
+    fn finish(self, cancel: &Cancel) -> Result<Ended> {
+        let Self { number, tracks, pts, record } = self;
+        let mut blobs = Vec::with_capacity(tracks.len());
+        for Writing { encoder, mut pack, name } in tracks {
+            encoder.finish(&mut |packet| {
+                cancel.check().map_err(|_| cleanplate_media::Error::Cancelled)?;
+                pack.push(packet)
+            })?;
+            blobs.push((pack.finish()?, name));
+        }
+        Ok(Ended { number, blobs, pts, record })
     }
 }
 

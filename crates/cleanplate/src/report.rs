@@ -104,6 +104,13 @@ impl OriginCounts {
         self.borrowed += other.borrowed;
         self.invented += other.invented;
     }
+
+    /// The pixels that are not kept, in words.
+    pub(crate) fn words(&self) -> String {
+        let parts = [(self.unblended, "unblended"), (self.borrowed, "borrowed"), (self.invented, "invented")];
+        let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        if parts.is_empty() { "nothing restored".to_owned() } else { format!("pixels: {}", parts.join(", ")) }
+    }
 }
 
 /// A segment of the worked-on track.

@@ -7,7 +7,7 @@ use cleanplate_core::{Frame, Hole, Mask, MaskTrack, Origin, Patch, Raster, Rect,
 use crate::error::Result;
 use crate::masks::{MaskFolder, MaskRef};
 use crate::options::Tier;
-use crate::plan::Plan;
+use crate::plan::{Mark, Plan};
 use crate::report::OriginCounts;
 
 /// Pixels around a mask that a hole shows to the tiers: what the spatial fill reads of the surroundings.
@@ -50,9 +50,14 @@ pub(crate) struct Restoration {
 
 impl Restoration {
     pub(crate) fn new(plan: &Plan, extras: Extras) -> Result<Self> {
-        let tracks = plan.marks.iter().filter(|m| m.enabled).map(|m| m.track()).collect::<Result<_>>()?;
-        let tiers = plan.tiers.iter().map(|tier| open(*tier)).collect();
-        Ok(Self { tracks, masks: plan.mask_folder(), tiers, extras, last: Default::default() })
+        Self::of(&plan.marks, &plan.tiers, plan.mask_folder(), extras)
+    }
+
+    /// For `marks` whose masks lie in `masks`, by `tiers`.
+    pub(crate) fn of(marks: &[Mark], tiers: &[Tier], masks: MaskFolder, extras: Extras) -> Result<Self> {
+        let tracks = marks.iter().filter(|m| m.enabled).map(Mark::track).collect::<Result<_>>()?;
+        let tiers = tiers.iter().map(|tier| open(*tier)).collect();
+        Ok(Self { tracks, masks, tiers, extras, last: Default::default() })
     }
 
     /// Restores `frame` in place.

@@ -10,11 +10,12 @@ use cleanplate_media::mux;
 use cleanplate_media::pack::PackReader;
 
 use crate::error::{Error, Result};
+use crate::images;
 use crate::observer::{Event, Observer, Phase};
 use crate::options::{Job, Options, VerifyMode};
-use crate::plan::{Plan, write_beside};
+use crate::plan::{Mark, Plan, write_beside};
 use crate::prepare::{self, Opened};
-use crate::region::to_shown;
+use crate::region::{Rotation, to_shown};
 use crate::render::{Extra, Render, Rendered, gray_lossless, pack_name};
 use crate::report::{CheckReport, MarkReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StreamReport};
 use crate::store::{DirStore, Store};
@@ -29,6 +30,9 @@ use crate::work::{WorkFolder, need_room, partial_path};
 /// left; finished segments stay in the work folder for the next run.
 pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Report> {
     let options = &job.options;
+    if let Some(input) = images::input(&job.input)? {
+        return images::run(job, &input, observer);
+    }
     refuse_same_file(&job.input, &job.output)?;
     refuse_existing(&job.output, options.overwrite)?;
     let mut phases = vec![Phase::Index];
@@ -217,10 +221,10 @@ fn media_io(action: &'static str, path: &Path, source: std::io::Error) -> cleanp
 }
 
 /// A file that grows beside its final place and goes away unless it was renamed.
-struct Partial(std::path::PathBuf);
+pub(crate) struct Partial(pub(crate) std::path::PathBuf);
 
 impl Partial {
-    fn new(output: &Path) -> Result<Self> {
+    pub(crate) fn new(output: &Path) -> Result<Self> {
         let path = partial_path(output);
         if path.exists() {
             fs::remove_file(&path).map_err(Error::io("remove", path.clone()))?;
@@ -236,7 +240,7 @@ impl Drop for Partial {
     }
 }
 
-fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
+pub(crate) fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
     let same = match (fs::canonicalize(input), fs::canonicalize(output)) {
         (Ok(a), Ok(b)) => a == b || same_inode(&a, &b),
         _ => false,
@@ -258,7 +262,7 @@ fn same_inode(_: &Path, _: &Path) -> bool {
     false
 }
 
-fn refuse_existing(output: &Path, overwrite: bool) -> Result<()> {
+pub(crate) fn refuse_existing(output: &Path, overwrite: bool) -> Result<()> {
     if output.exists() && !overwrite {
         return Err(Error::Usage(format!(
             "{} exists: choose another name or allow it to be replaced",
@@ -312,16 +316,6 @@ fn nothing_found(job: &Job, plan: &Plan, mut report: Report, watch: &mut Watch<'
 fn describe(job: &Job, plan: &Plan, opened: &Opened) -> Report {
     let rotation = plan.source.rotation;
     let size = (plan.source.width, plan.source.height);
-    let mark = |m: &crate::plan::Mark| MarkReport {
-        id: m.id,
-        from: m.from.name().to_owned(),
-        rect: to_shown(m.rect, size, rotation),
-        start: m.span.start,
-        end: m.span.end,
-        area: m.area,
-        confidence: m.confidence,
-        reason: m.reason.clone(),
-    };
     let fates = plan.copy.streams.iter().map(|s| StreamReport {
         index: s.index,
         what: s.words.clone(),
@@ -335,7 +329,7 @@ fn describe(job: &Job, plan: &Plan, opened: &Opened) -> Report {
         source: plan.source.digest.clone(),
         streams: fates.collect(),
         encoder: plan.encoder_words.clone(),
-        marks: plan.marks.iter().filter(|m| m.enabled).map(mark).collect(),
+        marks: plan.marks.iter().filter(|m| m.enabled).map(|m| mark_report(m, size, rotation)).collect(),
         frames: plan.source.frames,
         refusals: plan
             .words
@@ -345,6 +339,20 @@ fn describe(job: &Job, plan: &Plan, opened: &Opened) -> Report {
             .collect(),
         damage: opened.source.damage().summary(),
         ..Report::default()
+    }
+}
+
+/// A mark as reports show it, on a picture of `size` that is displayed with `rotation`.
+pub(crate) fn mark_report(mark: &Mark, size: (u32, u32), rotation: Rotation) -> MarkReport {
+    MarkReport {
+        id: mark.id,
+        from: mark.from.name().to_owned(),
+        rect: to_shown(mark.rect, size, rotation),
+        start: mark.span.start,
+        end: mark.span.end,
+        area: mark.area,
+        confidence: mark.confidence,
+        reason: mark.reason.clone(),
     }
 }
 

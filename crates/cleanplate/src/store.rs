@@ -117,6 +117,11 @@ impl DirStore {
         }
         Ok(Self { folder: folder.to_owned() })
     }
+
+    /// Whether it holds nothing, as far as the system tells.
+    pub(crate) fn is_empty(&self) -> bool {
+        fs::read_dir(&self.folder).is_ok_and(|mut entries| entries.next().is_none())
+    }
 }
 
 impl Store for DirStore {

@@ -14,6 +14,17 @@ const OF_TESTS: [&str; 4] = ["CLEANPLATE_FAULT", "CLEANPLATE_SLOW", "CLEANPLATE_
 /// The side of the dilation kernel in pixels, by its name in systems that cleanplate replaces.
 const OLD_KERNEL: &str = "WATERMARK_DILATION_KERNEL";
 
+/// Keeps SVT-AV1 from writing its settings to stderr between our lines: it takes its level of talk from the environment
+/// alone (2 = warnings). To be called before any thread is started.
+#[allow(unsafe_code)]
+pub(crate) fn quiet_encoders() {
+    const LEVEL: &str = "SVT_LOG";
+    if std::env::var_os(LEVEL).is_none() {
+        // SAFETY: main calls this first, while this is the only thread.
+        unsafe { std::env::set_var(LEVEL, "2") };
+    }
+}
+
 /// What the environment says about the verb that runs.
 #[derive(Debug, Default)]
 pub(crate) struct Environment {

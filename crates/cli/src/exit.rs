@@ -1,5 +1,7 @@
 //! Exit codes, from the kind of an error alone.
 
+use std::path::Path;
+
 use cleanplate::{Error, ErrorKind};
 
 pub(crate) const DONE: u8 = 0;
@@ -28,6 +30,12 @@ pub(crate) fn advice(error: &Error) -> String {
         ErrorKind::Internal => format!("{error}; this is a defect of cleanplate, please report it with the log"),
         _ => error.to_string(),
     }
+}
+
+/// The error's text, with the file that it is about named once.
+pub(crate) fn about(input: &Path, text: &str) -> String {
+    let name = input.display().to_string();
+    if text.contains(&name) { text.to_owned() } else { format!("{name}: {text}") }
 }
 
 /// The word for an exit code in events and tables.

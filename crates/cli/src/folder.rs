@@ -81,7 +81,7 @@ pub(crate) fn each(
         let code = result.as_ref().map_or_else(|error| exit::code(error.kind()), |_| exit::DONE);
         watch.file_done(k + 1, code, &result);
         if let Err(error) = &result {
-            tracing::error!("{}: {}", job.input.display(), exit::advice(error));
+            tracing::error!("{}", exit::about(&job.input, &exit::advice(error)));
         }
         let note = match &result {
             _ if exists => "was there already; -y replaces it".to_owned(),

@@ -1,10 +1,9 @@
 //! The `cleanplate` command: flags to options, events to the terminal, errors to exit codes. What is done to a video is
 //! the engine's alone.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod args;
 mod argv;
-mod engine_stub;
 mod environment;
 mod exit;
 mod folder;
@@ -34,6 +33,7 @@ use crate::terminal::Screen;
 use crate::watch::Watch;
 
 fn main() -> ExitCode {
+    environment::quiet_encoders();
     let mut command = args::command();
     let parsed = command
         .try_get_matches_from_mut(argv::normalise(std::env::args_os()))

@@ -1,4 +1,5 @@
-//! Locates the persistent marks of a video and prints them as one line of JSON: `locate FILE`.
+//! Locates the persistent marks of a video and prints them as one line of JSON: `locate FILE [MASK.pgm]`; the masks of
+//! the sure ones go into MASK.pgm.
 //!
 //! Frames come from the programs `ffprobe` and `ffmpeg`; the clip is read twice, as the engine would. `cpu` is the user
 //! time of this process alone, in seconds: survey, evidence and conclusion, with the copying of frames.
@@ -54,6 +55,13 @@ fn main() {
         })
         .collect();
     let cpu = user_seconds();
+    if let Some(out) = std::env::args().nth(2) {
+        let mut pgm = format!("P5 {width} {height} 255\n").into_bytes();
+        for y in 0..height {
+            pgm.extend((0..width).map(|x| found.marks().map(|d| d.mask.at(x, y)).max().unwrap_or(0)));
+        }
+        std::fs::write(out, pgm).expect("the mask is written");
+    }
     println!(
         "{}",
         serde_json::json!({"frames": frames, "chosen": chosen.len(), "cpu": cpu, "cpu_survey": surveyed, "cpu_evidence": observed - surveyed,

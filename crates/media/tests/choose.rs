@@ -8,7 +8,7 @@ use std::path::Path;
 
 use cleanplate_core::Scan;
 use cleanplate_media::encode::{Choice, Codec, Loss};
-use cleanplate_media::{Container, EncodeRequest, ErrorKind, choose_encoder, pixfmt};
+use cleanplate_media::{Container, EncodeRequest, ErrorKind, Rational, choose_encoder, pixfmt};
 use common::source;
 
 fn default_choice(codec: &str, pix_fmt: &str, container: Container) -> Result<Choice, String> {
@@ -94,6 +94,23 @@ fn an_unknown_option_is_an_error_and_a_known_one_reaches_the_encoder() {
     let value = |key: &str| spec.options.iter().filter(|(k, _)| k == key).map(|(_, v)| v.as_str()).collect::<Vec<_>>();
     assert_eq!(value("crf"), ["23"]);
     assert_eq!(value("x264-params"), ["cpu-independent=1:keyint=30"], "determinism is not lost to the user's own");
+}
+
+#[test]
+fn stream_headers_state_a_rate_that_can_be_true() {
+    let rate = |codec: &str, stated: (i32, i32), packets: u64| {
+        let mut info = source(codec, "yuv420p", 64, 64);
+        let stream = &mut info.streams[0];
+        (stream.packets, stream.start, stream.end) = (packets, Some(12800), Some(12800 * 11));
+        stream.video.as_mut().unwrap().frame_rate = Rational::new(stated.0, stated.1);
+        let spec = choose_encoder(&info, Container::Mkv, &EncodeRequest::default()).unwrap().spec;
+        spec.frame_rate.value()
+    };
+    assert_eq!(rate("h264", (30000, 1001), 17), 30000.0 / 1001.0);
+    assert_eq!(rate("h264", (1, 2), 5), 0.5);
+    assert_eq!(rate("h264", (1000, 1), 480), 48.0, "480 packets in 10 s");
+    assert_eq!(rate("h264", (0, 0), 0), 25.0);
+    assert_eq!(rate("mpeg2video", (15, 1), 150), 24000.0 / 1001.0, "the nearest that MPEG-2 knows");
 }
 
 #[test]

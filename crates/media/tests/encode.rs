@@ -167,6 +167,24 @@ fn fields_keep_their_order() {
 }
 
 #[test]
+fn a_progressive_frame_does_not_turn_the_fields_of_its_neighbours_round() {
+    let mut info = source("h264", "yuv420p", 64, 64);
+    info.streams[0].video.as_mut().unwrap().scan = Scan::TopFirst;
+    let spec = choose_encoder(&info, Container::Mkv, &EncodeRequest::default()).unwrap().spec;
+    let mut before = frames(format("yuv420p"), 64, 64, 6, 0);
+    before.iter_mut().for_each(|f| f.scan = if f.idx % 3 == 1 { Scan::Progressive } else { Scan::TopFirst });
+    for frame in unpacked(&pack(&spec, &before).unwrap(), &before) {
+        assert_ne!(frame.scan, Scan::BottomFirst, "frame {}", frame.idx);
+    }
+    // The other way round it would be lost that a frame has fields.
+    let mut spec = chosen(Codec::H264, "yuv420p", (64, 64));
+    let error = pack(&spec, &before).unwrap_err().to_string();
+    assert!(error.contains("--accept-loss field-order"), "{error}");
+    spec.accept_loss.insert(Loss::FieldOrder);
+    unpacked(&pack(&spec, &before).unwrap(), &before);
+}
+
+#[test]
 fn colour_tags_reach_the_stream() {
     for codec in [Codec::H264, Codec::Hevc, Codec::Av1] {
         let mut info = source(codec.name(), "yuv420p10le", 64, 64);

@@ -237,7 +237,7 @@ fn hdr10_metadata_is_written_into_the_stream() {
             assert!(first.windows(6).any(|w| w == light) && first.windows(4).any(|w| w == [0x89, 24, 0x33, 0xC2]));
             continue;
         }
-        let found = StaticSideData::of_frame(&after[0]);
+        let found = StaticSideData::of(&after[0]);
         let light = found.light.unwrap_or_else(|| panic!("{codec:?} {found:?}"));
         assert_eq!((light.max_content, light.max_frame_average), (1203, 407), "{codec:?}");
         let (a, b) = (found.mastering.unwrap(), hdr.mastering.unwrap());

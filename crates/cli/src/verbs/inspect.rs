@@ -3,7 +3,7 @@
 use cleanplate::{Error, Job, Options, Result};
 
 use crate::args::Inspect;
-use crate::engine_stub as engine;
+
 use crate::environment::Environment;
 use crate::exit;
 use crate::folder;
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &Inspect, environment: &Environment, watch: &mut Watch) 
     paths::protect_input(&args.input, Some(&out), "-o")?;
     paths::refuse_existing(&out, args.overwrite)?;
     let job = Job { input: args.input.clone(), output: paths::beside(&args.input, "cleaned", None), options };
-    engine::inspect(&job, args.at.as_ref(), &out, watch)?;
+    cleanplate::inspect(&job, args.at.as_ref(), &out, watch)?;
     tracing::info!("inspect: wrote {}", out.display());
     watch.done(exit::DONE, Outcome::Output(out.display().to_string()));
     Ok(exit::DONE)

@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Probe) -> Result<u8> {
             Ok(found) => show(args, &path, &found)?,
             Err(error) => {
                 let code = exit::code(error.kind());
-                tracing::error!("{input}: {error}");
+                tracing::error!("{}", exit::about(&path, &error.to_string()));
                 documents.push(json!({ "input": input, "exit": code, "message": error.to_string() }));
                 codes.push(code);
             }

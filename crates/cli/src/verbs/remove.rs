@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cleanplate::{Error, Job, Options, Report, Result, Times};
 
 use crate::args::Remove;
-use crate::engine_stub as engine;
+
 use crate::environment::Environment;
 use crate::exit;
 use crate::folder;
@@ -101,7 +101,7 @@ fn render(job: &Job, watch: &mut Watch) -> Result<Report> {
 fn preview(job: &Job, at: Option<&Times>, picture: &Path, watch: &mut Watch) -> Result<()> {
     paths::protect_input(&job.input, Some(picture), "--preview")?;
     paths::refuse_existing(picture, job.options.overwrite)?;
-    engine::preview(job, at, picture, watch)?;
+    cleanplate::preview(job, at, picture, watch)?;
     tracing::info!("preview: wrote {}", picture.display());
     Ok(())
 }

@@ -1,5 +1,11 @@
 //! Runs the built binary and makes tiny clips for it with the ffmpeg program.
 #![allow(dead_code, reason = "every test file takes what it needs")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this is test code outside of a test function"
+)]
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@ use crate::raster::Raster;
 
 use super::SpatialFill;
 use super::direction::{CELL, Cells, ToCells};
+use super::grain::Mirror;
 use super::pyramid::Pyramid;
 
 /// Samples farther from the hole than this are all alike.
@@ -29,12 +30,12 @@ pub(super) struct Region {
     /// Distance to the nearest open sample of the first plane, for the window in that plane.
     pub guide: Window,
     pub cells: Cells,
-    /// One for each plane with open samples here.
+    /// One for each group of planes that are open at the same samples.
     pub planes: Vec<PlaneShape>,
 }
 
 /// A rectangle of a plane with the distance of its samples to the hole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Window {
     /// In samples of the plane's raster.
     pub rect: Rect,
@@ -44,9 +45,11 @@ pub(super) struct Window {
 
 #[derive(Clone, Debug)]
 pub(super) struct PlaneShape {
-    pub plane: usize,
+    /// The planes it stands for, at most three.
+    pub planes: Vec<usize>,
     pub window: Window,
     pub pyramid: Pyramid,
+    pub mirror: Mirror,
     pub to_cells: ToCells,
     /// Columns and rows of the guide that a sample of this plane spans.
     pub step: (f32, f32),
@@ -118,29 +121,18 @@ impl Outline {
         let rect = bounds.grow(SpatialFill::MARGIN, width, height);
         let guide = self.plane(0).window(rect);
         let cells = Cells::new(rect.w as usize, rect.h as usize, &guide.distance);
-        let planes = (0..self.sizes.len())
-            .filter_map(|index| {
-                let plane = self.plane(index);
-                let window = plane.window(plane.of_guide(rect));
-                let open: Vec<bool> = window.distance.iter().map(|d| *d == 0).collect();
-                if !open.contains(&true) {
-                    return None;
-                }
-                let step = ((1u32 << plane.log2.0) as f32, (1u32 << plane.log2.1) as f32);
-                let shift = |first: u32, step: f32, lead: u32, start: u32| {
-                    (first as f32 * step - lead as f32 - start as f32) / CELL as f32
-                };
-                let to_cells = ToCells {
-                    scale: (step.0 / CELL as f32, step.1 / CELL as f32),
-                    shift: (
-                        shift(window.rect.x, step.0, plane.lead.0, rect.x),
-                        shift(window.rect.y, step.1, plane.lead.1, rect.y),
-                    ),
-                };
-                let pyramid = Pyramid::new(window.rect.w as usize, window.rect.h as usize, &open);
-                Some(PlaneShape { plane: index, window, pyramid, to_cells, step })
-            })
-            .collect();
+        let mut planes: Vec<PlaneShape> = Vec::new();
+        for index in 0..self.sizes.len() {
+            let plane = self.plane(index);
+            let window = plane.window(plane.of_guide(rect));
+            if !window.distance.contains(&0) {
+                continue;
+            }
+            match planes.iter_mut().find(|other| other.window == window && other.step == plane.step()) {
+                Some(alike) => alike.planes.push(index),
+                None => planes.push(plane.shape(index, window, rect)),
+            }
+        }
         Region { guide, cells, planes }
     }
 }
@@ -148,7 +140,7 @@ impl Outline {
 impl Shape {
     /// Bytes of memory, about.
     pub(super) fn bytes(&self) -> usize {
-        let plane = |p: &PlaneShape| p.window.distance.len() + p.pyramid.bytes();
+        let plane = |p: &PlaneShape| p.window.distance.len() + p.pyramid.bytes() + p.mirror.bytes();
         let region = |r: &Region| r.guide.distance.len() + r.cells.bytes() + r.planes.iter().map(plane).sum::<usize>();
         self.regions.iter().map(region).sum()
     }
@@ -187,6 +179,29 @@ impl Plane<'_> {
             .intersect(&Rect::new(0, 0, self.width, self.height))
     }
 
+    fn step(&self) -> (f32, f32) {
+        ((1u32 << self.log2.0) as f32, (1u32 << self.log2.1) as f32)
+    }
+
+    /// Prepares plane `index` in `window`, where the guide's window is `guide`.
+    fn shape(&self, index: usize, window: Window, guide: Rect) -> PlaneShape {
+        let step = self.step();
+        let shift = |first: u32, step: f32, lead: u32, start: u32| {
+            (first as f32 * step - lead as f32 - start as f32) / CELL as f32
+        };
+        let to_cells = ToCells {
+            scale: (step.0 / CELL as f32, step.1 / CELL as f32),
+            shift: (
+                shift(window.rect.x, step.0, self.lead.0, guide.x),
+                shift(window.rect.y, step.1, self.lead.1, guide.y),
+            ),
+        };
+        let open: Vec<bool> = window.distance.iter().map(|d| *d == 0).collect();
+        let pyramid = Pyramid::new(window.rect.w as usize, window.rect.h as usize, &open);
+        let mirror = Mirror::new(window.rect.w as usize, &window.distance);
+        PlaneShape { planes: vec![index], window, pyramid, mirror, to_cells, step }
+    }
+
     fn window(&self, rect: Rect) -> Window {
         let mut distance = Vec::with_capacity(rect.area() as usize);
         for y in rect.y..rect.bottom() {
@@ -198,7 +213,7 @@ impl Plane<'_> {
 }
 
 /// Distance to the nearest 0 in steps to any of eight neighbours, in two passes.
-fn chamfer(distance: &mut [u8], width: usize) {
+pub(super) fn chamfer(distance: &mut [u8], width: usize) {
     let height = distance.len() / width.max(1);
     for y in 0..height {
         for x in 0..width {

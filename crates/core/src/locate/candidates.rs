@@ -1,16 +1,36 @@
 //! Groups of persistent edges that could be marks.
 
-use super::evidence::Evidence;
-use super::persistence::Persistence;
-use super::picture::View;
-use super::region::{Bounds, Region, bounds_of};
+use std::sync::Arc;
 
-/// A luma edge is a seed from this mean slope on (code values per sample).
-pub(super) const LUMA_SEED: f32 = 1.6;
-/// A chroma edge is a seed from this mean slope on: chroma carries less of the scene and less noise.
-pub(super) const CHROMA_SEED: f32 = 1.1;
-/// Share of frames that must agree at a seed.
-pub(super) const SEED_AGREES: f32 = 0.85;
+use super::figures::shift;
+use super::persistence::Persistence;
+use super::region::{Bounds, Region, bounds_of};
+use super::stack::Stack;
+
+/// What an edge must be to count as persistent, a seed.
+#[derive(Clone, Copy)]
+pub(super) struct Bar {
+    /// Least mean slope of luma, code values per sample.
+    luma: f32,
+    /// The same for chroma, which carries less of the scene and less noise.
+    chroma: f32,
+    /// Share of the frames that must agree.
+    agrees: f32,
+}
+
+impl Bar {
+    /// For a search of the whole picture.
+    pub(super) const ALONE: Self = Self { luma: 1.6, chroma: 1.1, agrees: 0.85 };
+    /// For marks that show in part of the frames: their mean slope is as much weaker.
+    pub(super) const PARTLY: Self = Self { luma: 1.6, chroma: 1.1, agrees: 0.5 };
+    /// Where a user says that there is a mark.
+    pub(super) const VOUCHED: Self = Self { luma: 1.1, chroma: 0.7, agrees: 0.7 };
+
+    const fn level(self, plane: usize) -> f32 {
+        if plane == 0 { self.luma } else { self.chroma }
+    }
+}
+
 /// Parts of a mark lie no farther apart than this share of the picture's longer side.
 const JOIN: f32 = 0.026;
 /// Fewer seeds than this say nothing.
@@ -19,22 +39,31 @@ const FEWEST_SEEDS: usize = 40;
 const FAINT: f32 = 0.35;
 /// Largest share of the picture that a mark's box takes.
 pub(super) const LARGEST: f32 = 0.08;
+/// Share of the picture's edges that persist from which scenery may join a mark.
+pub(super) const SETTLED: f32 = 0.04;
+/// A part of so many seeds or more that moves by more than this (samples, root mean square) is scenery.
+const MEASURABLE: usize = 24;
+const SWAYS: f32 = 1.0;
 /// How often groups are divided at most.
-const LEVELS: usize = 4;
+const LEVELS: usize = 5;
 /// A persistent edge that runs straight for this share of the picture is a border of the picture or of a screen in it.
 const LINE: f32 = 0.5;
 
 /// Persistent edges of all planes.
+#[derive(Clone)]
 pub(super) struct Edges {
     /// Luma first, then chroma where there is any.
-    pub(super) planes: Vec<Persistence>,
+    pub(super) planes: Arc<Vec<Persistence>>,
     /// Seeds of all planes at luma's working scale.
     pub(super) seeds: Region,
+    /// What a seed is.
+    bar: Bar,
     /// Frames that must agree at a seed.
     needed: u8,
 }
 
 /// A group of seeds.
+#[derive(Clone)]
 pub(super) struct Candidate {
     /// Around the seeds.
     pub(super) bounds: Bounds,
@@ -43,22 +72,24 @@ pub(super) struct Candidate {
 }
 
 impl Edges {
-    /// Of all frames of `evidence`, which must hold at least one.
-    pub(super) fn of(evidence: &Evidence) -> Option<Self> {
-        let scale = evidence.scale?;
-        let planes: Vec<Persistence> = (0..scale.planes())
-            .map(|plane| {
-                let (width, height) = scale.size(plane);
-                let views: Vec<View<'_>> =
-                    evidence.frames.iter().map(|f| View { data: &f.1[plane], width, height }).collect();
-                Persistence::of(&views, (width, height))
-            })
-            .collect();
-        let (w, h) = scale.size(0);
+    /// Of all frames of `stack`.
+    pub(super) fn of(stack: &Stack<'_>, bar: Bar) -> Self {
+        let scale = stack.scale;
+        let planes: Vec<Persistence> =
+            (0..scale.planes()).map(|plane| Persistence::of(&stack.plane(plane), scale.size(plane))).collect();
+        Self::from_planes(Arc::new(planes), scale.size(0), stack.frames.len(), bar)
+    }
+
+    /// The same frames by another bar.
+    pub(super) fn by(&self, stack: &Stack<'_>, bar: Bar) -> Self {
+        Self::from_planes(Arc::clone(&self.planes), stack.scale.size(0), stack.frames.len(), bar)
+    }
+
+    fn from_planes(planes: Arc<Vec<Persistence>>, (w, h): (usize, usize), frames: usize, bar: Bar) -> Self {
         let mut seeds = Region::new(w, h);
-        let needed = (SEED_AGREES * evidence.frames.len() as f32).ceil() as u8;
+        let needed = (bar.agrees * frames as f32).ceil() as u8;
         for (plane, p) in planes.iter().enumerate() {
-            let level = if plane == 0 { LUMA_SEED } else { CHROMA_SEED };
+            let level = bar.level(plane);
             let step = if plane == 0 { 1 } else { 2 };
             for i in 0..p.agree.len() {
                 if p.agree[i] >= needed && p.strength(i) > level {
@@ -70,13 +101,33 @@ impl Edges {
             }
         }
         drop_lines(&mut seeds);
-        Some(Self { planes, seeds, needed })
+        Self { planes, seeds, bar, needed }
+    }
+
+    /// `candidate` without the parts of it that move: scenery that lies against a mark. As it is where little would remain.
+    pub(super) fn steady(&self, stack: &Stack<'_>, candidate: &Candidate) -> Option<Candidate> {
+        let luma: Vec<&[u8]> = stack.plane(0).iter().map(|v| v.data).collect();
+        let w = self.seeds.width;
+        let kept: Vec<usize> = parts_of(&candidate.seeds, candidate.bounds, w)
+            .into_iter()
+            .filter(|part| part.len() >= MEASURABLE && shift(&luma, &self.planes[0], part).0 <= SWAYS)
+            .flatten()
+            .collect();
+        let bounds = bounds_of(&kept, w)?;
+        (kept.len() < candidate.seeds.len() && kept.len() * 2 > candidate.seeds.len())
+            .then_some(Candidate { bounds, seeds: kept })
     }
 
     /// Whether sample `i` of `plane` is a seed.
     pub(super) fn is_seed(&self, plane: usize, i: usize) -> bool {
         let p = &self.planes[plane];
-        p.agree[i] >= self.needed && p.strength(i) > if plane == 0 { LUMA_SEED } else { CHROMA_SEED }
+        p.agree[i] >= self.needed && p.strength(i) > self.bar.level(plane)
+    }
+
+    /// Leaves only the seeds that `keep` allows, by column and row.
+    pub(super) fn restrict(&mut self, keep: impl Fn(usize, usize) -> bool) {
+        let w = self.seeds.width;
+        self.seeds.set.iter_mut().enumerate().for_each(|(i, s)| *s &= keep(i % w, i / w));
     }
 
     /// Groups of seeds, strongest groups first where one lay within reach of a weaker.
@@ -120,17 +171,8 @@ impl Edges {
         let upper = strengths.len() * 3 / 4;
         let (_, level, _) = strengths.select_nth_unstable_by(upper, f32::total_cmp);
         let level = *level * FAINT;
-        let mut local = Region::new(bounds.width(), bounds.height());
-        for i in &own {
-            local.set[(i / w - bounds.y0) * bounds.width() + i % w - bounds.x0] = true;
-        }
         let (mut strong, mut weak) = (Vec::new(), Vec::new());
-        for part in local.grown(1, 1).parts() {
-            let part: Vec<usize> = part
-                .into_iter()
-                .filter(|i| local.set[*i])
-                .map(|i| (i / bounds.width() + bounds.y0) * w + i % bounds.width() + bounds.x0)
-                .collect();
+        for part in parts_of(&own, bounds, w) {
             let mean = part.iter().map(|i| self.strength(*i)).sum::<f32>() / part.len().max(1) as f32;
             if mean < level { weak.extend(part) } else { strong.extend(part) }
         }
@@ -175,10 +217,21 @@ impl Edges {
             .enumerate()
             .map(|(plane, p)| match plane {
                 0 => p.strength(i),
-                _ => p.strength(y / 2 * p.width + x / 2) * (LUMA_SEED / CHROMA_SEED),
+                _ => p.strength(y / 2 * p.width + x / 2) * (self.bar.luma / self.bar.chroma),
             })
             .fold(0.0, f32::max)
     }
+}
+
+/// The connected parts of `seeds`, which lie in `bounds` of a plane `w` wide; a gap of two samples does not part them.
+fn parts_of(seeds: &[usize], bounds: Bounds, w: usize) -> Vec<Vec<usize>> {
+    let mut local = Region::new(bounds.width(), bounds.height());
+    for i in seeds {
+        local.set[(i / w - bounds.y0) * bounds.width() + i % w - bounds.x0] = true;
+    }
+    let whole = |i: usize| (i / bounds.width() + bounds.y0) * w + i % bounds.width() + bounds.x0;
+    let parts = local.grown(1, 1).parts();
+    parts.into_iter().map(|part| part.into_iter().filter(|i| local.set[*i]).map(whole).collect()).collect()
 }
 
 /// Takes out rows and columns along which a persistent edge runs on for half of the picture: black bars, frames of screens.

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use super::candidates::{Candidate, Edges, LARGEST};
+use super::candidates::{Bar, Candidate, Edges, LARGEST, SETTLED};
 use super::evidence::Evidence;
 use super::figures::{Figures, measure};
-use super::judge::{Size, VIEWS, detached, looks};
+use super::judge::{PARTLY, Size, VIEWS, Verdict, detached, looks, vouched};
+use super::stack::Stack;
 use super::support::support;
 use crate::frame::FrameIdx;
 use crate::geometry::Rect;
@@ -17,11 +18,12 @@ const FEWEST_FRAMES: usize = 8;
 const CONFIDENT: f32 = 0.5;
 /// More marks than this at once are scenery.
 const MOST_MARKS: usize = 8;
-/// Pictures differ where their coarse grids do by more than this on average, code values: repeats of a screen or a page
-/// stay below 1, frames of a locked camera 1 to 3 apart count by and by.
-const DIFFERENT: f32 = 2.0;
-/// How far around its edges a mark may reach, samples at working scale.
-const MARGIN: u32 = 3;
+/// Mean slope from which a candidate that looks like a mark is taken for one when the rest of the scene is judged.
+const CLEAR: f32 = 5.0;
+/// Least share of the frames in which a mark shows that comes or goes: captions stay for less of a clip.
+const LEAST_SHOWN: f32 = 0.5;
+/// Sets of frames that are searched for marks which show in them alone.
+const MOST_SPANS: usize = 3;
 
 /// A mark, or what could be one.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,110 +68,202 @@ impl Conclusion {
     }
 }
 
+/// A candidate that was measured and looked at by itself.
+struct Looked {
+    candidate: Candidate,
+    figures: Figures,
+    score: f32,
+    reason: String,
+}
+
 impl Evidence {
-    /// Looks for marks in the whole picture.
+    /// Looks for marks in the whole picture: those that show all the time, then those that come or go once or twice.
     pub fn conclude(&self) -> Conclusion {
-        let Some(scale) = self.scale else { return Conclusion::nothing("no frame was looked at".into()) };
-        if self.frames.len() < FEWEST_FRAMES {
+        let Some(stack) = Stack::of(self, |_| true) else {
+            return Conclusion::nothing("no frame was looked at".into());
+        };
+        if stack.frames.len() < FEWEST_FRAMES {
             return Conclusion::nothing(format!(
                 "{} frames are too few to tell what stays from what happens to be there: {FEWEST_FRAMES} are needed",
-                self.frames.len()
+                stack.frames.len()
             ));
         }
-        let Some(edges) = Edges::of(self) else { return Conclusion::nothing("no frame was looked at".into()) };
-        let (w, h) = scale.size(0);
-        let views = self.views();
-        let mut measured: Vec<(Candidate, Figures, f32, String)> = Vec::new();
-        for candidate in edges.candidates() {
-            let size = size_of(&candidate, scale.factor, w * h);
-            if size.share > 2.0 * LARGEST {
-                continue;
-            }
-            let Some(figures) = measure(self, &edges, &candidate) else { continue };
-            let look = looks(&figures, &size);
-            measured.push((candidate, figures, look.score, look.reason));
-        }
-        // Other marks must not make the scene look still.
-        let alike: Vec<usize> =
-            (0..measured.len()).filter(|i| measured[*i].2 >= CONFIDENT && measured[*i].1.strength > 5.0).collect();
-        let marks: Vec<&Candidate> =
-            if alike.len() <= MOST_MARKS { alike.iter().map(|i| &measured[*i].0).collect() } else { Vec::new() };
-        let mut detections = Vec::new();
-        for (candidate, figures, score, reason) in &measured {
-            let stillness = edges.stillness(marks.iter().copied().chain([candidate]));
-            let around = detached(figures, stillness, views);
-            let (score, reason) =
-                if around.score < *score { (around.score, around.reason) } else { (*score, reason.clone()) };
-            let b = candidate.bounds;
-            let f = scale.factor;
-            let seen = Rect::new(b.x0 as u32 * f, b.y0 as u32 * f, b.width() as u32 * f, b.height() as u32 * f)
-                .intersect(&Rect::new(0, 0, scale.width, scale.height));
-            let confident = score >= CONFIDENT;
-            let mask = if confident { support(self, seen, MARGIN * f) } else { None };
-            let mask = mask.unwrap_or_else(|| Mask::rectangle(seen));
-            let rect = if confident { mask.rect() } else { seen };
-            let mut figures = figures.clone();
-            figures.stillness = stillness;
-            let span = self.span(&figures.presence);
-            let reason = if confident { String::new() } else { reason };
-            detections.push(Detection { rect, mask, score, confident, reason, span, figures });
+        let edges = Edges::of(&stack, Bar::ALONE);
+        let (mut detections, stillness) = search(&stack, &edges);
+        let views = stack.views();
+        // A still scene changes with the light or with what passes, and so would seem to come and go.
+        if views >= VIEWS && stillness <= PARTLY {
+            self.search_partly(&stack, edges.by(&stack, Bar::PARTLY), &mut detections);
         }
         detections.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.rect.cmp(&b.rect)));
-        let stillness = edges.stillness(marks.iter().copied());
         let verdict = verdict(&detections, views, stillness);
         Conclusion { detections, verdict, views, stillness }
     }
 
-    /// From the first frame in which at least half of the edges agree to behind the last.
-    fn span(&self, presence: &[f32]) -> Range<FrameIdx> {
-        let seen = |i: &usize| presence.get(*i).is_some_and(|p| *p >= 0.5);
-        let first = (0..self.frames.len()).find(seen).unwrap_or(0);
-        let last = (0..self.frames.len()).rev().find(seen).unwrap_or(self.frames.len() - 1);
-        self.frames[first].0..self.frames[last].0 + 1
+    /// The mark inside each of `regions` (luma samples), for a user who says that there is one: fainter, rarer and more
+    /// doubtful edges count than in a search. `None` where what is found cannot be told from the scene: then the whole
+    /// region is the mask. What is found lies inside the region; it may be several pieces.
+    pub fn conclude_within(&self, regions: &[Rect]) -> Vec<Option<Detection>> {
+        let stack = Stack::of(self, |_| true).filter(|stack| stack.frames.len() >= FEWEST_FRAMES);
+        let Some(stack) = stack else { return vec![None; regions.len()] };
+        let views = stack.views();
+        let whole = Edges::of(&stack, Bar::VOUCHED);
+        regions.iter().map(|region| within(&stack, &whole, views, *region)).collect()
     }
 
-    /// How many of the frames differ from all counted before, in luma on a coarse grid.
-    fn views(&self) -> usize {
-        let Some(scale) = self.scale else { return 0 };
-        let (w, h) = scale.size(0);
-        let cells = (w.min(32), h.min(18));
-        let grids: Vec<Vec<f32>> = self
-            .frames
-            .iter()
-            .map(|(_, planes)| {
-                let mut grid = Vec::with_capacity(cells.0 * cells.1);
-                for cy in 0..cells.1 {
-                    for cx in 0..cells.0 {
-                        let (x0, x1) = (cx * w / cells.0, (cx + 1) * w / cells.0);
-                        let (y0, y1) = (cy * h / cells.1, (cy + 1) * h / cells.1);
-                        let sum: u64 =
-                            (y0..y1).flat_map(|y| &planes[0][y * w + x0..y * w + x1]).map(|s| u64::from(*s)).sum();
-                        grid.push(sum as f32 / ((x1 - x0) * (y1 - y0)) as f32);
-                    }
-                }
-                grid
-            })
-            .collect();
-        let mut views: Vec<&[f32]> = Vec::new();
-        for grid in &grids {
-            let differs = |view: &&[f32]| {
-                let sum: f32 = view.iter().zip(grid).map(|(p, q)| (p - q).abs()).sum();
-                sum > DIFFERENT * grid.len() as f32
-            };
-            if views.iter().all(differs) {
-                views.push(grid);
+    /// Looks for marks that are absent part of the time: groups of edges that agree in some frames and in the others do not,
+    /// judged by the frames in which they do.
+    fn search_partly(&self, stack: &Stack<'_>, mut edges: Edges, detections: &mut Vec<Detection>) {
+        let f = stack.scale.factor;
+        let known: Vec<Rect> = detections.iter().filter(|d| d.confident).map(|d| d.rect).collect();
+        edges.restrict(|x, y| {
+            !known.iter().any(|k| k.grow(8 * f, u32::MAX, u32::MAX).contains(x as u32 * f, y as u32 * f))
+        });
+        let mut asked: Vec<Vec<bool>> = Vec::new();
+        for candidate in edges.candidates() {
+            let size = size_of(&candidate, stack);
+            if size.share > LARGEST {
+                continue;
             }
+            let Some(figures) = measure(stack, &edges, &candidate) else { continue };
+            let Some(shows) = shown(&figures.presence) else { continue };
+            if asked.len() == MOST_SPANS || asked.contains(&shows) {
+                continue;
+            }
+            let Some(part) = Stack::of(self, |i| shows[i]) else { continue };
+            for found in search(&part, &Edges::of(&part, Bar::ALONE)).0 {
+                if found.confident
+                    && detections.iter().all(|d| !d.confident || d.rect.intersect(&found.rect).is_empty())
+                {
+                    detections.retain(|d| d.confident || d.rect.intersect(&found.rect).is_empty());
+                    detections.push(found);
+                }
+            }
+            asked.push(shows);
         }
-        views.len()
     }
 }
 
-fn size_of(candidate: &Candidate, factor: u32, picture: usize) -> Size {
+/// In which frames a group of edges shows, by the share of them that agrees: `None` unless it clearly shows in some, clearly
+/// not in others, and changes between the two at most twice.
+fn shown(presence: &[f32]) -> Option<Vec<bool>> {
+    let shows: Vec<bool> = presence.iter().map(|p| *p >= 0.6).collect();
+    let clear = presence.iter().filter(|p| **p >= 0.8 || **p <= 0.4).count();
+    let on = shows.iter().filter(|s| **s).count();
+    let changes = shows.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let some = on >= FEWEST_FRAMES && on as f32 >= LEAST_SHOWN * presence.len() as f32 && on < presence.len();
+    (some && changes <= 2 && clear as f32 >= 0.9 * presence.len() as f32).then_some(shows)
+}
+
+/// All groups of edges that persist in `stack`, judged, and the share of the picture's other edges that persist.
+fn search(stack: &Stack<'_>, edges: &Edges) -> (Vec<Detection>, f32) {
+    let views = stack.views();
+    let looked: Vec<Looked> =
+        edges.candidates().into_iter().filter_map(|candidate| look(stack, edges, candidate)).collect();
+    // Other marks must not make the scene look still.
+    let mut marks: Vec<&Candidate> =
+        looked.iter().filter(|l| l.score >= CONFIDENT && l.figures.strength > CLEAR).map(|l| &l.candidate).collect();
+    if marks.len() > MOST_MARKS {
+        marks.clear();
+    }
+    let rest = edges.stillness(marks.iter().copied());
+    let detections = looked
+        .iter()
+        .map(|l| {
+            let stillness = edges.stillness(marks.iter().copied().chain([&l.candidate]));
+            let around = detached(&l.figures, stillness, views);
+            let (score, reason) =
+                if around.score < l.score { (around.score, around.reason) } else { (l.score, l.reason.clone()) };
+            let figures = Figures { stillness, ..l.figures.clone() };
+            detection(stack, edges, &l.candidate, figures, (score, reason), rest > SETTLED)
+        })
+        .collect();
+    (detections, rest)
+}
+
+/// `None` where there is too little to measure or far too much for a mark.
+fn look(stack: &Stack<'_>, edges: &Edges, candidate: Candidate) -> Option<Looked> {
+    let size = size_of(&candidate, stack);
+    if size.share > 2.0 * LARGEST {
+        return None;
+    }
+    let figures = measure(stack, edges, &candidate)?;
+    let Verdict { score, reason } = looks(&figures, &size);
+    Some(Looked { candidate, figures, score, reason })
+}
+
+/// The answer on one candidate. Scenery that lies against a mark is looked for where the scene `is_settled`.
+fn detection(
+    stack: &Stack<'_>,
+    edges: &Edges,
+    candidate: &Candidate,
+    figures: Figures,
+    (score, reason): (f32, String),
+    is_settled: bool,
+) -> Detection {
     let b = candidate.bounds;
+    let f = stack.scale.factor;
+    let seen = Rect::new(b.x0 as u32 * f, b.y0 as u32 * f, b.width() as u32 * f, b.height() as u32 * f)
+        .intersect(&Rect::new(0, 0, stack.scale.width, stack.scale.height));
+    let span = stack.span(|i| figures.presence.get(i).is_some_and(|p| *p >= 0.5));
+    if score < CONFIDENT {
+        let mask = Mask::rectangle(seen);
+        return Detection { rect: seen, mask, score, confident: false, reason, span, figures };
+    }
+    let steady = if is_settled { edges.steady(stack, candidate) } else { None };
+    let mask = support(stack, steady.as_ref().unwrap_or(candidate)).unwrap_or_else(|| Mask::rectangle(seen));
+    Detection { rect: mask.rect(), mask, score, confident: true, reason: String::new(), span, figures }
+}
+
+/// What is found in `region`: the union of all groups of edges there that the scene does not explain.
+fn within(stack: &Stack<'_>, whole: &Edges, views: usize, region: Rect) -> Option<Detection> {
+    let f = stack.scale.factor;
+    let mut edges = whole.clone();
+    edges.restrict(|x, y| region.contains(x as u32 * f, y as u32 * f));
+    let groups = edges.candidates();
+    let mut all: Option<Detection> = None;
+    for candidate in &groups {
+        let Some(figures) = measure(stack, &edges, candidate) else { continue };
+        // The rest of the region may be mark as well: only what lies outside of it tells whether the scene is still.
+        let stillness = whole.stillness(groups.iter());
+        let Verdict { score, reason } = vouched(&figures, stillness, views);
+        if score < CONFIDENT {
+            continue;
+        }
+        let figures = Figures { stillness, ..figures };
+        let found = detection(stack, &edges, candidate, figures, (score, reason), false);
+        all = Some(match all {
+            None => found,
+            Some(first) => joined(first, found),
+        });
+    }
+    let mut found = all?;
+    let inside = found.mask.without(&found.mask.without(&Mask::rectangle(region))).trimmed();
+    (!inside.is_empty()).then(|| {
+        found.rect = inside.rect();
+        found.mask = inside;
+        found
+    })
+}
+
+/// Two pieces of one mark; the figures are those of the larger.
+fn joined(a: Detection, b: Detection) -> Detection {
+    let mask = a.mask.union(&b.mask).trimmed();
+    let span = a.span.start.min(b.span.start)..a.span.end.max(b.span.end);
+    let score = a.score.max(b.score);
+    let larger = if a.figures.seeds >= b.figures.seeds { a } else { b };
+    Detection { rect: mask.rect(), mask, score, span, ..larger }
+}
+
+fn size_of(candidate: &Candidate, stack: &Stack<'_>) -> Size {
+    let b = candidate.bounds;
+    let (w, h) = stack.scale.size(0);
+    let beside = |near: bool, long: usize, side: usize| near && long * 5 > side * 2;
     Size {
-        width: b.width() as u32 * factor,
-        height: b.height() as u32 * factor,
-        share: b.area() as f32 / picture.max(1) as f32,
+        is_rim: beside(b.x0 <= 2 || b.x1 + 2 >= w, b.height(), h) || beside(b.y0 <= 2 || b.y1 + 2 >= h, b.width(), w),
+        width: b.width() as u32 * stack.scale.factor,
+        height: b.height() as u32 * stack.scale.factor,
+        share: b.area() as f32 / (w * h).max(1) as f32,
     }
 }
 

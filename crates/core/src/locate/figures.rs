@@ -6,10 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::candidates::{Candidate, Edges};
-use super::evidence::Evidence;
 use super::picture::View;
 use super::region::Bounds;
 use super::slope::{Room, UNIT, slopes};
+use super::stack::Stack;
 
 /// Width of the ring around a candidate, as a share of the picture's longer side.
 const RING: f32 = 0.03;
@@ -107,8 +107,8 @@ impl Shift {
 }
 
 /// Measures `candidate` over all frames.
-pub(super) fn measure(evidence: &Evidence, edges: &Edges, candidate: &Candidate) -> Option<Figures> {
-    let scale = evidence.scale?;
+pub(super) fn measure(stack: &Stack<'_>, edges: &Edges, candidate: &Candidate) -> Option<Figures> {
+    let scale = stack.scale;
     let (w, h) = scale.size(0);
     let (plane, seeds) = best_plane(edges, candidate);
     let own = &edges.planes[plane];
@@ -121,7 +121,7 @@ pub(super) fn measure(evidence: &Evidence, edges: &Edges, candidate: &Candidate)
     let margin = ((w.max(h) as f32 * RING) as usize).max(6);
     let outer = inner.grown(margin, (w, h));
 
-    let frames = evidence.frames.len();
+    let frames = stack.frames.len();
     let luma = &edges.planes[0];
     let mut room = Room::default();
     let (ow, n_own) = (outer.width(), seeds.len());
@@ -143,7 +143,7 @@ pub(super) fn measure(evidence: &Evidence, edges: &Edges, candidate: &Candidate)
     let mut changes = Vec::with_capacity(frames);
     let mut ring_energy = 0.0f64;
     let mut sides = [(0.0f64, 0usize); 4];
-    for (_, planes) in &evidence.frames {
+    for (_, planes) in &stack.frames {
         // The candidate itself.
         let view = View { data: &planes[plane], width: own.width, height: own.height };
         let mut agree = 0usize;
@@ -212,8 +212,8 @@ pub(super) fn measure(evidence: &Evidence, edges: &Edges, candidate: &Candidate)
         .filter(|(x, y)| !inner.holds(*x, *y))
         .map(|(x, y)| y * w + x)
         .collect();
-    let own_views: Vec<&[u8]> = evidence.frames.iter().map(|f| f.1[plane].as_slice()).collect();
-    let luma_views: Vec<&[u8]> = evidence.frames.iter().map(|f| f.1[0].as_slice()).collect();
+    let own_views: Vec<&[u8]> = stack.plane(plane).iter().map(|v| v.data).collect();
+    let luma_views: Vec<&[u8]> = stack.plane(0).iter().map(|v| v.data).collect();
     let (drift, explained) = shift(&own_views, own, &seeds);
     let (drift_around, _) = shift(&luma_views, luma, &ring);
     Some(Figures {
@@ -263,7 +263,7 @@ fn best_plane(edges: &Edges, candidate: &Candidate) -> (usize, Vec<usize>) {
 
 /// Root mean square over frames of the shift that best explains how `samples` differ from their mean over time
 /// (Lucas and Kanade 1981, one step).
-fn shift(frames: &[&[u8]], p: &super::persistence::Persistence, samples: &[usize]) -> (f32, f32) {
+pub(super) fn shift(frames: &[&[u8]], p: &super::persistence::Persistence, samples: &[usize]) -> (f32, f32) {
     let mean: Vec<f64> = samples
         .iter()
         .map(|i| frames.iter().map(|f| f64::from(f[*i])).sum::<f64>() / frames.len().max(1) as f64)

@@ -21,7 +21,7 @@ const MOST_DRIFT: f32 = 1.5;
 /// Share of persistent edges elsewhere up to which the scene as a whole moves.
 const MOVES: f32 = 0.06;
 /// The same up to which what happens beside the mark decides.
-const PARTLY: f32 = 0.15;
+pub(super) const PARTLY: f32 = 0.15;
 /// Different pictures among the frames that must be seen: with fewer, whatever a page or a screen shows would count.
 pub(super) const VIEWS: usize = 10;
 
@@ -36,6 +36,8 @@ pub(super) struct Size {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) share: f32,
+    /// Whether it touches the picture's border and runs along two fifths of it or more.
+    pub(super) is_rim: bool,
 }
 
 const fn at_least(value: f32, bound: f32) -> f32 {
@@ -52,6 +54,7 @@ pub(super) fn looks(f: &Figures, size: &Size) -> Verdict {
     weakest(&[
         (at_least(size.width.min(size.height) as f32, 8.0), "too thin for a mark"),
         (at_most(size.share, LARGEST), "too large for a mark"),
+        (if size.is_rim { 0.3 } else { 1.0 }, "runs along the picture's border"),
         (at_least(f.fill, FILL), "too scattered for a mark"),
         (at_least(f.strength, STRENGTH), "too faint"),
         // Agreement is squeezed between its bound and 1.
@@ -73,6 +76,20 @@ pub(super) fn detached(f: &Figures, stillness: f32, views: usize) -> Verdict {
     weakest(&[
         (varied, "too few different pictures to tell a mark from an object"),
         (proven, "the scene around it stays as still as it does"),
+    ])
+}
+
+/// Whether what lies where a user says a mark is can be told from the scene at all.
+pub(super) fn vouched(f: &Figures, stillness: f32, views: usize) -> Verdict {
+    let drift = 1.5 * (DRIFT + LEAK * f.drift_around).min(MOST_DRIFT);
+    let beside = at_least(f.activity, 0.8).min(at_most(f.coherence, 0.5)).max(at_least(f.drift_around, 1.0));
+    weakest(&[
+        (at_least(views as f32, VIEWS as f32 / 2.0), "too few different pictures to tell a mark from an object"),
+        (at_most(f.drift, drift), "moves with the scene"),
+        (
+            at_most(stillness, 2.0 * MOVES).max(beside.min(at_most(stillness, 0.4))),
+            "the scene around it stays as still as it does",
+        ),
     ])
 }
 

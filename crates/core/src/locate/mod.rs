@@ -13,6 +13,7 @@ mod persistence;
 mod picture;
 mod region;
 mod slope;
+mod stack;
 mod support;
 mod survey;
 
@@ -20,3 +21,6 @@ pub use conclude::{Conclusion, Detection};
 pub use evidence::{Evidence, MOST_FRAMES};
 pub use figures::Figures;
 pub use survey::Survey;
+
+#[cfg(test)]
+mod tests;

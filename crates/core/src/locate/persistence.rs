@@ -18,6 +18,7 @@ const EDGE: i32 = 2 * UNIT;
 const BAND: usize = 16;
 
 /// Persistence of one plane; all rasters are `width * height`, row by row.
+#[derive(Clone)]
 pub(super) struct Persistence {
     pub(super) width: usize,
     pub(super) height: usize,

@@ -49,10 +49,6 @@ impl Region {
         Self { width, height, set: vec![false; width * height] }
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.set.iter().filter(|s| **s).count()
-    }
-
     /// Grown by a rectangle of `rx` columns and `ry` rows to every side.
     pub(super) fn grown(&self, rx: usize, ry: usize) -> Self {
         let (w, h) = (self.width, self.height);

@@ -22,6 +22,7 @@ pub struct Encoder {
     name: String,
     codec: Codec,
     carrier: Carrier,
+    scan: Scan,
     accepted: BTreeSet<Loss>,
     messages: HashMap<i64, Vec<Message>>,
     context: CodecContext,
@@ -62,6 +63,7 @@ impl Encoder {
             name: spec.encoder.clone(),
             codec: spec.codec,
             carrier: Carrier::new(spec),
+            scan: spec.scan,
             accepted: spec.accept_loss.clone(),
             messages: HashMap::new(),
             input: Input::new(spec)?,
@@ -75,9 +77,16 @@ impl Encoder {
     /// Takes the next frame in presentation order and hands over what packets are ready, in coding order.
     ///
     /// # Errors
-    /// Where the frame has another size or layout than the spec, the encoder fails, or `out` does.
+    /// [`Error::Unsupported`] where the frame has another size or layout than the spec, is interlaced in a progressive stream,
+    /// or carries what has no place in the codec, without consent; where the encoder fails, or `out` does.
     pub fn push(&mut self, frame: Frame, out: &mut dyn FnMut(&Packet) -> Result<()>) -> Result<()> {
         let (pts, duration, scan, idx) = (frame.pts, frame.duration, frame.scan, frame.idx);
+        if scan.is_interlaced() && !self.scan.is_interlaced() && !self.accepted.contains(&Loss::FieldOrder) {
+            return Err(Error::unsupported_but(
+                format!("frame {idx} is interlaced in a stream that is written progressive"),
+                "--accept-loss field-order consents to the loss of its field order",
+            ));
+        }
         let mut picture = self.input.take(frame)?;
         let (messages, losses) = self.carrier.take(&mut picture);
         if let Some(loss) = losses.difference(&self.accepted).next() {
@@ -90,7 +99,7 @@ impl Encoder {
         if !messages.is_empty() {
             self.messages.insert(tick, messages);
         }
-        prepare(&mut picture, tick, scan, self.context.get().global_quality);
+        prepare(&mut picture, tick, (scan, self.scan), self.context.get().global_quality);
         loop {
             // SAFETY: context open, frame valid; libav takes its own reference.
             match av::check(unsafe { ffi::avcodec_send_frame(self.context.as_ptr(), picture.as_ptr()) }) {
@@ -211,13 +220,15 @@ fn configure(context: &mut CodecContext, spec: &EncoderSpec) -> Result<()> {
     Ok(())
 }
 
-/// Sets the fields of a picture that an encoder looks at; what a decoder left there would steer it.
-fn prepare(picture: &mut AvFrame, tick: i64, scan: Scan, quality: i32) {
+/// Sets the fields of a picture that an encoder looks at; what a decoder left there would steer it. A progressive frame
+/// of an interlaced stream keeps that stream's order, which x264 would otherwise turn round for it.
+fn prepare(picture: &mut AvFrame, tick: i64, (own, stream): (Scan, Scan), quality: i32) {
+    let order = if own.is_interlaced() { own } else { stream };
     let f = picture.get_mut();
     f.pts = tick;
     f.pict_type = ffi::AVPictureType::NONE;
     f.key_frame = 0;
     f.quality = quality;
-    f.interlaced_frame = i32::from(scan.is_interlaced());
-    f.top_field_first = i32::from(scan == Scan::TopFirst);
+    f.interlaced_frame = i32::from(own.is_interlaced() && stream.is_interlaced());
+    f.top_field_first = i32::from(order == Scan::TopFirst);
 }

@@ -1,10 +1,13 @@
 //! HDR10 static metadata: one description of the mastering display for the whole stream.
 
+use std::ffi::{c_int, c_uint};
+
 use cleanplate_core::Frame;
 use serde::{Deserialize, Serialize};
 
-use crate::av::ffi;
+use crate::av::{AvFrame, ffi};
 use crate::surface::AvSurface;
+
 use crate::types::Rational;
 
 /// Colour volume of the mastering display (SMPTE ST 2086).
@@ -39,54 +42,49 @@ pub struct StaticSideData {
 }
 
 impl StaticSideData {
-    /// What a decoded frame carries.
-    pub fn of_frame(frame: &Frame) -> Self {
-        let Some(surface) = frame.surface().as_any().downcast_ref::<AvSurface>() else {
-            return Self::default();
-        };
-        let data = |kind| {
-            // SAFETY: the picture lives as long as the frame; libav answers null or an entry with `size` bytes.
-            unsafe {
-                let entry = ffi::av_frame_get_side_data(surface.frame().as_ptr(), kind).as_ref()?;
-                (!entry.data.is_null()).then(|| std::slice::from_raw_parts(entry.data, entry.size))
-            }
-        };
-        Self::from_bytes(
-            data(ffi::AVFrameSideDataType::MASTERING_DISPLAY_METADATA),
-            data(ffi::AVFrameSideDataType::CONTENT_LIGHT_LEVEL),
-        )
-    }
-
-    /// From the bytes of libav's `AVMasteringDisplayMetadata` and `AVContentLightMetadata`, which frames and streams carry
-    /// alike. Chromaticities or luminances that are not given become 0, which CTA-861.3 reads as unknown.
-    pub fn from_bytes(mastering: Option<&[u8]>, light: Option<&[u8]>) -> Self {
-        let number = |bytes: &[u8], at: usize| {
-            let word = bytes.get(at * 4..at * 4 + 4).and_then(|b| <[u8; 4]>::try_from(b).ok());
-            word.map_or(0, i32::from_ne_bytes)
-        };
-        let mastering = mastering.filter(|bytes| bytes.len() >= 22 * 4).map(|bytes| {
-            let (has_primaries, has_luminance) = (number(bytes, 20) != 0, number(bytes, 21) != 0);
-            let rational = |at: usize| {
-                let given = if at < 8 { has_primaries } else { has_luminance };
-                if given {
-                    Rational::new(number(bytes, at * 2), number(bytes, at * 2 + 1))
-                } else {
-                    Rational::new(0, 1)
-                }
-            };
-            MasteringDisplay {
-                primaries: [0, 1, 2].map(|c| [rational(c * 2), rational(c * 2 + 1)]),
-                white: [rational(6), rational(7)],
-                min_luminance: rational(8),
-                max_luminance: rational(9),
-            }
+    /// What a decoded frame says of itself; nothing for frames that did not come from libav.
+    pub fn of(frame: &Frame) -> Self {
+        let Some(surface) = frame.surface().as_any().downcast_ref::<AvSurface>() else { return Self::default() };
+        let picture = surface.frame();
+        let mastering = side_data::<AvMasteringDisplay>(picture, ffi::AVFrameSideDataType::MASTERING_DISPLAY_METADATA);
+        let mastering = mastering.filter(|m| m.has_primaries != 0 && m.has_luminance != 0).map(|m| MasteringDisplay {
+            primaries: m.display_primaries.map(|p| p.map(Rational::from)),
+            white: m.white_point.map(Rational::from),
+            min_luminance: m.min_luminance.into(),
+            max_luminance: m.max_luminance.into(),
         });
-        let light = light.filter(|bytes| bytes.len() >= 8).map(|bytes| ContentLight {
-            max_content: number(bytes, 0).max(0) as u32,
-            max_frame_average: number(bytes, 1).max(0) as u32,
-        });
+        let light = side_data::<AvContentLight>(picture, ffi::AVFrameSideDataType::CONTENT_LIGHT_LEVEL);
+        let light = light.map(|l| ContentLight { max_content: l.max_cll, max_frame_average: l.max_fall });
         Self { mastering, light }
     }
+}
+
+/// libav's `AVMasteringDisplayMetadata`, whose layout is part of its public interface (the bindings leave it out).
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct AvMasteringDisplay {
+    display_primaries: [[ffi::AVRational; 2]; 3],
+    white_point: [ffi::AVRational; 2],
+    min_luminance: ffi::AVRational,
+    max_luminance: ffi::AVRational,
+    has_primaries: c_int,
+    has_luminance: c_int,
+}
+
+/// libav's `AVContentLightMetadata`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct AvContentLight {
+    max_cll: c_uint,
+    max_fall: c_uint,
+}
+
+/// A copy of a frame's side data of that type; `T` must be libav's structure for it.
+fn side_data<T: Copy>(picture: &AvFrame, kind: ffi::AVFrameSideDataType) -> Option<T> {
+    // SAFETY: the frame is valid; libav answers with null or an entry of the frame.
+    let entry = unsafe { ffi::av_frame_get_side_data(picture.as_ptr(), kind).as_ref() }?;
+    // SAFETY: the entry holds at least a T where its size says so; libav aligns it.
+    (entry.size >= size_of::<T>()).then(|| unsafe { *entry.data.cast::<T>() })
 }
 
 /// `value` in steps of `1 / per`, rounded to the nearest.

@@ -132,7 +132,7 @@ fn defaults(
         }
         "libsvtav1" => {
             set("preset", &preset("8"));
-            set("crf", &crf(20.0));
+            set("crf", &crf(16.0));
             set("svtav1-params", &format!("lp={threads}"));
         }
         "ffv1" => {

@@ -106,7 +106,7 @@ fn note(list: &mut Vec<FrameIdx>, idx: FrameIdx) -> bool {
 }
 
 /// libav names its objects with addresses (`[h264 @ 0x55d0]`), which differ from run to run.
-fn without_addresses(line: &str) -> String {
+pub(crate) fn without_addresses(line: &str) -> String {
     let mut parts = line.split(" @ 0x");
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -5,14 +5,15 @@ use std::path::Path;
 use std::ptr;
 
 use super::Limits;
+use super::damage::without_addresses;
 use super::io::FileIo;
 use crate::av::{AvError, Dict, Packet, capture, check, ffi};
 use crate::error::{Error, Result};
 
 /// The demuxers that may touch a file. Playlists and everything else that opens further files are not among them: of ten
 /// playlists named `.mp4`, three made libav decode another file, none with such a list.
-const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,ogg,h264,hevc,mpegvideo,m4v,av1,obu,ivf,\
-                       mjpeg,mxf,asf,nut,yuv4mpegpipe";
+const FORMATS: &str =
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,ogg,h264,hevc,mpegvideo,m4v,av1,obu,ivf,mjpeg";
 
 /// Consecutive refusals of a demuxer after which the file counts as ended.
 const PATIENCE: u32 = 8;
@@ -50,7 +51,14 @@ impl Demuxer {
             if let Some(source) = io.take_failure() {
                 return Error::Io { action: "read", path: path.to_owned(), source };
             }
-            let words = mark.last().map(|line| format!(" ({line})")).unwrap_or_default();
+            if mark.last().is_some_and(|line| line.contains("not on whitelist")) {
+                return Error::unsupported_but(
+                    format!("cannot work on {}: its kind of file is not among those that are opened", path.display()),
+                    "MP4, MOV, MKV, WebM, TS, MPG, AVI, FLV, OGG and bare video streams are",
+                );
+            }
+            let words =
+                mark.last().map(|line| without_addresses(&line)).map(|line| format!(" ({line})")).unwrap_or_default();
             Error::Input(format!("cannot {what} {}: {error}{words}", path.display()))
         };
         if io.size() == 0 {

@@ -1,6 +1,6 @@
 //! The frames that decoding yields, in presentation order, with exact times.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use cleanplate_core::FrameIdx;
 use serde::{Deserialize, Serialize};
@@ -148,21 +148,9 @@ impl Index {
         Self { frames, time_base, timing, scanned: false, changes: Vec::new(), packets: order, by_packet, entries }
     }
 
-    /// Frames that are decoded before a frame that is shown before them, at most: how many the decoder has to hold back.
-    pub(crate) fn reorder(&self) -> usize {
-        let mut held = std::collections::BTreeSet::new();
-        let mut shown = 0;
-        let mut depth = 0;
-        let mut by_packet: Vec<(u32, FrameIdx)> = self.by_packet.iter().map(|(packet, idx)| (*packet, *idx)).collect();
-        by_packet.sort_unstable();
-        for (_, idx) in by_packet {
-            held.insert(idx);
-            while held.remove(&shown) {
-                shown += 1;
-            }
-            depth = depth.max(held.len());
-        }
-        depth
+    /// How decoding order differs from the order of presentation: see the function of this name.
+    pub(crate) fn reorder(&self) -> (usize, u64) {
+        reorder(self.by_packet.iter().map(|(packet, idx)| (*packet, *idx)).collect())
     }
 
     /// How many places there are where decoding may start.
@@ -187,14 +175,6 @@ impl Index {
             return (start.packet > 0).then_some(start);
         }
         None
-    }
-
-    /// The last place for `idx` among `packets` that needs nothing before it.
-    pub(crate) fn closed_start(&self, idx: FrameIdx, packets: std::ops::Range<u32>) -> Option<Start> {
-        self.entries_before(idx)
-            .find(|(packet, entry)| *entry == Entry::Closed && packets.contains(packet))
-            .filter(|(packet, _)| *packet > 0)
-            .map(|(packet, _)| Start { packet, settled: packet })
     }
 
     /// Places to start for `idx`, the nearest first. None where one packet gave several frames: only counting from the
@@ -228,11 +208,41 @@ fn times(packets: &[PacketEntry], order: &[u32], tick: i64) -> (Vec<i64>, Timing
         return if rises(&pts) { (pts, Timing::Container) } else { (repaired(pts, tick), Timing::Repaired) };
     }
     let mut dts: Vec<i64> = order.iter().filter_map(|o| of(o).dts).collect();
-    if dts.len() == order.len() {
-        dts.sort_unstable();
-        return if rises(&dts) { (dts, Timing::Decoding) } else { (repaired(dts, tick), Timing::Repaired) };
+    if dts.len() < order.len() {
+        return ((0..order.len() as i64).map(|i| i.saturating_mul(tick.max(1))).collect(), Timing::Rate);
     }
-    ((0..order.len() as i64).map(|i| i.saturating_mul(tick.max(1))).collect(), Timing::Rate)
+    dts.sort_unstable();
+    let timing = if rises(&dts) { Timing::Decoding } else { Timing::Repaired };
+    let dts = if timing == Timing::Repaired { repaired(dts, tick) } else { dts };
+    // A picture is shown as many pictures after its decoding as the decoder holds back.
+    let depth = reorder(order.iter().zip(0..).map(|(ordinal, idx)| (*ordinal, idx)).collect()).0;
+    let gap = dts.windows(2).last().map_or(tick, |pair| pair[1] - pair[0]).max(1);
+    let end = dts.last().copied().unwrap_or(0);
+    let late = (1..).map(|i: i64| end.saturating_add(gap.saturating_mul(i)));
+    let mut times: Vec<i64> = dts.into_iter().chain(late.take(depth)).skip(depth).collect();
+    // Where the container gives the time of some pictures, all follow the first of them.
+    if let Some((time, known)) = times.iter().zip(order).find_map(|(time, o)| of(o).pts.map(|pts| (*time, pts))) {
+        times.iter_mut().for_each(|t| *t = t.saturating_add(known.saturating_sub(time)));
+    }
+    (times, timing)
+}
+
+/// How decoding order differs from the order of presentation, of `(packet, frame)`: how many frames the decoder has to hold
+/// back at most, and how far ahead of a frame that leans on it another may be shown.
+fn reorder(mut order: Vec<(u32, FrameIdx)>) -> (usize, u64) {
+    order.sort_unstable();
+    let mut held = BTreeSet::new();
+    let (mut shown, mut depth, mut latest, mut ahead) = (0, 0, 0, 0);
+    for (_, idx) in order {
+        latest = idx.max(latest);
+        ahead = ahead.max(latest - idx);
+        held.insert(idx);
+        while held.remove(&shown) {
+            shown += 1;
+        }
+        depth = depth.max(held.len());
+    }
+    (depth, ahead)
 }
 
 /// Moves times that do not rise: a frame at or before its predecessor follows it by one tick; after a jump back of more
@@ -253,4 +263,48 @@ fn repaired(mut times: Vec<i64>, tick: i64) -> Vec<i64> {
         };
     }
     times
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(pts: Option<i64>, dts: Option<i64>) -> PacketEntry {
+        PacketEntry { pts, dts, duration: 0, pos: -1, size: 1, crc: 0, flags: 0 }
+    }
+
+    #[test]
+    fn decoding_times_are_shown_as_late_as_the_decoder_reorders() {
+        // I P B B, P B B: the packets of frames 0 3 1 2 6 4 5, with the presentation time of the first frame alone.
+        let packets: Vec<_> = (0..7).map(|i| packet((i == 0).then_some(110), Some(i * 10))).collect();
+        let order = [0, 2, 3, 1, 5, 6, 4];
+        assert_eq!(times(&packets, &order, 10), (vec![110, 120, 130, 140, 150, 160, 170], Timing::Decoding));
+        let bare: Vec<_> = packets.iter().map(|p| packet(None, p.dts)).collect();
+        assert_eq!(times(&bare, &order, 10).0, [10, 20, 30, 40, 50, 60, 70]);
+        let none: Vec<_> = packets.iter().map(|_| packet(None, None)).collect();
+        assert_eq!(times(&none, &order, 10), (vec![0, 10, 20, 30, 40, 50, 60], Timing::Rate));
+    }
+
+    #[test]
+    fn times_that_do_not_rise_are_moved_as_little_as_possible() {
+        assert_eq!(repaired(vec![0, 10, 10, 30], 10), [0, 10, 11, 30]);
+        assert_eq!(repaired(vec![100, 110, 0, 10, 20], 10), [100, 110, 120, 130, 140]);
+    }
+
+    #[test]
+    fn decoding_starts_at_the_nearest_place_that_is_safe() {
+        let look = |i: u32| match i {
+            0 | 20 => Look::Frame(Entry::Closed),
+            10 | 30 | 40 => Look::Frame(Entry::Open),
+            _ => Look::Frame(Entry::None),
+        };
+        let looks: Vec<_> = (0..50).map(look).collect();
+        let packets: Vec<_> = (0..50).map(|i| packet(Some(i), Some(i))).collect();
+        let index = Index::of_packets(&packets, &looks, Rational::new(1, 25), 1).unwrap();
+        let start = |packet, settled| Some(Start { packet, settled });
+        assert_eq!(index.start_for(5), None);
+        assert_eq!(index.start_for(25), start(20, 20));
+        assert_eq!(index.start_for(35), start(20, 30));
+        assert_eq!(index.start_for(45), start(30, 40));
+    }
 }

@@ -22,7 +22,7 @@ pub(crate) fn container(demuxer: &str, brand: Option<&str>, doc_type_webm: bool)
         "avi" => Container::Avi,
         "flv" => Container::Flv,
         "ogg" => Container::Ogg,
-        "h264" | "hevc" | "mpegvideo" | "m4v" | "av1" | "obu" | "ivf" | "mjpeg" | "yuv4mpegpipe" => Container::Raw,
+        "h264" | "hevc" | "mpegvideo" | "m4v" | "av1" | "obu" | "ivf" | "mjpeg" => Container::Raw,
         other => return Err(Error::unsupported(format!("cannot work on files of the format {other}"))),
     })
 }
@@ -31,7 +31,7 @@ pub(crate) fn container(demuxer: &str, brand: Option<&str>, doc_type_webm: bool)
 pub(crate) fn stream(stream: &ffi::AVStream) -> StreamInfo {
     // SAFETY: a stream of an open context has parameters.
     let par = unsafe { &*stream.codecpar };
-    let attached = stream.disposition & ffi::AV_DISPOSITION_ATTACHED_PIC as i32 != 0;
+    let attached = stream.disposition & ffi::AV_DISPOSITION_ATTACHED_PIC != 0;
     let kind = match par.codec_type {
         ffi::AVMediaType::VIDEO if attached => StreamKind::Picture,
         ffi::AVMediaType::VIDEO => StreamKind::Video,
@@ -181,7 +181,7 @@ mod tests {
     fn display_matrices_are_turns_with_or_without_a_mirror() {
         let matrix = |v: [i32; 4]| {
             let full = [v[0], v[1], 0, v[2], v[3], 0, 0, 0, 1 << 30];
-            full.iter().flat_map(|x| (x << 0).to_ne_bytes()).collect::<Vec<u8>>()
+            full.iter().flat_map(|x| x.to_ne_bytes()).collect::<Vec<u8>>()
         };
         const ONE: i32 = 1 << 16;
         for (values, want) in [

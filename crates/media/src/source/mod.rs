@@ -16,6 +16,7 @@ mod recipe;
 mod scan;
 mod survey;
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub use packets::PacketReader;
 pub use reader::VideoReader;
 
 use crate::av::Parameters;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::types::SourceInfo;
 
 /// How much a file may ask for. The default lets real work through (8K, hours, dozens of streams) and stops files that
@@ -89,7 +90,17 @@ impl Source {
         options: &OpenOptions,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Self> {
-        Ok(Self { shared: Arc::new(survey::take(path, options, progress)?) })
+        let mut survey = survey::take(path, options, progress)?;
+        if survey.index.changes.is_empty() {
+            let shared = Arc::new(survey);
+            let mut reader = VideoReader::open(Arc::clone(&shared), 1)?;
+            let first = reader.first_shape()?;
+            let (seen, damage) = (reader.frame_side_data().clone(), reader.damage().clone());
+            drop(reader);
+            survey = Arc::into_inner(shared).ok_or_else(|| Error::Internal("a reader outlived its source".into()))?;
+            survey.believe(first, seen, &damage)?;
+        }
+        Ok(Self { shared: Arc::new(survey) })
     }
 
     /// Where the file was opened.
@@ -115,6 +126,17 @@ impl Source {
     /// What opening found broken.
     pub fn damage(&self) -> &Damage {
         &self.shared.damage
+    }
+
+    /// libav's names of the side data on the first frames: closed captions, HDR metadata, time codes ...
+    pub fn frame_side_data(&self) -> &BTreeSet<String> {
+        &self.shared.frame_side_data
+    }
+
+    /// What the worked-on stream holds that decoding does not give and a new encoding therefore loses, in words: alpha without
+    /// a decoder for it, further layers.
+    pub fn unread(&self) -> &[String] {
+        &self.shared.unread
     }
 
     /// What the container says of a stream's codec. `None` where there is no such stream.

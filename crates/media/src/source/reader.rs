@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use cleanplate_core::{ColorInfo, Frame, FrameIdx, Scan};
+use cleanplate_core::{ColorInfo, Frame, FrameIdx, PixelFormat, Scan};
 
 use super::damage::Damage;
 use super::demux::Demuxer;
@@ -18,6 +18,44 @@ use crate::surface::AvSurface;
 
 /// Packets read after a seek in search of a known one before the stream is read from its start instead.
 const SEARCH: usize = 4096;
+
+/// What a decoded picture says of itself.
+pub(crate) struct Shape {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    /// How its samples are carried; `None` where they cannot be.
+    pub(crate) format: Option<PixelFormat>,
+    pub(crate) pix_fmt: String,
+    pub(crate) color: ColorInfo,
+    pub(crate) scan: Scan,
+}
+
+impl Shape {
+    fn of(frame: &AvFrame) -> Self {
+        let av = frame.get();
+        let format = ffi::AVPixelFormat(av.format);
+        let pix_fmt = pixfmt::name(format);
+        let flags = compat::picture_flags(av);
+        Self {
+            width: u32::try_from(av.width).unwrap_or(0),
+            height: u32::try_from(av.height).unwrap_or(0),
+            format: convert::carried(format),
+            color: ColorInfo {
+                primaries: u8::try_from(av.color_primaries.0).unwrap_or(2),
+                transfer: u8::try_from(av.color_trc.0).unwrap_or(2),
+                matrix: u8::try_from(av.colorspace.0).unwrap_or(2),
+                full_range: info::full_range(av.color_range, &pix_fmt),
+                chroma_location: u8::try_from(av.chroma_location.0).unwrap_or(0),
+            },
+            pix_fmt,
+            scan: match (flags.interlaced, flags.top_first) {
+                (false, _) => Scan::Progressive,
+                (true, true) => Scan::TopFirst,
+                (true, false) => Scan::BottomFirst,
+            },
+        }
+    }
+}
 
 /// Reads frames of the worked-on stream. Every frame of the index comes exactly once and in order; a frame that the decoder
 /// does not give is replaced by the one before it and counted in [`damage`](Self::damage).
@@ -35,8 +73,6 @@ pub struct VideoReader {
     drained: bool,
     /// Whether decoding began at the first packet.
     from_start: bool,
-    /// The packet with which decoding began.
-    began: u32,
     /// The first packet from which on the decoder must not complain.
     settled: u32,
     /// Frames that came out since decoding began.
@@ -72,7 +108,6 @@ impl VideoReader {
             held: false,
             drained: false,
             from_start: true,
-            began: 0,
             settled: 0,
             counted: 0,
             ready: VecDeque::new(),
@@ -116,6 +151,12 @@ impl VideoReader {
         loop {
             while self.ready.front().is_some_and(|(idx, _)| *idx < self.next) {
                 self.last = self.ready.pop_front().map(|(_, frame)| frame);
+            }
+            // What leans on damage may be shown before it: frames wait until those that they can lean on are out.
+            let awaited = (self.next + self.survey.ahead).min(count - 1);
+            if self.care == Care::Strict && !self.drained && self.ready.back().is_none_or(|(idx, _)| *idx < awaited) {
+                self.pull()?;
+                continue;
             }
             match self.ready.front() {
                 Some((idx, _)) if *idx == self.next => {
@@ -172,45 +213,39 @@ impl VideoReader {
     /// A decoded picture as a frame of the index.
     fn finish(&mut self, idx: FrameIdx, frame: AvFrame) -> Result<Frame> {
         let entry = self.survey.index.frames[idx as usize];
-        let av = frame.get();
-        let name = pixfmt::name(ffi::AVPixelFormat(av.format));
-        let flags = compat::picture_flags(av);
-        let color = ColorInfo {
-            primaries: u8::try_from(av.color_primaries.0).unwrap_or(2),
-            transfer: u8::try_from(av.color_trc.0).unwrap_or(2),
-            matrix: u8::try_from(av.colorspace.0).unwrap_or(2),
-            full_range: info::full_range(av.color_range, &name),
-            chroma_location: u8::try_from(av.chroma_location.0).unwrap_or(0),
-        };
-        let scan = match (flags.interlaced, flags.top_first) {
-            (false, _) => Scan::Progressive,
-            (true, true) => Scan::TopFirst,
-            (true, false) => Scan::BottomFirst,
-        };
-        let wanted = self.survey.info.video_stream().and_then(|s| s.video.as_ref());
-        if let Some(video) = wanted {
-            let size = (av.width as u32, av.height as u32);
-            if size != (video.width, video.height) {
-                return Err(Error::unsupported(format!(
-                    "the picture of {} changes at frame {idx} from {}x{} to {}x{}",
-                    shown(&self.survey.path),
-                    video.width,
-                    video.height,
-                    size.0,
-                    size.1
-                )));
-            }
+        let shape = Shape::of(&frame);
+        if let Some(video) = self.survey.info.video_stream().and_then(|stream| stream.video.as_ref())
+            && ((shape.width, shape.height) != (video.width, video.height) || shape.format != video.format)
+        {
+            return Err(Error::unsupported(format!(
+                "the picture of {} changes at frame {idx} from {}x{} {} to {}x{} {}",
+                shown(&self.survey.path),
+                video.width,
+                video.height,
+                video.pix_fmt,
+                shape.width,
+                shape.height,
+                shape.pix_fmt
+            )));
         }
         let frame = convert::planar(frame)?;
-        let av = frame.get();
-        let format = pixfmt::from_av(ffi::AVPixelFormat(av.format))
-            .ok_or_else(|| Error::unsupported(format!("cannot carry samples in the format {name}")))?;
-        let size = (av.width as u32, av.height as u32);
         let surface = AvSurface::new(frame)?;
+        let format = shape
+            .format
+            .ok_or_else(|| Error::unsupported(format!("cannot carry samples in the format {}", shape.pix_fmt)))?;
+        let size = (shape.width, shape.height);
         let mut out = Frame::new(idx, entry.pts, entry.duration, size, format, Box::new(surface));
-        out.color = color;
-        out.scan = scan;
+        out.color = shape.color;
+        out.scan = shape.scan;
         Ok(out)
+    }
+
+    /// What the first picture that comes out is like; `None` where none does.
+    pub(crate) fn first_shape(&mut self) -> Result<Option<Shape>> {
+        while self.ready.is_empty() && !self.drained {
+            self.pull()?;
+        }
+        Ok(self.ready.front().map(|(_, frame)| Shape::of(frame)))
     }
 
     /// Sends one packet (or the end) and takes what comes out.
@@ -272,13 +307,11 @@ impl VideoReader {
         Ok(())
     }
 
-    /// Goes back and decodes with concealment: nothing that leans on the damage has come out yet. What is concealed may lean
-    /// on anything before it, so this begins at a place that needs nothing before it and that was just decoded without a
-    /// complaint, or at the start of the stream.
+    /// Decodes anew with concealment: nothing that leans on the damage has come out yet. What is concealed leans on whatever
+    /// the decoder's memory holds, even across key frames, so only the start of the stream gives the same every time.
     fn conceal(&mut self) -> Result<()> {
         self.care = Care::Conceal;
-        let clean = self.began..self.ordinal.saturating_sub(self.late() + 1);
-        self.begin(self.survey.index.closed_start(self.next, clean))
+        self.begin(None)
     }
 
     /// Packets by which a refusal may be late: one for each thread.
@@ -302,7 +335,8 @@ impl VideoReader {
         }
         let av = frame.get();
         if av.flags & ffi::AV_FRAME_FLAG_CORRUPT != 0 || av.decode_error_flags != 0 {
-            if self.care == Care::Strict && idx >= self.next {
+            let settled = self.from_start || index.by_packet.get(&self.settled).is_none_or(|first| idx >= *first);
+            if self.care == Care::Strict && settled {
                 self.conceal()?;
                 return Ok(true);
             }
@@ -332,12 +366,12 @@ impl VideoReader {
         if let Some(start) = start
             && self.approach(start.packet)?
         {
-            (self.ordinal, self.began, self.settled) = (start.packet, start.packet, start.settled);
+            (self.ordinal, self.settled) = (start.packet, start.settled);
             (self.held, self.from_start) = (true, false);
             return Ok(());
         }
         self.demuxer = Demuxer::open(&self.survey.path, &self.survey.limits)?;
-        (self.ordinal, self.began, self.settled) = (0, 0, 0);
+        (self.ordinal, self.settled) = (0, 0);
         (self.held, self.from_start) = (false, true);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! How a stream is decoded: which decoder, with how many threads, and what happens when it meets damage.
 
+use super::bitstream::is_intra;
 use crate::av::{AvError, Decoder, Parameters, ffi, text};
 use crate::error::{Error, Result};
 use crate::types::Rational;
@@ -30,23 +31,42 @@ pub(crate) struct Recipe<'a> {
 impl Recipe<'_> {
     /// Opens it. `threads` 0 lets libav choose.
     pub(crate) fn open(&self, threads: u32, care: Care) -> Result<Decoder> {
+        use ffi::AVCodecID as C;
         let mut options = vec![("max_pixels", self.max_pixels.to_string())];
-        let threads = match care {
-            Care::Strict => {
+        let codec = self.parameters.get().codec_id;
+        let threads = match (care, codec) {
+            (Care::Strict, C::H264 | C::HEVC | C::VP8 | C::VP9 | C::AV1 | C::FFV1) => {
                 options.push(("err_detect", "explode".to_owned()));
                 threads
             }
-            Care::Conceal => 1,
+            (Care::Strict, C::MPEG2VIDEO) => threads,
+            (Care::Strict, _) if is_intra(codec) => threads,
+            // libav's MPEG-4 decoder aborts the process when it is to refuse damage and has several threads.
+            _ => 1,
         };
         Decoder::open(self.parameters, self.time_base, threads, self.name, &options).map_err(|error| {
             // SAFETY: a static name.
             let codec = unsafe { text(ffi::avcodec_get_name(self.parameters.get().codec_id)) };
             match error {
+                AvError(ffi::AVERROR_DECODER_NOT_FOUND) if codec == "none" => Error::unsupported(format!(
+                    "this build of libav does not know the video's codec ({})",
+                    tag(self.parameters.get().codec_tag)
+                )),
                 AvError(ffi::AVERROR_DECODER_NOT_FOUND) => {
                     Error::unsupported(format!("this build of libav has no decoder for {codec} video"))
                 }
                 error => Error::Input(format!("the decoder for {codec} refuses the stream: {error}")),
             }
         })
+    }
+}
+
+/// A container's four characters for a codec, or their number where they are not letters.
+fn tag(tag: u32) -> String {
+    let bytes = tag.to_le_bytes();
+    if bytes.iter().all(u8::is_ascii_graphic) {
+        bytes.iter().map(|byte| char::from(*byte)).collect()
+    } else {
+        format!("tag {tag:#x}")
     }
 }

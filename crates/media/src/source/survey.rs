@@ -1,20 +1,26 @@
 //! One pass over every packet: what each stream holds, hashes, and what the index needs.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use cleanplate_core::Scan;
 use sha2::{Digest, Sha256};
 
 use super::bitstream::{Examiner, Look};
 use super::damage::Damage;
 use super::demux::Demuxer;
 use super::index::Index;
+use super::reader::Shape;
 use super::recipe::{Care, Recipe};
 use super::{Limits, OpenOptions, info, scan, shown};
 use crate::av::{AvError, Packet, Parameters, capture, compat, ffi, text};
 use crate::error::{Error, Result};
 use crate::types::{Rational, SourceInfo, StreamInfo, StreamKind};
+
+/// The longest run of B-frames that a reader looks ahead over for damage: the 16 that H.264 and HEVC can reorder.
+const MAX_AHEAD: u64 = 16;
 
 /// What is kept of a packet of the video stream.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +74,8 @@ pub(crate) struct Survey {
     pub(crate) info: SourceInfo,
     pub(crate) parameters: Vec<Parameters>,
     pub(crate) digest: String,
+    pub(crate) unread: Vec<String>,
+    pub(crate) frame_side_data: BTreeSet<String>,
     pub(crate) damage: Damage,
     pub(crate) index: Index,
     pub(crate) packets: Vec<PacketEntry>,
@@ -76,6 +84,8 @@ pub(crate) struct Survey {
     pub(crate) decoding: Parameters,
     /// What the decoder does with damage, as far as known.
     pub(crate) care: Care,
+    /// Frames by which one may be shown before another that it leans on.
+    pub(crate) ahead: u64,
 }
 
 impl Survey {
@@ -86,6 +96,36 @@ impl Survey {
             name: self.decoder,
             max_pixels: self.limits.max_pixels,
         }
+    }
+}
+
+impl Survey {
+    /// Corrects what headers claim by what the first picture is.
+    pub(crate) fn believe(&mut self, first: Option<Shape>, seen: BTreeSet<String>, damage: &Damage) -> Result<()> {
+        let Some(first) = first else {
+            let words = damage.lines.last().map(|line| format!(" ({line})")).unwrap_or_default();
+            return Err(Error::Input(format!("no frame of {} can be decoded{words}", shown(&self.path))));
+        };
+        self.frame_side_data = seen;
+        let Some(video) = self.info.streams.get_mut(self.info.video).and_then(|stream| stream.video.as_mut()) else {
+            return Ok(());
+        };
+        (video.width, video.height) = (first.width, first.height);
+        (video.format, video.pix_fmt) = (first.format, first.pix_fmt);
+        let told = |header: &mut u8, picture: u8, unknown: u8| {
+            if *header == unknown {
+                *header = picture;
+            }
+        };
+        told(&mut video.color.primaries, first.color.primaries, 2);
+        told(&mut video.color.transfer, first.color.transfer, 2);
+        told(&mut video.color.matrix, first.color.matrix, 2);
+        told(&mut video.color.chroma_location, first.color.chroma_location, 0);
+        video.color.full_range = video.color.full_range.or(first.color.full_range);
+        if video.scan == Scan::Progressive {
+            video.scan = first.scan;
+        }
+        Ok(())
     }
 }
 
@@ -115,20 +155,20 @@ impl Tally {
             self.structure.update(number.to_le_bytes());
         }
         side_data(av, |kind, data| {
-            self.structure.update(kind.to_le_bytes());
+            self.structure.update(i64::from(kind.0).to_le_bytes());
             self.structure.update(data);
         });
     }
 }
 
-fn side_data(packet: &ffi::AVPacket, mut visit: impl FnMut(u32, &[u8])) {
+fn side_data(packet: &ffi::AVPacket, mut visit: impl FnMut(ffi::AVPacketSideDataType, &[u8])) {
     for i in 0..usize::try_from(packet.side_data_elems).unwrap_or(0) {
         // SAFETY: libav keeps side_data_elems elements there, each with `size` bytes.
         let (kind, data) = unsafe {
             let entry = &*packet.side_data.add(i);
             let empty: &[u8] = &[];
             let data = if entry.data.is_null() { empty } else { std::slice::from_raw_parts(entry.data, entry.size) };
-            (entry.type_.0 as u32, data)
+            (entry.type_, data)
         };
         visit(kind, data);
     }
@@ -176,11 +216,11 @@ pub(crate) fn take(
             looks.push(examiner.look(packet.data(), entry.is_key()));
             packets.push(entry);
             side_data(packet.get(), |kind, _| {
-                changed |= kind == ffi::AVPacketSideDataType::NEW_EXTRADATA.0 as u32
-                    || kind == ffi::AVPacketSideDataType::PARAM_CHANGE.0 as u32;
+                changed |=
+                    kind == ffi::AVPacketSideDataType::NEW_EXTRADATA || kind == ffi::AVPacketSideDataType::PARAM_CHANGE;
             });
         }
-        if total % 64 == 0 && progress(demuxer.position(), demuxer.size()).is_break() {
+        if total.is_multiple_of(64) && progress(demuxer.position(), demuxer.size()).is_break() {
             return Err(Error::Cancelled);
         }
     }
@@ -195,7 +235,14 @@ pub(crate) fn take(
     let stream = &info.streams[video];
     let time_base = stream.time_base;
     let tick = nominal_tick(stream, time_base);
-    let decoder = decoder_for(&parameters, stream);
+    let mut unread = Vec::new();
+    let decoder = decoder_for(&parameters, stream).unwrap_or_else(|loss| {
+        unread.push(loss);
+        None
+    });
+    if examiner.has_layers() {
+        unread.push("further layers of its HEVC video (other views or alpha)".to_owned());
+    }
     if packets.is_empty() {
         return Err(Error::Input(format!("{} has no packets in its video stream {video}", shown(path))));
     }
@@ -224,7 +271,8 @@ pub(crate) fn take(
         }
     };
     let mut decoding = parameters;
-    let depth = i32::try_from(index.reorder()).unwrap_or(0);
+    let (depth, ahead) = index.reorder();
+    let depth = i32::try_from(depth).unwrap_or(0);
     if !index.scanned && depth > decoding.get().video_delay {
         decoding.get_mut().video_delay = depth;
     }
@@ -235,12 +283,15 @@ pub(crate) fn take(
         info,
         parameters: all,
         digest,
+        unread,
+        frame_side_data: BTreeSet::new(),
         damage,
         index,
         packets,
         decoder,
         decoding,
         care,
+        ahead: ahead.min(MAX_AHEAD),
     })
 }
 
@@ -367,13 +418,18 @@ fn nominal_tick(stream: &StreamInfo, time_base: Rational) -> i64 {
     if tick > 0.0 { ((1.0 / (rate * tick)).round() as i64).max(1) } else { 1 }
 }
 
-/// The decoder to use where libav's first choice would lose something: its own VP8 and VP9 decoders drop alpha.
-fn decoder_for(parameters: &Parameters, stream: &StreamInfo) -> Option<&'static str> {
+/// The decoder to use where libav's first choice would lose something: its own VP8 and VP9 decoders drop alpha. `Err` where
+/// there is none that would not.
+fn decoder_for(parameters: &Parameters, stream: &StreamInfo) -> std::result::Result<Option<&'static str>, String> {
     let alpha = stream.metadata.iter().any(|(key, value)| key.eq_ignore_ascii_case("alpha_mode") && value != "0");
     let name = match parameters.get().codec_id {
         ffi::AVCodecID::VP9 if alpha => "libvpx-vp9",
         ffi::AVCodecID::VP8 if alpha => "libvpx",
-        _ => return None,
+        _ => return Ok(None),
     };
-    compat::has_decoder(name).then_some(name)
+    if compat::has_decoder(name) {
+        Ok(Some(name))
+    } else {
+        Err(format!("the alpha of its {} video, which needs libav's decoder {name}", stream.codec))
+    }
 }

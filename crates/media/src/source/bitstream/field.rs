@@ -26,7 +26,7 @@ impl FieldParser {
             return None;
         }
         // SAFETY: just made.
-        unsafe { (*parser).flags |= ffi::PARSER_FLAG_COMPLETE_FRAMES as i32 };
+        unsafe { (*parser).flags |= ffi::PARSER_FLAG_COMPLETE_FRAMES };
         Some(Self { parser, context, padded: Vec::new() })
     }
 

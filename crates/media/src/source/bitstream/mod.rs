@@ -32,6 +32,13 @@ pub(crate) enum Look {
     Odd,
 }
 
+/// Whether every picture of a codec stands alone. libav does not say so of PNG, whose animated kind is another codec.
+pub(crate) fn is_intra(codec: ffi::AVCodecID) -> bool {
+    // SAFETY: libav's static table; null for unknown codecs.
+    let props = unsafe { ffi::avcodec_descriptor_get(codec).as_ref() }.map_or(0, |d| d.props);
+    props & ffi::AV_CODEC_PROP_INTRA_ONLY != 0 || codec == ffi::AVCodecID::PNG
+}
+
 enum Syntax {
     /// Every picture stands alone.
     Intra,
@@ -54,8 +61,6 @@ impl Examiner {
     pub(crate) fn new(parameters: &Parameters) -> Self {
         use ffi::AVCodecID as C;
         let codec = parameters.get().codec_id;
-        // SAFETY: libav's static table; null for unknown codecs.
-        let props = unsafe { ffi::avcodec_descriptor_get(codec).as_ref() }.map_or(0, |d| d.props);
         let syntax = match codec {
             C::H264 | C::HEVC => Syntax::Nal(nal::Nal::new(parameters)),
             C::MPEG2VIDEO => Syntax::Mpeg2(mpeg2::Mpeg2::default()),
@@ -63,10 +68,15 @@ impl Examiner {
             C::VP9 => Syntax::Vp9(vpx::Vp9::default()),
             C::AV1 => Syntax::Av1(av1::Av1::default()),
             C::FFV1 => Syntax::Plain,
-            _ if props & ffi::AV_CODEC_PROP_INTRA_ONLY != 0 => Syntax::Intra,
+            _ if is_intra(codec) => Syntax::Intra,
             _ => Syntax::Unknown,
         };
         Self { syntax }
+    }
+
+    /// Whether pictures of further layers were seen, which no decoder here shows (other views, alpha).
+    pub(crate) fn has_layers(&self) -> bool {
+        matches!(&self.syntax, Syntax::Nal(nal) if nal.layered)
     }
 
     /// What the packet with this payload is; `key` is the container's flag.

@@ -21,6 +21,8 @@ pub(super) struct Nal {
     sps: Option<Vec<u8>>,
     field: Option<FieldParser>,
     ended: bool,
+    /// Whether HEVC layers above the base were seen.
+    pub(super) layered: bool,
 }
 
 impl Nal {
@@ -30,7 +32,7 @@ impl Nal {
         let position = if hevc { 21 } else { 4 };
         let length = (extra.first() == Some(&1) && extra.len() > position).then(|| (extra[position] & 3) as usize + 1);
         let field = if hevc { None } else { FieldParser::new(parameters) };
-        let mut nal = Self { hevc, length, sps: None, field, ended: false };
+        let mut nal = Self { hevc, length, sps: None, field, ended: false, layered: false };
         if length.is_none() {
             for unit in start_code_units(extra) {
                 nal.note_sps(unit);
@@ -71,7 +73,7 @@ impl Nal {
             None => start_code_units(data),
         };
         let look = if self.hevc { self.hevc(&units) } else { self.h264(&units, data, key) };
-        let changed = units.iter().fold(false, |changed, unit| self.note_sps(unit) || changed);
+        let changed = units.iter().filter(|unit| self.note_sps(unit)).count() > 0;
         if changed { Look::Odd } else { look }
     }
 
@@ -96,6 +98,7 @@ impl Nal {
         let kind = |unit: &&[u8]| unit.first().map_or(63, |head| head >> 1 & 0x3f);
         // Other layers (multiview, alpha) ride along and are not decoded.
         let base = |unit: &&&[u8]| unit.len() > 2 && unit[0] & 1 == 0 && unit[1] >> 3 == 0;
+        self.layered |= units.iter().any(|unit| HEVC_VCL.contains(&kind(unit)) && !base(&unit));
         let slices = units.iter().filter(base).filter(|unit| HEVC_VCL.contains(&kind(unit)));
         let first_slices = slices.clone().filter(|unit| unit[2] & 0x80 != 0).count();
         let Some(first) = slices.clone().map(kind).next() else { return Look::Odd };

@@ -1,0 +1,59 @@
+//! One frame before and after, side by side, as a PNG.
+
+use std::path::Path;
+
+use cleanplate_core::Rect;
+
+use crate::draw::{Canvas, joined};
+use crate::error::{Error, Result};
+use crate::moment;
+use crate::observer::{Event, Observer, Phase};
+use crate::options::Job;
+use crate::restore::Extras;
+use crate::subject::Subject;
+use crate::times::Times;
+use crate::watch::Watch;
+
+/// Columns between before and after, and their gray.
+const DIVIDER: (u32, [u8; 3]) = (2, [128; 3]);
+
+/// Writes one frame of a job before and after, side by side, as the PNG `out`: at its own size, in displayed orientation,
+/// cropped around its marks. `at` names the frame (the first one of its first range); without it the most telling one is
+/// taken: most of the mark, most motion around it. `job.output` is not looked at.
+///
+/// # Errors
+/// As [`run`](crate::run); [`ErrorKind::NothingFound`](crate::ErrorKind) where there is no mark on the frame;
+/// [`ErrorKind::Usage`](crate::ErrorKind) where `at` names no frame. An existing `out` is replaced, whole or not at all.
+pub fn preview(job: &Job, at: Option<&Times>, out: &Path, observer: &mut dyn Observer) -> Result<()> {
+    let watch = &mut Watch::new(observer, vec![Phase::Index, Phase::Analyse, Phase::Render]);
+    let subject = Subject::open(job, watch)?;
+    let threads = job.options.decoder_threads.unwrap_or(0);
+    let idx = moment::choose(&subject, at, threads, watch)?;
+    let masks = subject.masks_at(idx, &mut subject.mask_folder())?;
+    let marks = masks.iter().fold(Rect::default(), |all, (_, mask)| all.union(&mask.trimmed().rect()));
+    if marks.is_empty() {
+        return Err(Error::NothingFound(format!("frame {idx} carries no mark: there is nothing to show")));
+    }
+    watch.begin(Phase::Render, 1, 0)?;
+    let frame = subject.footage.frames(threads)?.at(idx)?;
+    let mut frame = frame.ok_or_else(|| Error::Internal(format!("frame {idx} is missing")))?;
+    let rotation = subject.footage.clip().rotation;
+    let part = moment::crop(subject.shown_rect(marks), subject.shown_size());
+    let before = Canvas::of(&frame, rotation)?.crop(part);
+    let restored = subject.restoration(Extras::default())?.apply(&mut frame)?;
+    let after = Canvas::of(&frame, rotation)?.crop(part);
+    watch.poll()?;
+    joined(&[before, after], false, DIVIDER.0, DIVIDER.1).save_png(out)?;
+    watch.end();
+    let seconds = subject.footage.clip().starts.get(idx as usize).copied().unwrap_or(0.0);
+    watch.tell(Event::info(format!(
+        "preview: {} | frame {idx} at {seconds:.2} s | {}x{} at {},{} | before, after | {}",
+        out.display(),
+        part.w,
+        part.h,
+        part.x,
+        part.y,
+        restored.origins.words()
+    )));
+    Ok(())
+}
