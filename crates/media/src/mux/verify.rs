@@ -221,10 +221,15 @@ fn trace(source: &Source, wanted: &dyn Fn(usize) -> Option<Rational>, normal: bo
         trace.payload.update(if normal { essence(&codecs[index], packet.data()) } else { packet.data() });
         let time = packet.pts().or(packet.dts()).map_or(i64::MIN, |t| rescaled(t, from, to));
         trace.times.update(time.to_le_bytes());
-        trace.flags.update([u8::from(packet.is_key()), u8::from(packet.get().flags & ffi::AV_PKT_FLAG_DISCARD != 0)]);
+        // Sound before time 0 is not heard: some files say so once more in each packet, some leave it at the time.
+        let is_before = packet.pts().is_some_and(|t| t < 0);
+        let discarded = packet.get().flags & ffi::AV_PKT_FLAG_DISCARD != 0 && !is_before;
+        trace.flags.update([u8::from(packet.is_key()), u8::from(discarded)]);
         extras(&packet, &mut |kind, data| {
-            trace.flags.update(kind.to_le_bytes());
-            trace.flags.update(data);
+            if !(is_before && kind == ffi::AVPacketSideDataType::SKIP_SAMPLES.0) {
+                trace.flags.update(kind.to_le_bytes());
+                trace.flags.update(data);
+            }
         });
     }
     Ok(traces)
