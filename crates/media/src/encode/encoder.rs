@@ -30,6 +30,22 @@ pub struct Encoder {
     times: Times,
     packet: Packet,
     log: LogMark,
+    is_flushed: bool,
+}
+
+impl Drop for Encoder {
+    /// SVT-AV1 (1.4) waits for ever when it is closed without having been told that no frame follows, as happens where a job
+    /// is interrupted or a frame is refused.
+    fn drop(&mut self) {
+        if self.is_flushed || self.name != "libsvtav1" {
+            return;
+        }
+        // SAFETY: context open; null starts draining, the packet is ours and is overwritten each time.
+        unsafe {
+            ffi::avcodec_send_frame(self.context.as_ptr(), std::ptr::null());
+            while ffi::avcodec_receive_packet(self.context.as_ptr(), self.packet.as_ptr()) == 0 {}
+        }
+    }
 }
 
 impl Encoder {
@@ -71,6 +87,7 @@ impl Encoder {
             packet: Packet::new().map_err(|e| Error::Backend(format!("cannot make a packet: {e}")))?,
             context,
             log,
+            is_flushed: false,
         })
     }
 
@@ -117,6 +134,7 @@ impl Encoder {
     /// # Errors
     /// Where the encoder fails, gives fewer packets than it was given frames, or `out` fails.
     pub fn finish(mut self, out: &mut dyn FnMut(&Packet) -> Result<()>) -> Result<()> {
+        self.is_flushed = true;
         // SAFETY: context open; null starts draining.
         av::check(unsafe { ffi::avcodec_send_frame(self.context.as_ptr(), std::ptr::null()) })
             .map_err(|e| self.failed("flush", e))?;
