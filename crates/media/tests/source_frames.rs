@@ -84,19 +84,30 @@ fn mpeg_and_intra_codecs() {
 #[test]
 fn packed_pictures_are_carried_in_planes_without_loss() {
     let pictures = "-f lavfi -i testsrc2=s=161x121:r=25:d=0.4";
-    check_with("", "-pix_fmt gbrp", &[
-        ("bgr.avi", &format!("{pictures} -c:v rawvideo -pix_fmt bgr24")),
-        ("rgb.mov", &format!("{pictures} -c:v png -pix_fmt rgb24")),
-        ("runs.mov", &format!("{pictures} -c:v qtrle -pix_fmt rgb24")),
-    ]);
+    check_with(
+        "",
+        "-pix_fmt gbrp",
+        &[
+            ("bgr.avi", &format!("{pictures} -c:v rawvideo -pix_fmt bgr24")),
+            ("rgb.mov", &format!("{pictures} -c:v png -pix_fmt rgb24")),
+            ("runs.mov", &format!("{pictures} -c:v qtrle -pix_fmt rgb24")),
+        ],
+    );
     check_with("", "-pix_fmt gbrap", &[("rgba.mkv", &format!("{pictures} -c:v png -pix_fmt rgba"))]);
-    check_with("", "-pix_fmt yuv422p", &[("yuyv.avi", &format!("{pictures} -s 160x120 -c:v rawvideo -pix_fmt yuyv422"))]);
+    check_with(
+        "",
+        "-pix_fmt yuv422p",
+        &[("yuyv.avi", &format!("{pictures} -s 160x120 -c:v rawvideo -pix_fmt yuyv422"))],
+    );
     check_with("", "-pix_fmt gbrp16le", &[("deep.mkv", &format!("{pictures} -c:v png -pix_fmt rgb48be"))]);
 }
 
 #[test]
 fn alpha_of_vp9_is_decoded() {
-    let cases = [("alpha.webm", "-f lavfi -i testsrc2=s=64x48:d=1,format=yuva420p -c:v libvpx-vp9 -pix_fmt yuva420p -b:v 200k")];
+    let cases = [(
+        "alpha.webm",
+        "-f lavfi -i testsrc2=s=64x48:d=1,format=yuva420p -c:v libvpx-vp9 -pix_fmt yuva420p -b:v 200k",
+    )];
     check_with("-c:v libvpx-vp9", "", &cases);
     let clips = Clips::new();
     let source = open(&clips.make(cases[0].0, cases[0].1)).unwrap();

@@ -128,7 +128,10 @@ fn what_has_no_moving_picture_is_refused_in_words() {
     clips.make("cover.png", "-f lavfi -i testsrc2=s=64x64 -frames:v 1");
     for (path, words) in [
         (clips.make("sound.m4a", TONE), "has no video stream"),
-        (clips.make("album.m4a", &format!("{TONE} -i cover.png -map 0 -map 1 -c:v png -disposition:v attached_pic")), "only a cover picture"),
+        (
+            clips.make("album.m4a", &format!("{TONE} -i cover.png -map 0 -map 1 -c:v png -disposition:v attached_pic")),
+            "only a cover picture",
+        ),
         (clips.write("empty.mp4", b""), "the file is empty"),
         (clips.write("text.mp4", b"<html>not a video</html>"), "cannot read"),
     ] {
@@ -157,7 +160,10 @@ fn a_picture_that_changes_its_size_is_refused_before_the_first_frame() {
 #[test]
 fn everything_in_a_file_is_listed_and_hashed() {
     let clips = Clips::new();
-    clips.write("chapters.txt", b";FFMETADATA1\ntitle=whole\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1500\ntitle=one\n");
+    clips.write(
+        "chapters.txt",
+        b";FFMETADATA1\ntitle=whole\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1500\ntitle=one\n",
+    );
     clips.write("words.srt", b"1\n00:00:00,000 --> 00:00:01,000\nhello\n");
     clips.write("note.txt", b"a note");
     let path = clips.make(
@@ -171,7 +177,10 @@ fn everything_in_a_file_is_listed_and_hashed() {
     let info = source.info();
     let kinds: Vec<_> = info.streams.iter().map(|stream| stream.kind).collect();
     assert_eq!(kinds, [StreamKind::Video, StreamKind::Audio, StreamKind::Subtitle, StreamKind::Attachment]);
-    assert!(info.streams[1].metadata.contains(&("language".into(), "ger".into())) || info.streams[1].metadata.contains(&("language".into(), "deu".into())));
+    assert!(
+        info.streams[1].metadata.contains(&("language".into(), "ger".into()))
+            || info.streams[1].metadata.contains(&("language".into(), "deu".into()))
+    );
     assert!(info.streams[2].disposition.contains(&"forced".to_owned()));
     assert_eq!((info.chapters.len(), info.chapters[0].end), (1, 1_500_000_000));
     assert!(info.metadata.iter().any(|(key, value)| key.eq_ignore_ascii_case("title") && value == "whole"));

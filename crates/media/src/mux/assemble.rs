@@ -128,7 +128,14 @@ impl<'a> Feed<'a> {
         let delay = usize::try_from(parameters.get().video_delay).unwrap_or(0);
         let last = frames.last().map_or((0, 0), |f| (f.pts, f.duration));
         let shown: Box<dyn Iterator<Item = i64>> = Box::new(frames.iter().map(|f| f.pts));
-        Self { next, times: DecodeTimes::new(shown, first, delay, step), wanted: frames.len() as u64, given: 0, last, before: None }
+        Self {
+            next,
+            times: DecodeTimes::new(shown, first, delay, step),
+            wanted: frames.len() as u64,
+            given: 0,
+            last,
+            before: None,
+        }
     }
 
     fn take(&mut self) -> Result<Option<Packet>> {

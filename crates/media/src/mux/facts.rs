@@ -237,7 +237,9 @@ fn metadata(
 /// A date without what its writers differ in: `2016-05-31 17:01:35` and `2016-05-31T17:01:35.000000Z` are one moment.
 fn moment(date: &str) -> String {
     let date = date.trim_end_matches('Z').replace('T', " ");
-    date.split_once('.').filter(|(_, f)| f.bytes().all(|b| b == b'0')).map_or(date.clone(), |(whole, _)| whole.to_owned())
+    date.split_once('.')
+        .filter(|(_, f)| f.bytes().all(|b| b == b'0'))
+        .map_or(date.clone(), |(whole, _)| whole.to_owned())
 }
 
 fn short(value: &str) -> String {

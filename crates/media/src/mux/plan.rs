@@ -165,7 +165,8 @@ pub(crate) fn plan_for(
 ) -> Result<CopyPlan> {
     let info = source.info();
     let consent = Consent { drop_streams, accept_loss };
-    if info.container == container && (container.is_isobmff() || matches!(container, Container::Mkv | Container::Webm)) {
+    if info.container == container && (container.is_isobmff() || matches!(container, Container::Mkv | Container::Webm))
+    {
         match graft_plan(source, container, video, &consent)? {
             Ok(plan) => return Ok(plan),
             Err(why) => {

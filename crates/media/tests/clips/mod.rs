@@ -120,7 +120,11 @@ pub fn check_seeks(name: &str, source: &Source, all: &[(i64, String)], count: u6
         reader.seek(target).unwrap();
         for (idx, want) in all.iter().enumerate().skip(target as usize).take(2) {
             let frame = reader.read().unwrap().unwrap();
-            assert_eq!((frame.idx, &(frame.pts, checksum(&frame))), (idx as u64, want), "{name}: after a seek to {target}");
+            assert_eq!(
+                (frame.idx, &(frame.pts, checksum(&frame))),
+                (idx as u64, want),
+                "{name}: after a seek to {target}"
+            );
         }
     }
 }
