@@ -1,4 +1,5 @@
 //! Jobs on images and sequences, and the pictures that show what a job would do.
+#![allow(clippy::unwrap_used)] // helpers of tests, which the configured exception does not reach
 
 use std::fs;
 use std::io::Cursor;

@@ -2,6 +2,8 @@
 //! with the `cleanplate` program, and tells how close the result came. Leaves the clips, the report and a before/after
 //! picture in a folder (`demo-out`, or the first argument).
 
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a program talks
+
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::BufReader;

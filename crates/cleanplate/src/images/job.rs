@@ -162,7 +162,7 @@ impl<'a> Work<'a> {
             watch.poll()?;
             self.ready(output)?;
             let bytes = fs::read(file).map_err(Error::io("read", file.clone()))?;
-            if !self.targets.is_empty() && file.extension() != output.extension() {
+            if file.extension() != output.extension() {
                 return Err(Error::Usage(
                     "a clean image is copied as it is: input and output need the same extension".into(),
                 ));
