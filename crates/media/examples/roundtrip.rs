@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use cleanplate_media::mux::{assemble, commit, container_of, plan_copy, verify};
 use cleanplate_media::{
-    EncodeRequest, Encoder, OpenOptions, PackHeader, PackReader, PackWriter, Result, Source, StaticSideData, StreamParameters,
-    choose_encoder,
+    EncodeRequest, Encoder, OpenOptions, PackHeader, PackReader, PackWriter, Result, Source, StaticSideData,
+    StreamParameters, choose_encoder,
 };
 use serde_json::json;
 
@@ -55,7 +55,11 @@ fn run(input: &Path, output: &Path, request: &EncodeRequest, drop_streams: bool)
     let part = PathBuf::from(format!("{}.part", output.display()));
     let packs = encode(&source, &choice.spec)?;
     let mut readers = packs.into_iter().map(|mut file| {
-        file.rewind().map_err(|source| cleanplate_media::Error::Io { action: "read", path: "a pack".into(), source })?;
+        file.rewind().map_err(|source| cleanplate_media::Error::Io {
+            action: "read",
+            path: "a pack".into(),
+            source,
+        })?;
         PackReader::open(BufReader::new(file))
     });
     let written = assemble(&source, &plan, &mut readers, &part, go)?;

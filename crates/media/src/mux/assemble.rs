@@ -157,7 +157,8 @@ fn mux(
     let options: Vec<(&str, String)> = plan.options.iter().map(|(k, v)| (k.as_str(), v.clone())).collect();
     output.begin(&options)?;
     let worked = source.info().video;
-    let to = plan.streams.get(worked).and_then(|s| s.to).ok_or_else(|| Error::Internal("no video in the plan".into()))?;
+    let to =
+        plan.streams.get(worked).and_then(|s| s.to).ok_or_else(|| Error::Internal("no video in the plan".into()))?;
     let mut copied = 0;
     let size = source.info().size;
     let mut is_ended = false;
@@ -220,7 +221,10 @@ fn graft(
     let (scale, pause) = movie.offset(id)?;
     let base = source.index().time_base;
     if base.num != 1 || base.den != i32::try_from(scale).unwrap_or(0) {
-        return Err(Error::Internal(format!("track {id} ticks {scale} times a second, its stream {}/{}", base.num, base.den)));
+        return Err(Error::Internal(format!(
+            "track {id} ticks {scale} times a second, its stream {}/{}",
+            base.num, base.den
+        )));
     }
     let frames = &source.index().frames;
     let (Some(first), Some(last)) = (frames.first(), frames.last()) else {

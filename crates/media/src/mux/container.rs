@@ -123,9 +123,12 @@ mod tests {
 
     #[test]
     fn the_extension_decides_whatever_its_case() {
-        for (name, container) in
-            [("a.MP4", Container::Mp4), ("a.b.mov", Container::Mov), ("-x.MKV", Container::Mkv), ("a.m2ts", Container::Ts)]
-        {
+        for (name, container) in [
+            ("a.MP4", Container::Mp4),
+            ("a.b.mov", Container::Mov),
+            ("-x.MKV", Container::Mkv),
+            ("a.m2ts", Container::Ts),
+        ] {
             assert_eq!(container_of(Path::new(name), &source(Container::Avi)).unwrap(), container, "{name}");
         }
     }

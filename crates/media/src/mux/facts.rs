@@ -72,7 +72,11 @@ impl Facts {
         let program = |p: &&ffi::AVProgram| {
             // SAFETY: libav keeps nb_stream_indexes numbers there.
             let indexes = unsafe {
-                if p.stream_index.is_null() { &[] } else { std::slice::from_raw_parts(p.stream_index, p.nb_stream_indexes as usize) }
+                if p.stream_index.is_null() {
+                    &[]
+                } else {
+                    std::slice::from_raw_parts(p.stream_index, p.nb_stream_indexes as usize)
+                }
             };
             let streams = indexes.iter().map(|i| *i as usize).collect();
             ProgramFacts { id: p.id, streams, metadata: pairs(p.metadata) }
@@ -103,7 +107,11 @@ impl StreamFacts {
         let (par, extradata, picture, side_data) = unsafe {
             let par = &*stream.codecpar;
             let bytes = |data: *const u8, size: i32| {
-                if data.is_null() || size <= 0 { Vec::new() } else { std::slice::from_raw_parts(data, size as usize).to_vec() }
+                if data.is_null() || size <= 0 {
+                    Vec::new()
+                } else {
+                    std::slice::from_raw_parts(data, size as usize).to_vec()
+                }
             };
             let side_data = compat::stream_side_data(stream).into_iter();
             (
@@ -133,7 +141,11 @@ impl StreamFacts {
                 ("color", "colour primaries", code(v.color.primaries)),
                 ("color", "colour transfer", code(v.color.transfer)),
                 ("color", "colour matrix", code(v.color.matrix)),
-                ("color", "colour range", v.color.full_range.map_or("unspecified", |f| if f { "full" } else { "limited" }).into()),
+                (
+                    "color",
+                    "colour range",
+                    v.color.full_range.map_or("unspecified", |f| if f { "full" } else { "limited" }).into(),
+                ),
             ]);
         }
         if let Some((rate, channels)) = info.audio {
@@ -168,11 +180,12 @@ impl StreamFacts {
             StreamKind::Unknown => "unknown",
         };
         let tag = self.tag.to_le_bytes();
-        let name = if matches!(self.codec.as_str(), "none" | "unknown" | "unknown_codec" | "bin_data" | "") && self.tag != 0 {
-            tag.iter().map(|b| if b.is_ascii_graphic() { char::from(*b) } else { '.' }).collect()
-        } else {
-            self.codec.clone()
-        };
+        let name =
+            if matches!(self.codec.as_str(), "none" | "unknown" | "unknown_codec" | "bin_data" | "") && self.tag != 0 {
+                tag.iter().map(|b| if b.is_ascii_graphic() { char::from(*b) } else { '.' }).collect()
+            } else {
+                self.codec.clone()
+            };
         format!("stream {index} ({kind}, {name})")
     }
 }
@@ -224,7 +237,9 @@ fn metadata(
 /// A date without what its writers differ in: `2016-05-31 17:01:35` and `2016-05-31T17:01:35.000000Z` are one moment.
 fn moment(date: &str) -> String {
     let date = date.trim_end_matches('Z').replace('T', " ");
-    date.split_once('.').filter(|(_, f)| f.bytes().all(|b| b == b'0')).map_or(date.clone(), |(whole, _)| whole.to_owned())
+    date.split_once('.')
+        .filter(|(_, f)| f.bytes().all(|b| b == b'0'))
+        .map_or(date.clone(), |(whole, _)| whole.to_owned())
 }
 
 fn short(value: &str) -> String {
@@ -259,12 +274,16 @@ pub(crate) fn compare(wanted: &Facts, found: &Facts, map: &Mapping<'_>) -> Vec<D
         compare_chapters(wanted, found, map.same_container, &mut out);
     }
     for program in wanted.programs.iter().filter(|_| map.same_container) {
-        let streams: BTreeSet<usize> = program.streams.iter().filter_map(|i| map.to.get(*i).copied().flatten()).collect();
+        let streams: BTreeSet<usize> =
+            program.streams.iter().filter_map(|i| map.to.get(*i).copied().flatten()).collect();
         match found.programs.iter().find(|p| p.id == program.id) {
             Some(got) if got.streams.iter().copied().collect::<BTreeSet<_>>() == streams => {
                 metadata(&format!("program {}", program.id), &program.metadata, &got.metadata, true, &mut out);
             }
-            _ => out.push(Difference { kind: "programs", what: format!("program {} is missing or has other streams", program.id) }),
+            _ => out.push(Difference {
+                kind: "programs",
+                what: format!("program {} is missing or has other streams", program.id),
+            }),
         }
     }
     out
@@ -300,7 +319,9 @@ fn compare_stream(
         return;
     }
     if wanted.disposition != got.disposition {
-        let of = |s: &BTreeSet<String>| if s.is_empty() { "none".into() } else { s.iter().cloned().collect::<Vec<_>>().join("+") };
+        let of = |s: &BTreeSet<String>| {
+            if s.is_empty() { "none".into() } else { s.iter().cloned().collect::<Vec<_>>().join("+") }
+        };
         differ("disposition", format!("disposition {} became {}", of(&wanted.disposition), of(&got.disposition)));
     }
     for (kind, name, value) in &wanted.properties {

@@ -34,7 +34,8 @@ impl<M: Medium> Input<M> {
         // SAFETY: the context is fresh; on failure avformat_open_input frees it.
         unsafe {
             (*context).pb = bytes.as_ptr();
-            check(ffi::avformat_open_input(&mut context, std::ptr::null(), std::ptr::null(), options.as_mut())).map_err(fail)?;
+            check(ffi::avformat_open_input(&mut context, std::ptr::null(), std::ptr::null(), options.as_mut()))
+                .map_err(fail)?;
         }
         let own = Self { context, _bytes: bytes };
         // SAFETY: open.

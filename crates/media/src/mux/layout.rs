@@ -23,7 +23,9 @@ impl Video<'_> {
     /// libav's name of the codec.
     pub(super) fn codec(&self) -> &'static str {
         // SAFETY: libav returns a static name for every number.
-        unsafe { std::ffi::CStr::from_ptr(ffi::avcodec_get_name(self.parameters.get().codec_id)) }.to_str().unwrap_or("")
+        unsafe { std::ffi::CStr::from_ptr(ffi::avcodec_get_name(self.parameters.get().codec_id)) }
+            .to_str()
+            .unwrap_or("")
     }
 }
 
@@ -118,7 +120,8 @@ pub(super) fn place(plan: &CopyPlan, wanted: &Facts, found: &Facts) -> Vec<Optio
         let fits = |i: &usize| {
             let got = &found.streams[*i];
             let is_new = stream.fate == Fate::Worked;
-            got.kind == stream.kind && (is_new || wanted.streams.get(stream.index).is_some_and(|w| w.codec == got.codec))
+            got.kind == stream.kind
+                && (is_new || wanted.streams.get(stream.index).is_some_and(|w| w.codec == got.codec))
         };
         if let Some(at) = (next..found.streams.len()).find(fits) {
             map[stream.index] = Some(at);
@@ -227,7 +230,9 @@ fn add<M: Medium>(
     // SAFETY: both streams are valid.
     unsafe {
         for (kind, data) in compat::stream_side_data(from) {
-            if kind != ffi::AVPacketSideDataType::CPB_PROPERTIES && !(is_new && kind == ffi::AVPacketSideDataType::DOVI_CONF) {
+            if kind != ffi::AVPacketSideDataType::CPB_PROPERTIES
+                && !(is_new && kind == ffi::AVPacketSideDataType::DOVI_CONF)
+            {
                 compat::add_stream_side_data(new, kind, &data).map_err(memory)?;
             }
         }
@@ -251,7 +256,10 @@ fn name_picture(metadata: &mut Vec<(String, String)>, from: &ffi::AVStream, inde
     let has = |metadata: &[(String, String)], key: &str| metadata.iter().any(|(k, _)| k.eq_ignore_ascii_case(key));
     if !has(metadata, "filename") {
         // Players look for this name (Matroska, "Cover Art").
-        metadata.push(("filename".into(), format!("cover{}.{extension}", if index > 9 { index.to_string() } else { String::new() })));
+        metadata.push((
+            "filename".into(),
+            format!("cover{}.{extension}", if index > 9 { index.to_string() } else { String::new() }),
+        ));
     }
     if !has(metadata, "mimetype") {
         metadata.push(("mimetype".into(), mime.into()));
@@ -282,7 +290,8 @@ fn constant_rate(index: &Index) -> Option<Rational> {
     };
     // Known rates are meant where the mean comes this close: one tick over the whole stream.
     let mean = f64::from(num) / f64::from(den.max(1));
-    let known = [(24_000, 1001), (30_000, 1001), (60_000, 1001), (120_000, 1001), (24, 1), (25, 1), (30, 1), (50, 1), (60, 1)];
+    let known =
+        [(24_000, 1001), (30_000, 1001), (60_000, 1001), (120_000, 1001), (24, 1), (25, 1), (30, 1), (50, 1), (60, 1)];
     let slack = mean * 1.5 / (sum as f64).max(1.0);
     let near = known.iter().find(|(n, d)| (f64::from(*n) / f64::from(*d) - mean).abs() <= slack);
     Some(near.map_or(Rational::new(num, den), |(n, d)| Rational::new(*n, *d)))
@@ -296,7 +305,8 @@ fn chapters<M: Medium>(output: &mut Output<M>, source: &ffi::AVFormatContext) ->
             let from = &**source.chapters.add(i);
             let new = ffi::av_mallocz(size_of::<ffi::AVChapter>()).cast::<ffi::AVChapter>();
             let chapter = new.as_mut().ok_or_else(|| memory("no memory for a chapter"))?;
-            (chapter.id, chapter.time_base, chapter.start, chapter.end) = (from.id, from.time_base, from.start, from.end);
+            (chapter.id, chapter.time_base, chapter.start, chapter.end) =
+                (from.id, from.time_base, from.start, from.end);
             chapter.metadata = Dict::pairs(from.metadata).into_iter().collect::<Dict>().into_raw();
             let context = output.get_mut();
             let mut count = context.nb_chapters as i32;
@@ -314,7 +324,8 @@ fn programs<M: Medium>(output: &mut Output<M>, source: &ffi::AVFormatContext, pl
         unsafe {
             let from = &**source.programs.add(i);
             let context: *mut ffi::AVFormatContext = output.get_mut();
-            let new = ffi::av_new_program(context, from.id).as_mut().ok_or_else(|| memory("no memory for a program"))?;
+            let new =
+                ffi::av_new_program(context, from.id).as_mut().ok_or_else(|| memory("no memory for a program"))?;
             new.program_num = from.program_num;
             new.pmt_pid = from.pmt_pid;
             new.pcr_pid = from.pcr_pid;

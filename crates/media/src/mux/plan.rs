@@ -143,8 +143,7 @@ pub fn plan_copy(
     for (idx, entry) in source.index().frames.iter().take(TRIAL_EACH).enumerate() {
         let surface = HostSurface::new(spec.source_format, spec.width, spec.height);
         let size = (spec.width, spec.height);
-        let mut frame =
-            Frame::new(idx as u64, entry.pts, entry.duration, size, spec.source_format, Box::new(surface));
+        let mut frame = Frame::new(idx as u64, entry.pts, entry.duration, size, spec.source_format, Box::new(surface));
         (frame.color, frame.scan) = (spec.color, spec.scan);
         encoder.push(frame, &mut keep)?;
     }
@@ -166,7 +165,8 @@ pub(crate) fn plan_for(
 ) -> Result<CopyPlan> {
     let info = source.info();
     let consent = Consent { drop_streams, accept_loss };
-    if info.container == container && (container.is_isobmff() || matches!(container, Container::Mkv | Container::Webm)) {
+    if info.container == container && (container.is_isobmff() || matches!(container, Container::Mkv | Container::Webm))
+    {
         match graft_plan(source, container, video, &consent)? {
             Ok(plan) => return Ok(plan),
             Err(why) => {
@@ -295,7 +295,8 @@ fn mux_plan(source: &Source, container: Container, video: &Video<'_>, consent: &
     let wanted = Facts::of(source.packets()?.context());
     let mut streams = stream_plans(&wanted, info);
     for (plan, facts) in streams.iter_mut().zip(&wanted.streams) {
-        let is_chapters = facts.kind == StreamKind::Data && facts.codec == "bin_data" && &facts.tag.to_le_bytes() == b"text";
+        let is_chapters =
+            facts.kind == StreamKind::Data && facts.codec == "bin_data" && &facts.tag.to_le_bytes() == b"text";
         if is_chapters && !wanted.chapters.is_empty() {
             plan.fate = Fate::Rewritten;
         }
@@ -409,13 +410,7 @@ fn samples(source: &Source) -> Result<Vec<Packet>> {
 }
 
 /// Writes a small file as planned into memory, opens it again and compares the headers.
-fn rehearse(
-    source: &Source,
-    plan: &CopyPlan,
-    video: &Video<'_>,
-    samples: &[Packet],
-    wanted: &Facts,
-) -> Result<Trial> {
+fn rehearse(source: &Source, plan: &CopyPlan, video: &Video<'_>, samples: &[Packet], wanted: &Facts) -> Result<Trial> {
     let reader = source.packets()?;
     let mut output = Output::new(&plan.muxer, Cursor::new(Vec::new()))?;
     layout::set_up(&mut output, reader.context(), plan, video, source.index())?;

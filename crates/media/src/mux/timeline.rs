@@ -52,7 +52,9 @@ impl<I: Iterator<Item = i64>> DecodeTimes<I> {
         let dts = self.lead.pop_front().or_else(|| self.shown.next());
         let dts = dts.ok_or_else(|| Error::Internal("more packets than frames".into()))?;
         if dts > pts {
-            return Err(Error::Internal(format!("a packet shown at {pts} is decoded at {dts}: more reordering than stated")));
+            return Err(Error::Internal(format!(
+                "a packet shown at {pts} is decoded at {dts}: more reordering than stated"
+            )));
         }
         Ok(dts)
     }

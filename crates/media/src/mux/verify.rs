@@ -56,7 +56,11 @@ impl Verification {
     /// [`Error::Internal`] where a check does not hold.
     pub fn into_result(self) -> Result<()> {
         let words: Vec<String> = self.failures().map(|c| format!("{}: {}", c.name, c.words)).collect();
-        if words.is_empty() { Ok(()) } else { Err(Error::Internal(format!("the output is wrong: {}", words.join("; ")))) }
+        if words.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Internal(format!("the output is wrong: {}", words.join("; "))))
+        }
     }
 
     fn add(&mut self, name: impl Into<String>, is_ok: bool, words: impl Into<String>) {
@@ -119,7 +123,8 @@ fn structure(
         .map(|s| s.words.clone())
         .collect();
     let carried = plan.streams.iter().filter(|s| s.to.is_some()).count();
-    let words = if missing.is_empty() { format!("{carried} carried") } else { format!("missing: {}", missing.join(", ")) };
+    let words =
+        if missing.is_empty() { format!("{carried} carried") } else { format!("missing: {}", missing.join(", ")) };
     result.add("streams", missing.is_empty(), words);
     let is_consented = |kind: &str| plan.losses.iter().any(|l| l.kind == kind);
     let differences = facts::compare(wanted, found, &mapping);
@@ -235,7 +240,9 @@ fn extras(packet: &Packet, visit: &mut dyn FnMut(u32, &[u8])) {
 /// A packet without what a container adds: the ADTS header of AAC in transport streams (ISO/IEC 14496-3, 1.A.2.2).
 fn essence<'a>(codec: &str, data: &'a [u8]) -> &'a [u8] {
     match data {
-        [0xff, b, ..] if codec == "aac" && b & 0xf6 == 0xf0 => data.get(if b & 1 == 1 { 7 } else { 9 }..).unwrap_or(data),
+        [0xff, b, ..] if codec == "aac" && b & 0xf6 == 0xf0 => {
+            data.get(if b & 1 == 1 { 7 } else { 9 }..).unwrap_or(data)
+        }
         _ => data,
     }
 }
@@ -314,7 +321,8 @@ fn side_data(result: &mut Verification, source: &Source, made: &Source, plan: &C
             lost.push(format!("{kind}: {name}"));
         }
     }
-    let words = if lost.is_empty() { format!("{} kinds kept", before.len()) } else { format!("lost: {}", lost.join(", ")) };
+    let words =
+        if lost.is_empty() { format!("{} kinds kept", before.len()) } else { format!("lost: {}", lost.join(", ")) };
     result.add("frame side data", lost.is_empty(), words);
     Ok(())
 }

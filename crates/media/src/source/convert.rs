@@ -128,7 +128,8 @@ fn read_row(frame: &AvFrame, format: ffi::AVPixelFormat, layout: &Layout, plane:
     let depth = d.comp[component as usize].depth;
     let max = (1u32 << depth) - 1;
     let full = layout.target.max_code();
-    let has_few_bits = depth < 8 || (depth < i32::from(layout.target.depth) && layout.target.layout == PixelLayout::Gbr);
+    let has_few_bits =
+        depth < 8 || (depth < i32::from(layout.target.depth) && layout.target.layout == PixelLayout::Gbr);
     for value in line {
         let code = if layout.inverted { max - u32::from(*value) } else { u32::from(*value) };
         // Few bits are spread over the whole range, so that white stays white; distinct codes stay distinct.
@@ -215,7 +216,9 @@ mod tests {
                         .map(|code| {
                             let (max, full) = ((1u32 << depth) - 1, layout.target.max_code());
                             let spread = u32::from(*code) * max;
-                            let code = if *depth < i32::from(layout.target.depth) && layout.target.layout != PixelLayout::Yuv {
+                            let code = if *depth < i32::from(layout.target.depth)
+                                && layout.target.layout != PixelLayout::Yuv
+                            {
                                 ((spread + full / 2) / full) as u16
                             } else {
                                 *code
@@ -228,7 +231,9 @@ mod tests {
             }
             seen.push(pixfmt::name(format));
         }
-        for name in ["nv12", "p010le", "yuyv422", "rgb24", "bgra", "rgb565le", "monow", "ya8", "gray16be", "yuv420p10be"] {
+        for name in
+            ["nv12", "p010le", "yuyv422", "rgb24", "bgra", "rgb565le", "monow", "ya8", "gray16be", "yuv420p10be"]
+        {
             assert!(seen.iter().any(|s| s == name), "{name} is not carried");
         }
     }

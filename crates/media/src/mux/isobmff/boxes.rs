@@ -95,7 +95,11 @@ pub(super) fn name(kind: Kind) -> String {
 /// Where it is larger than any real header, or its inner lengths do not add up.
 pub(super) fn load(file: &mut (impl Read + Seek), place: Place) -> Result<Node> {
     if place.len > LARGEST_HEADER {
-        return Err(Error::Limit(format!("box {} of {} bytes: more than 1 GiB of header", name(place.kind), place.len)));
+        return Err(Error::Limit(format!(
+            "box {} of {} bytes: more than 1 GiB of header",
+            name(place.kind),
+            place.len
+        )));
     }
     let mut bytes = vec![0; place.len as usize];
     file.seek(SeekFrom::Start(place.start)).and_then(|_| file.read_exact(&mut bytes)).map_err(reading)?;
@@ -234,7 +238,11 @@ mod tests {
 
     #[test]
     fn lengths_that_do_not_add_up_are_refused() {
-        for bytes in [&[0, 0, 0, 7, b'f', b'r', b'e', b'e'][..], &[0, 0, 0, 99, b'f', b'r', b'e', b'e'], &[0, 0, 0, 1, 1, 1, 1, 1, 0]] {
+        for bytes in [
+            &[0, 0, 0, 7, b'f', b'r', b'e', b'e'][..],
+            &[0, 0, 0, 99, b'f', b'r', b'e', b'e'],
+            &[0, 0, 0, 1, 1, 1, 1, 1, 0],
+        ] {
             assert!(parse(bytes, 0).is_err());
             assert!(top_level(&mut io::Cursor::new(bytes), bytes.len() as u64).is_err());
         }

@@ -22,12 +22,13 @@ const CHUNKS_PER_SECOND: u64 = 2;
 /// Bytes of video that lie together at most.
 const CHUNK_BYTES: u64 = 4 << 20;
 /// Extensions of a visual sample entry that describe the picture and not its coding: they stay the source's.
-const PICTURE_BOXES: &[Kind] = &[
-    *b"colr", *b"pasp", *b"clap", *b"fiel", *b"gama", *b"mdcv", *b"clli", *b"cclv", *b"amve", *b"st3d", *b"sv3d",
-];
+const PICTURE_BOXES: &[Kind] =
+    &[*b"colr", *b"pasp", *b"clap", *b"fiel", *b"gama", *b"mdcv", *b"clli", *b"cclv", *b"amve", *b"st3d", *b"sv3d"];
 /// Boxes of the top level that are made anew or mean nothing in a rewritten file.
-const NOT_COPIED: &[Kind] =
-    &[*b"ftyp", *b"moov", *b"mdat", *b"free", *b"skip", *b"wide", *b"sidx", *b"ssix", *b"styp", *b"mfra", *b"prft", *b"pdin"];
+const NOT_COPIED: &[Kind] = &[
+    *b"ftyp", *b"moov", *b"mdat", *b"free", *b"skip", *b"wide", *b"sidx", *b"ssix", *b"styp", *b"mfra", *b"prft",
+    *b"pdin",
+];
 
 /// What takes the place of a track's samples: a file with one track, as libav's muxer writes it.
 pub(crate) struct NewTrack<'a> {
@@ -100,7 +101,10 @@ impl Movie {
             match samples::chunks(stbl) {
                 Err(e) => return Some(e.to_string()),
                 Ok(chunks) => {
-                    if chunks.iter().any(|c| c.offset.saturating_add(c.len.unwrap_or(0)) > self.size && c.len != Some(0)) {
+                    if chunks
+                        .iter()
+                        .any(|c| c.offset.saturating_add(c.len.unwrap_or(0)) > self.size && c.len != Some(0))
+                    {
                         return Some("samples lie beyond the end of the file".into());
                     }
                 }
@@ -110,7 +114,9 @@ impl Movie {
             }
         }
         let places = |bytes: &[u8]| bytes.windows(4).any(|w| w == b"iloc");
-        if self.places.iter().any(|p| p.kind == *b"meta") || self.moov.find(&[b"meta"]).is_some_and(|m| places(m.bytes())) {
+        if self.places.iter().any(|p| p.kind == *b"meta")
+            || self.moov.find(&[b"meta"]).is_some_and(|m| places(m.bytes()))
+        {
             return Some("it holds items beside its tracks".into());
         }
         None

@@ -56,7 +56,12 @@ impl Sizes {
             if count as usize > body.len() / 4 {
                 return Err(bad("more sizes claimed than there are"));
             }
-            return body.chunks_exact(4).take(count as usize).map(|b| u32_at(b, 0)).collect::<Result<_>>().map(Self::Each);
+            return body
+                .chunks_exact(4)
+                .take(count as usize)
+                .map(|b| u32_at(b, 0))
+                .collect::<Result<_>>()
+                .map(Self::Each);
         }
         let stz2 = stbl.find(&[b"stz2"]).ok_or_else(|| bad("no sizes"))?;
         let bytes = stz2.bytes();

@@ -78,7 +78,8 @@ pub(super) fn children(bytes: &[u8]) -> Result<Vec<(Id, &[u8], &[u8])>> {
         let (id, id_len) = id(rest)?;
         let (len, size_len) = size(&rest[id_len..])?;
         let head = id_len + size_len;
-        let len = len.and_then(|n| usize::try_from(n).ok()).ok_or_else(|| bad("an element of unknown length in another"))?;
+        let len =
+            len.and_then(|n| usize::try_from(n).ok()).ok_or_else(|| bad("an element of unknown length in another"))?;
         let end = head.checked_add(len).filter(|end| *end <= rest.len());
         let end = end.ok_or_else(|| bad("an element reaches beyond its parent"))?;
         list.push((id, &rest[head..end], &rest[..end]));
@@ -143,7 +144,11 @@ mod tests {
             put(&mut out, 0x1654_AE6B, &vec![7; len]);
             put_uint(&mut out, 0xE7, 300);
             let list = children(&out).unwrap();
-            assert_eq!((list[0].0, list[0].1.len(), list[1].0, uint(list[1].1)), (0x1654_AE6B, len, 0xE7, 300), "{len}");
+            assert_eq!(
+                (list[0].0, list[0].1.len(), list[1].0, uint(list[1].1)),
+                (0x1654_AE6B, len, 0xE7, 300),
+                "{len}"
+            );
             let found = head(&mut BufReader::new(io::Cursor::new(&out)), 0, out.len() as u64).unwrap().unwrap();
             assert_eq!(found.end.unwrap() - found.data, len as u64);
         }

@@ -199,7 +199,9 @@ impl Document {
         if number(TRACK_TYPE) != Some(1) || size != (u64::from(width), u64::from(height)) {
             return Ok(Some(format!("the track of stream {index} has another size than its pictures")));
         }
-        if number(CODEC_DELAY).is_some_and(|d| d != 0) || child(entry, TRACK_SCALE).is_some_and(|s| uint(s) != one(s.len())) {
+        if number(CODEC_DELAY).is_some_and(|d| d != 0)
+            || child(entry, TRACK_SCALE).is_some_and(|s| uint(s) != one(s.len()))
+        {
             return Ok(Some("the video track has times of its own".into()));
         }
         let clusters = self.elements.iter().filter(|e| e.id == CLUSTER).count();
