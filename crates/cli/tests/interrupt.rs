@@ -1,4 +1,5 @@
 //! Ctrl-C and SIGTERM: exit code 130, no part of an output, and a job that goes on where it stopped.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 #![cfg(unix)]
 
 mod common;

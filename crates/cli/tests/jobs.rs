@@ -1,4 +1,5 @@
 //! Whole jobs through the binary: exit codes, files, reports, events.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
 mod common;
 

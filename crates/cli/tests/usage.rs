@@ -1,4 +1,5 @@
 //! The command line itself: help, documentation, refusals of what makes no sense.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
 mod common;
 

@@ -9,7 +9,9 @@ use std::process::Command;
 
 use cleanplate_core::{Frame, HostSurface, PixelFormat, PixelLayout, Row, RowMut, Scan, Surface};
 use cleanplate_media::encode::{Codec, Loss};
-use cleanplate_media::{Container, EncodeRequest, EncoderSpec, PackReader, choose_encoder, pixfmt};
+use cleanplate_media::{
+    Container, EncodeRequest, Encoder, EncoderSpec, PackReader, StaticSideData, choose_encoder, pixfmt,
+};
 use common::{carrying, format, frames, pack, psnr, samples, source, unpacked};
 
 fn libav(format: PixelFormat) -> String {
@@ -182,6 +184,18 @@ fn a_progressive_frame_does_not_turn_the_fields_of_its_neighbours_round() {
     assert!(error.contains("--accept-loss field-order"), "{error}");
     spec.accept_loss.insert(Loss::FieldOrder);
     unpacked(&pack(&spec, &before).unwrap(), &before);
+}
+
+#[test]
+fn an_encoder_can_be_given_up_in_the_middle_of_its_work() {
+    for codec in Codec::ALL {
+        let name = if codec == Codec::Prores { "yuv422p10le" } else { "yuv420p" };
+        let mut encoder = Encoder::open(&chosen(codec, name, (64, 64)), &StaticSideData::default()).unwrap();
+        for frame in frames(format(name), 64, 64, 5, 0) {
+            encoder.push(frame, &mut |_| Ok(())).unwrap();
+        }
+        drop(encoder); // would wait for ever
+    }
 }
 
 #[test]

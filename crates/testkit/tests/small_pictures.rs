@@ -1,4 +1,5 @@
 //! Pictures of a few samples, where rounding up, mirroring and clipping meet: everything still adds up.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
 use cleanplate_core::{Mask, PixelFormat, PixelLayout, Rect, Scan};
 use cleanplate_testkit::{Clip, Evaluation, Mark, MarkKind, Motion, Picture, Scenery, Shot, changed_outside};

@@ -1,6 +1,8 @@
 //! An encoder of one segment.
 
 use std::collections::{BTreeSet, HashMap};
+use std::mem::ManuallyDrop;
+use std::time::{Duration, Instant};
 
 use cleanplate_core::{Frame, Scan};
 
@@ -25,27 +27,13 @@ pub struct Encoder {
     scan: Scan,
     accepted: BTreeSet<Loss>,
     messages: HashMap<i64, Vec<Message>>,
-    context: CodecContext,
+    context: ManuallyDrop<CodecContext>,
     input: Input,
     times: Times,
     packet: Packet,
     log: LogMark,
-    is_flushed: bool,
-}
-
-impl Drop for Encoder {
-    /// SVT-AV1 (1.4) waits for ever when it is closed without having been told that no frame follows, as happens where a job
-    /// is interrupted or a frame is refused.
-    fn drop(&mut self) {
-        if self.is_flushed || self.name != "libsvtav1" {
-            return;
-        }
-        // SAFETY: context open; null starts draining, the packet is ours and is overwritten each time.
-        unsafe {
-            ffi::avcodec_send_frame(self.context.as_ptr(), std::ptr::null());
-            while ffi::avcodec_receive_packet(self.context.as_ptr(), self.packet.as_ptr()) == 0 {}
-        }
-    }
+    /// Whether the encoder has given all that it was given.
+    ended: bool,
 }
 
 impl Encoder {
@@ -85,9 +73,9 @@ impl Encoder {
             input: Input::new(spec)?,
             times: Times::new(delay),
             packet: Packet::new().map_err(|e| Error::Backend(format!("cannot make a packet: {e}")))?,
-            context,
+            context: ManuallyDrop::new(context),
+            ended: false,
             log,
-            is_flushed: false,
         })
     }
 
@@ -134,11 +122,11 @@ impl Encoder {
     /// # Errors
     /// Where the encoder fails, gives fewer packets than it was given frames, or `out` fails.
     pub fn finish(mut self, out: &mut dyn FnMut(&Packet) -> Result<()>) -> Result<()> {
-        self.is_flushed = true;
         // SAFETY: context open; null starts draining.
         av::check(unsafe { ffi::avcodec_send_frame(self.context.as_ptr(), std::ptr::null()) })
             .map_err(|e| self.failed("flush", e))?;
         self.drain(out)?;
+        self.ended = true;
         let (frames, packets) = self.times.counts();
         if frames != packets {
             return Err(Error::Backend(format!("{} gave {packets} packets for {frames} frames", self.name)));
@@ -184,6 +172,30 @@ impl Encoder {
     fn failed(&self, action: &str, error: AvError) -> Error {
         let words = self.log.last().map(|l| format!(" ({l})")).unwrap_or_default();
         Error::Backend(format!("{} cannot {action}: {error}{words}", self.name))
+    }
+}
+
+impl Drop for Encoder {
+    /// SVT-AV1 waits for ever when it is closed in the middle of its work: it is made to end first. Where that takes longer
+    /// than a cancelled job may, it is left behind, idle.
+    fn drop(&mut self) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let busy = self.codec == Codec::Av1 && !self.ended && self.times.counts().0 > 0;
+        if busy {
+            let since = Instant::now();
+            // SAFETY: context open; null starts draining, which may have begun already.
+            unsafe { ffi::avcodec_send_frame(self.context.as_ptr(), std::ptr::null()) };
+            loop {
+                // SAFETY: context open, packet ours.
+                match av::check(unsafe { ffi::avcodec_receive_packet(self.context.as_ptr(), self.packet.as_ptr()) }) {
+                    Ok(_) if since.elapsed() < PATIENCE => {}
+                    Err(AvError::EOF) => break,
+                    _ => return,
+                }
+            }
+        }
+        // SAFETY: dropped here and nowhere else.
+        unsafe { ManuallyDrop::drop(&mut self.context) };
     }
 }
 

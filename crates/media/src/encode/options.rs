@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use cleanplate_core::{ColorInfo, PixelFormat, PixelLayout};
+use cleanplate_core::{ColorInfo, PixelFormat, PixelLayout, Scan};
 
 use super::choose::EncodeRequest;
 use super::formats::Codec;
@@ -120,7 +120,14 @@ fn defaults(
             // encodes on a machine with AVX-512; with it 159 of 159 were equal, at no visible cost.
             // Time codes of frames lie in x264's picture timing messages, which it writes for interlaced video or on demand.
             let timed = request.frame_side_data.iter().any(|kind| kind == TIMECODE);
-            set("x264-params", if timed { "cpu-independent=1:pic-struct=1" } else { "cpu-independent=1" });
+            // The order of the fields, told only with the first frame, would come too late for that frame's own header.
+            let order = match video.scan {
+                Scan::Progressive => "",
+                Scan::TopFirst => ":tff=1",
+                Scan::BottomFirst => ":bff=1",
+            };
+            let timing = if timed { ":pic-struct=1" } else { "" };
+            set("x264-params", &format!("cpu-independent=1{order}{timing}"));
         }
         "libx265" => {
             set("preset", &preset("medium"));
