@@ -201,3 +201,16 @@ fn a_plan_is_written_and_run_without_a_second_look() {
     let ran = dir.say("remove in.mp4 -o out.mp4 --plan-in plan.json --json").exits(0);
     assert_eq!(ran.events().pop().unwrap()["report"]["marks"][0]["rect"]["w"], 24);
 }
+
+#[test]
+fn a_preview_and_an_inspection_are_pictures_beside_the_input_by_default() {
+    let dir = Dir::new();
+    dir.clip("in.mp4", "128x96", 6, FAST);
+    dir.say("remove in.mp4 --preview --fill-region 8,8,24,12").exits(0);
+    dir.say("inspect in.mp4 --fill-region 8,8,24,12").exits(0);
+    dir.say("inspect in.mp4 --fill-region 8,8,24,12").exits(2);
+    assert_eq!(dir.names(), ["in.inspect.png", "in.mp4", "in.preview.png"]);
+    for name in ["in.inspect.png", "in.preview.png"] {
+        assert_eq!(&std::fs::read(dir.path(name)).unwrap()[1..4], b"PNG", "{name}");
+    }
+}
