@@ -1,5 +1,5 @@
 //! Whole files taken apart and put together again: nothing is lost, the same comes out twice, and a loss is noticed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also outside of test functions
 
 use std::collections::BTreeSet;
 use std::fs;
