@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::candidates::{Bar, Candidate, Edges, LARGEST, SETTLED};
 use super::evidence::Evidence;
 use super::figures::{Figures, measure};
-use super::judge::{PARTLY, Size, VIEWS, Verdict, detached, looks, vouched};
+use super::judge::{MOVES, Size, VIEWS, Verdict, detached, looks, vouched};
 use super::stack::Stack;
 use super::support::support;
 use crate::frame::FrameIdx;
@@ -16,6 +16,8 @@ use crate::mask::Mask;
 const FEWEST_FRAMES: usize = 8;
 /// From this score on a candidate is a mark.
 const CONFIDENT: f32 = 0.5;
+/// The same for a mark that shows part of the time: fewer frames speak for it, and those were picked for it.
+const CONFIDENT_PARTLY: f32 = 0.52;
 /// More marks than this at once are scenery.
 const MOST_MARKS: usize = 8;
 /// Mean slope from which a candidate that looks like a mark is taken for one when the rest of the scene is judged.
@@ -92,7 +94,7 @@ impl Evidence {
         let (mut detections, stillness) = search(&stack, &edges);
         let views = stack.views();
         // A still scene changes with the light or with what passes, and so would seem to come and go.
-        if views >= VIEWS && stillness <= PARTLY {
+        if views >= VIEWS && stillness <= MOVES {
             self.search_partly(&stack, edges.by(&stack, Bar::PARTLY), &mut detections);
         }
         detections.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.rect.cmp(&b.rect)));
@@ -132,7 +134,7 @@ impl Evidence {
             }
             let Some(part) = Stack::of(self, |i| shows[i]) else { continue };
             for found in search(&part, &Edges::of(&part, Bar::ALONE)).0 {
-                if found.confident
+                if found.score >= CONFIDENT_PARTLY
                     && detections.iter().all(|d| !d.confident || d.rect.intersect(&found.rect).is_empty())
                 {
                     detections.retain(|d| d.confident || d.rect.intersect(&found.rect).is_empty());

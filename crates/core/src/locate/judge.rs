@@ -19,9 +19,9 @@ const LEAK: f32 = 0.09;
 /// Movement above which nothing is a mark.
 const MOST_DRIFT: f32 = 1.5;
 /// Share of persistent edges elsewhere up to which the scene as a whole moves.
-const MOVES: f32 = 0.06;
+pub(super) const MOVES: f32 = 0.06;
 /// The same up to which what happens beside the mark decides.
-pub(super) const PARTLY: f32 = 0.15;
+const PARTLY: f32 = 0.15;
 /// Different pictures among the frames that must be seen: with fewer, whatever a page or a screen shows would count.
 pub(super) const VIEWS: usize = 10;
 
