@@ -23,7 +23,7 @@ const MOST_MARKS: usize = 8;
 /// Mean slope from which a candidate that looks like a mark is taken for one when the rest of the scene is judged.
 const CLEAR: f32 = 5.0;
 /// Least share of the frames in which a mark shows that comes or goes: captions stay for less of a clip.
-const LEAST_SHOWN: f32 = 0.5;
+const LEAST_SHOWN: f32 = 0.6;
 /// Sets of frames that are searched for marks which show in them alone.
 const MOST_SPANS: usize = 3;
 
@@ -79,7 +79,7 @@ struct Looked {
 }
 
 impl Evidence {
-    /// Looks for marks in the whole picture: those that show all the time, then those that come or go once or twice.
+    /// Looks for marks in the whole picture: those that show all the time, then those that come or go once.
     pub fn conclude(&self) -> Conclusion {
         let Some(stack) = Stack::of(self, |_| true) else {
             return Conclusion::nothing("no frame was looked at".into());
@@ -147,14 +147,14 @@ impl Evidence {
 }
 
 /// In which frames a group of edges shows, by the share of them that agrees: `None` unless it clearly shows in some, clearly
-/// not in others, and changes between the two at most twice.
+/// not in others, and changes once: what comes and goes again is a caption, or scenery that rests.
 fn shown(presence: &[f32]) -> Option<Vec<bool>> {
     let shows: Vec<bool> = presence.iter().map(|p| *p >= 0.6).collect();
     let clear = presence.iter().filter(|p| **p >= 0.8 || **p <= 0.4).count();
     let on = shows.iter().filter(|s| **s).count();
     let changes = shows.windows(2).filter(|pair| pair[0] != pair[1]).count();
     let some = on >= FEWEST_FRAMES && on as f32 >= LEAST_SHOWN * presence.len() as f32 && on < presence.len();
-    (some && changes <= 2 && clear as f32 >= 0.9 * presence.len() as f32).then_some(shows)
+    (some && changes == 1 && clear as f32 >= 0.9 * presence.len() as f32).then_some(shows)
 }
 
 /// All groups of edges that persist in `stack`, judged, and the share of the picture's other edges that persist.
