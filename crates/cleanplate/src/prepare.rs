@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use cleanplate_media::Error as MediaError;
-use cleanplate_media::encode::{EncodeRequest, StaticSideData, choose_encoder};
+use cleanplate_core::Scan;
+use cleanplate_media::encode::{Choice, EncodeRequest, StaticSideData, choose_encoder};
 use cleanplate_media::mux::{container_of, plan_copy};
 use cleanplate_media::source::{OpenOptions, Source};
+use cleanplate_media::{Container, Error as MediaError};
 
 use crate::error::{Error, Result};
 use crate::footage::Footage;
@@ -23,6 +24,8 @@ pub(crate) struct Opened {
     pub(crate) source: Source,
     pub(crate) clip: Clip,
     pub(crate) hdr: StaticSideData,
+    /// How the rows of its first frame were captured: some headers call interlaced tracks progressive.
+    pub(crate) scan: Scan,
     /// libav's names of the side data on its first frame.
     pub(crate) frame_side_data: BTreeSet<String>,
 }
@@ -65,10 +68,12 @@ pub(crate) fn open(input: &Path, options: &Options, watch: &mut Watch<'_>) -> Re
     }
     // What frames carry is known only from frames: the first one speaks for all until they are encoded.
     let mut reader = source.reader(1)?;
-    let hdr = reader.read()?.map(|frame| StaticSideData::of(&frame)).unwrap_or_default();
+    let first = reader.read()?;
+    let hdr = first.as_ref().map(StaticSideData::of).unwrap_or_default();
+    let scan = first.map(|frame| frame.scan).unwrap_or_default();
     let frame_side_data = reader.frame_side_data().clone();
     drop(reader);
-    Ok(Opened { source, clip, hdr, frame_side_data })
+    Ok(Opened { source, clip, hdr, scan, frame_side_data })
 }
 
 /// Makes the plan of a job. Masks are kept in `masks`.
@@ -88,7 +93,7 @@ pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, watch: &mut Watch<'
         .into());
     }
     let options = &job.options;
-    let choice = choose_encoder(info, container, &request(options, opened))?;
+    let choice = encoder(opened, container, options)?;
     let copy = plan_copy(source, container, &choice.spec, options.drop_streams, &options.accept_loss)?;
     let (marks, words) = place_marks(options, opened, masks, watch)?;
     let keys: Vec<bool> = source.index().frames.iter().map(|f| f.key).collect();
@@ -149,8 +154,20 @@ fn pin(source: &Source, clip: &Clip) -> SourcePin {
     }
 }
 
+/// The encoder of the worked-on track.
+pub(crate) fn encoder(opened: &Opened, container: Container, options: &Options) -> Result<Choice> {
+    let mut info = opened.source.info().clone();
+    let video = info.video;
+    if let Some(video) = info.streams.get_mut(video).and_then(|s| s.video.as_mut())
+        && opened.scan.is_interlaced()
+    {
+        video.scan = opened.scan;
+    }
+    Ok(choose_encoder(&info, container, &request(options, opened))?)
+}
+
 /// What the media crate is asked to encode.
-pub(crate) fn request(options: &Options, opened: &Opened) -> EncodeRequest {
+fn request(options: &Options, opened: &Opened) -> EncodeRequest {
     let encode = &options.encode;
     EncodeRequest {
         codec: encode.codec.clone(),

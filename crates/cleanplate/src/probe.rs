@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use cleanplate_media::SourceInfo;
-use cleanplate_media::encode::choose_encoder;
 use cleanplate_media::mux::{container_of, plan_copy};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +11,7 @@ use crate::error::Result;
 use crate::images;
 use crate::observer::{Phase, Silent};
 use crate::options::Options;
-use crate::prepare::{self, request};
+use crate::prepare;
 use crate::watch::Watch;
 
 /// What is in a file, and what a job into the same container would keep of it.
@@ -54,7 +53,7 @@ pub fn probe(input: &Path, options: &Options) -> Result<Probe> {
     let (source, index) = (&opened.source, opened.source.index());
     let (mut kept, mut lost, mut encoder) = (Vec::new(), Vec::new(), Vec::new());
     let container = container_of(input, source.info())?;
-    match choose_encoder(source.info(), container, &request(options, &opened)) {
+    match prepare::encoder(&opened, container, options) {
         Ok(choice) => {
             encoder = choice.substitutions;
             match plan_copy(source, container, &choice.spec, options.drop_streams, &options.accept_loss) {

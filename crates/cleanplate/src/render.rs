@@ -271,6 +271,9 @@ impl Render<'_> {
                     segment.record.origins.add(restored.origins);
                     segment.record.frames_marked += u64::from(restored.marked);
                     segment.pts.push(frame.pts);
+                    if frame.idx + 2 >= self.plan.source.frames {
+                        segment.tracks[0].encoder.stop_reordering();
+                    }
                     segment.push(frame, &restored)?;
                     frames.fetch_add(1, Ordering::Relaxed);
                     busy.add(2, since);

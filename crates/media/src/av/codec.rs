@@ -148,32 +148,8 @@ impl CodecContext {
     }
 }
 
-impl CodecContext {
-    /// Takes everything out of an encoder of SVT-AV1: closed with frames inside, it waits for their end for ever.
-    fn drain_svt(&mut self) {
-        // SAFETY: ours; an open context has a codec with a static name. Packets go to one that is freed here.
-        unsafe {
-            let open = ffi::avcodec_is_open(self.0) > 0 && ffi::av_codec_is_encoder((*self.0).codec) > 0;
-            if !open || text((*(*self.0).codec).name) != "libsvtav1" {
-                return;
-            }
-            let Ok(mut packet) = Packet::new() else { return };
-            // Without a single frame it waits even at its proper end. Where that end was reached, this one is refused.
-            let size = ((*self.0).width.max(0) as u32, (*self.0).height.max(0) as u32);
-            let Ok(mut frame) = AvFrame::picture((*self.0).pix_fmt, size.0, size.1) else { return };
-            frame.get_mut().pts = i64::from(i32::MAX);
-            ffi::avcodec_send_frame(self.0, frame.as_ptr());
-            ffi::avcodec_send_frame(self.0, ptr::null());
-            while ffi::avcodec_receive_packet(self.0, packet.as_ptr()) >= 0 {
-                packet.clear();
-            }
-        }
-    }
-}
-
 impl Drop for CodecContext {
     fn drop(&mut self) {
-        self.drain_svt();
         // SAFETY: ours; closes an open codec.
         unsafe { ffi::avcodec_free_context(&mut self.0) };
     }

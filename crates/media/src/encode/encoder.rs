@@ -34,6 +34,8 @@ pub struct Encoder {
     log: LogMark,
     /// Whether the encoder has given all that it was given.
     ended: bool,
+    /// Whether frames are coded in the order in which they are shown from here on.
+    in_order: bool,
 }
 
 impl Encoder {
@@ -75,6 +77,7 @@ impl Encoder {
             packet: Packet::new().map_err(|e| Error::Backend(format!("cannot make a packet: {e}")))?,
             context: ManuallyDrop::new(context),
             ended: false,
+            in_order: false,
             log,
         })
     }
@@ -104,7 +107,7 @@ impl Encoder {
         if !messages.is_empty() {
             self.messages.insert(tick, messages);
         }
-        prepare(&mut picture, tick, (scan, self.scan), self.context.get().global_quality);
+        prepare(&mut picture, tick, (scan, self.scan), self.context.get().global_quality, self.in_order);
         loop {
             // SAFETY: context open, frame valid; libav takes its own reference.
             match av::check(unsafe { ffi::avcodec_send_frame(self.context.as_ptr(), picture.as_ptr()) }) {
@@ -115,6 +118,13 @@ impl Encoder {
         }
         drop(picture);
         self.drain(out).map(|_| ())
+    }
+
+    /// From the next frame on none is coded after one that is shown later. For the last two frames of a track: containers
+    /// that count durations in coding order (ISO/IEC 14496-12, 8.6.1.2) can then say how long the last frame is shown.
+    pub fn stop_reordering(&mut self) {
+        // SVT-AV1 hides its order from the container, and takes no orders but key frames.
+        self.in_order = self.codec.reorders() && self.times.counts().0 > 0;
     }
 
     /// Hands over every packet that is left.
@@ -252,11 +262,11 @@ fn configure(context: &mut CodecContext, spec: &EncoderSpec) -> Result<()> {
 
 /// Sets the fields of a picture that an encoder looks at; what a decoder left there would steer it. A progressive frame
 /// of an interlaced stream keeps that stream's order, which x264 would otherwise turn round for it.
-fn prepare(picture: &mut AvFrame, tick: i64, (own, stream): (Scan, Scan), quality: i32) {
+fn prepare(picture: &mut AvFrame, tick: i64, (own, stream): (Scan, Scan), quality: i32, in_order: bool) {
     let order = if own.is_interlaced() { own } else { stream };
     let f = picture.get_mut();
     f.pts = tick;
-    f.pict_type = ffi::AVPictureType::NONE;
+    f.pict_type = if in_order { ffi::AVPictureType::P } else { ffi::AVPictureType::NONE };
     f.key_frame = 0;
     f.quality = quality;
     f.interlaced_frame = i32::from(own.is_interlaced() && stream.is_interlaced());
