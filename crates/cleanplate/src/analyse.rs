@@ -1,11 +1,13 @@
 //! Pass 1 where the user has not said where marks are: a sparse look at the clip, and the marks that it shows.
 
+use std::ops::Range;
+
 use cleanplate_core::locate::{Evidence, Survey};
-use cleanplate_core::{Frame, FrameIdx};
+use cleanplate_core::{Frame, FrameIdx, Rect};
 
 use crate::error::Result;
 use crate::footage::Footage;
-use crate::marks::{Claim, Marker};
+use crate::marks::{Claim, Marker, intersect, place};
 use crate::observer::{Event, Phase};
 use crate::options::Options;
 use crate::plan::MarkSource;
@@ -76,11 +78,27 @@ pub(crate) fn locate(
     }
     words.push(conclusion.verdict.clone());
     words.iter().for_each(|line| watch.tell(Event::info(format!("locate: {line}"))));
+    let all = 0..count;
+    let places: Vec<(Rect, Vec<Range<FrameIdx>>)> = if options.names_marks() || !options.regions.is_empty() {
+        let named = options.regions.iter().filter(|region| region.is_named());
+        named.map(|region| Ok((place(region, clip)?, clip.frames(region.times())))).collect::<Result<_>>()?
+    } else {
+        vec![(Rect::new(0, 0, w, h), vec![all])]
+    };
+    let mut taken = 0;
     for found in conclusion.marks() {
         let mask = found.mask.dilated(options.dilate.unwrap_or(GROWN), w, h);
         let span = reach(&found.span, &chosen, count);
         let claim = Claim { from: MarkSource::Located, confidence: f64::from(found.score), reason: &found.reason };
-        marker.still(&mask, &[span], &claim)?;
+        // A mark belongs to the place that holds most of it.
+        let inside = places.iter().filter(|(rect, _)| 2 * rect.intersect(&found.rect).area() > found.rect.area());
+        for (_, runs) in inside.take(1) {
+            marker.still(&mask, &intersect(runs, std::slice::from_ref(&span)), &claim)?;
+            taken += 1;
+        }
+    }
+    if taken == 0 && conclusion.marks().next().is_some() {
+        words.push("the marks that were found lie outside of the named places".to_owned());
     }
     watch.end();
     Ok(words)

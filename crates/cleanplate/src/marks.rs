@@ -27,7 +27,7 @@ pub(crate) struct Clip {
 }
 
 impl Clip {
-    fn frames(&self, times: Option<&Times>) -> Vec<Range<FrameIdx>> {
+    pub(crate) fn frames(&self, times: Option<&Times>) -> Vec<Range<FrameIdx>> {
         let all = 0..self.starts.len() as FrameIdx;
         times.map_or_else(|| vec![all], |times| times.frames(&self.starts))
     }
@@ -153,7 +153,8 @@ impl<'a> Marker<'a> {
 
     /// Adds everything that the user has said.
     pub(crate) fn said(&mut self, options: &Options, poll: &mut dyn FnMut() -> ControlFlow<()>) -> Result<()> {
-        for region in options.regions.iter().chain(&options.fill_regions) {
+        let exact = options.regions.iter().filter(|region| !region.is_named());
+        for region in exact.chain(&options.fill_regions) {
             let mask = Mask::rectangle(place(region, self.clip)?);
             let runs = self.clip.frames(region.times());
             if runs.is_empty() {
@@ -246,7 +247,7 @@ fn binary(frame: &Frame) -> Raster<u8> {
 }
 
 /// Frames that lie in both, as sorted runs; both are sorted and disjoint.
-fn intersect(a: &[Range<FrameIdx>], b: &[Range<FrameIdx>]) -> Vec<Range<FrameIdx>> {
+pub(crate) fn intersect(a: &[Range<FrameIdx>], b: &[Range<FrameIdx>]) -> Vec<Range<FrameIdx>> {
     let pairs = a.iter().flat_map(|a| b.iter().map(move |b| a.start.max(b.start)..a.end.min(b.end)));
     pairs.filter(|run| run.start < run.end).collect()
 }

@@ -92,7 +92,7 @@ pub struct EncodeOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
-    /// Where marks lie.
+    /// Rectangles that a mark fills, and named places (`bottom`) in which marks are looked for.
     pub regions: Vec<Region>,
     /// Rectangles to be filled whole.
     pub fill_regions: Vec<Region>,
@@ -177,8 +177,14 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Whether the user said where marks are, so that nothing has to be located.
+    /// Whether the user said exactly where some mark is. A named place (`bottom`) only says where to look.
     pub fn names_marks(&self) -> bool {
-        !self.regions.is_empty() || !self.fill_regions.is_empty() || !self.masks.is_empty() || self.mask_video.is_some()
+        let exact = self.regions.iter().any(|region| !region.is_named());
+        exact || !self.fill_regions.is_empty() || !self.masks.is_empty() || self.mask_video.is_some()
+    }
+
+    /// Whether marks have to be looked for: everywhere where nothing was said, else in the named places.
+    pub fn looks_for_marks(&self) -> bool {
+        !self.names_marks() || self.regions.iter().any(Region::is_named)
     }
 }

@@ -125,7 +125,8 @@ pub(crate) fn place_marks(
     let mut words = Vec::new();
     if options.names_marks() {
         marker.said(options, &mut || watch.progress(0))?;
-    } else {
+    }
+    if options.looks_for_marks() {
         words = crate::analyse::locate(footage, options, &mut marker, watch)?;
     }
     Ok((marker.finish(), words))

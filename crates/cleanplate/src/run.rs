@@ -36,7 +36,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Report> {
     refuse_same_file(&job.input, &job.output)?;
     refuse_existing(&job.output, options.overwrite)?;
     let mut phases = vec![Phase::Index];
-    phases.extend((!options.names_marks() && options.plan_in.is_none()).then_some(Phase::Analyse));
+    phases.extend((options.looks_for_marks() && options.plan_in.is_none()).then_some(Phase::Analyse));
     phases.extend([Phase::Render, Phase::Assemble, Phase::Verify]);
     let watch = &mut Watch::new(observer, phases);
     let work = WorkFolder::take(&job.output, options.work_dir.as_deref())?;

@@ -1,7 +1,6 @@
 //! Takes a file apart and puts it together again with nothing done to its frames: decode, encode, packs, join, verify.
 //! Prints one JSON object.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program for the terminal
-#![allow(clippy::print_stdout, clippy::print_stderr)] // a program talks
 
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -42,7 +42,7 @@ struct Record {
 pub(crate) fn run(job: &Job, input: &Input, observer: &mut dyn Observer) -> Result<Report> {
     let options = &job.options;
     let mut phases = vec![Phase::Index];
-    phases.extend((!options.names_marks()).then_some(Phase::Analyse));
+    phases.extend(options.looks_for_marks().then_some(Phase::Analyse));
     phases.push(Phase::Render);
     let watch = &mut Watch::new(observer, phases);
     let work = Work::new(job, input)?;

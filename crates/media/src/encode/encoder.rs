@@ -89,9 +89,11 @@ impl Encoder {
     /// or carries what has no place in the codec, without consent; where the encoder fails, or `out` does.
     pub fn push(&mut self, frame: Frame, out: &mut dyn FnMut(&Packet) -> Result<()>) -> Result<()> {
         let (pts, duration, scan, idx) = (frame.pts, frame.duration, frame.scan, frame.idx);
-        if scan.is_interlaced() && !self.scan.is_interlaced() && !self.accepted.contains(&Loss::FieldOrder) {
+        // MPEG-2 says the order of each picture; the others say one for all.
+        let keeps_order = !scan.is_interlaced() || scan == self.scan || self.codec == Codec::Mpeg2;
+        if !keeps_order && !self.accepted.contains(&Loss::FieldOrder) {
             return Err(Error::unsupported_but(
-                format!("frame {idx} is interlaced in a stream that is written progressive"),
+                format!("the fields of frame {idx} are {}, the track's are {}", words(scan), words(self.scan)),
                 "--accept-loss field-order consents to the loss of its field order",
             ));
         }
@@ -206,6 +208,15 @@ impl Drop for Encoder {
         }
         // SAFETY: dropped here and nowhere else.
         unsafe { ManuallyDrop::drop(&mut self.context) };
+    }
+}
+
+/// A scan in words.
+const fn words(scan: Scan) -> &'static str {
+    match scan {
+        Scan::Progressive => "progressive",
+        Scan::TopFirst => "top field first",
+        Scan::BottomFirst => "bottom field first",
     }
 }
 
