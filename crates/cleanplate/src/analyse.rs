@@ -74,7 +74,15 @@ pub(crate) fn locate(
     for found in &conclusion.detections {
         let r = found.rect;
         let sure = if found.confident { "found" } else { "doubted" };
-        words.push(format!("{sure} {},{} {}x{} (score {:.2}): {}", r.x, r.y, r.w, r.h, found.score, found.reason));
+        words.push(format!(
+            "{sure} {},{} {}x{} (score {:.2}){}",
+            r.x,
+            r.y,
+            r.w,
+            r.h,
+            found.score,
+            because(&found.reason)
+        ));
     }
     words.push(conclusion.verdict.clone());
     words.iter().for_each(|line| watch.tell(Event::info(format!("locate: {line}"))));
@@ -102,6 +110,11 @@ pub(crate) fn locate(
     }
     watch.end();
     Ok(words)
+}
+
+/// A reason at the end of a line, where there is one.
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
 
 /// The frames of a mark that was seen on sampled frames only: up to the next sample on which it was not.
