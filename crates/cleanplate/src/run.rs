@@ -8,6 +8,7 @@ use cleanplate_core::PixelLayout;
 use cleanplate_media::Container;
 use cleanplate_media::mux;
 use cleanplate_media::pack::PackReader;
+use cleanplate_media::source::Timing;
 
 use crate::error::{Error, Result};
 use crate::images;
@@ -192,10 +193,18 @@ fn assemble(
         },
     });
     if let Some(failed) = report.checks.iter().find(|c| !c.ok) {
-        return Err(Error::Verification(format!(
-            "the written file fails the check \"{}\": {}",
-            failed.name, failed.detail
-        )));
+        let what = format!("the written file fails the check \"{}\": {}", failed.name, failed.detail);
+        let is_sound = report.damage.is_empty() && source.index().timing != Timing::Repaired;
+        return Err(if is_sound {
+            Error::Verification(what)
+        } else {
+            // What a demuxer makes of a broken file need not fit into a whole one: nothing is written rather than a loss.
+            cleanplate_media::Error::Input(format!(
+                "{} is damaged and cannot be kept whole: {what}",
+                job.input.display()
+            ))
+            .into()
+        });
     }
     for (path, extra) in [(&options.origin_map, Extra::OriginMap), (&options.mask_out, Extra::Mask)] {
         if let Some(path) = path {

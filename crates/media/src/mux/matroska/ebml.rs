@@ -1,7 +1,7 @@
 //! Elements of EBML documents (RFC 8794): numbers, lengths and nesting, in files and in memory. It knows no element's
 //! meaning.
 
-use std::io::{self, BufReader, Read, Seek};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use crate::error::{Error, Result};
 
@@ -29,8 +29,9 @@ pub(super) fn go_to<R: Read + Seek>(file: &mut BufReader<R>, at: u64) -> io::Res
     file.seek_relative(at.wrapping_sub(here) as i64)
 }
 
-/// Reads the head of the element at the reader's place, which lies at `at` before `limit`.
+/// Reads the head of the element at the reader's place, which lies at `at` before `limit`; `None` behind the last whole one.
 pub(super) fn head<R: Read + Seek>(file: &mut BufReader<R>, at: u64, limit: u64) -> Result<Option<Element>> {
+    let cut_short = [super::SEGMENT, super::CLUSTER];
     if at >= limit {
         return Ok(None);
     }
@@ -43,7 +44,12 @@ pub(super) fn head<R: Read + Seek>(file: &mut BufReader<R>, at: u64, limit: u64)
     let data = at + (id_len + size_len) as u64;
     let end = size.map(|n| data.saturating_add(n));
     if end.is_some_and(|end| end > limit) {
-        return Err(bad(&format!("element {id:x} at byte {at} reaches beyond its parent")));
+        let size = file.seek(SeekFrom::End(0)).map_err(|e| bad(&e.to_string()))?;
+        if limit != size {
+            return Err(bad(&format!("element {id:x} at byte {at} reaches beyond its parent")));
+        }
+        // The file was cut off here: what holds others ends with it, a single one is lost.
+        return Ok(cut_short.contains(&id).then_some(Element { id, data, end: Some(limit) }));
     }
     Ok(Some(Element { id, data, end }))
 }
