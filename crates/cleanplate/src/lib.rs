@@ -1,6 +1,6 @@
 //! cleanplate removes burned-in marks from video: true pixels first, nothing else touched.
 //!
-//! [`run`] does a whole [`Job`]; [`probe`] tells what is in a file and what will be kept. The engine reads and writes
+//! [`run()`] does a whole [`Job`]; [`probe()`] tells what is in a file and what will be kept. The engine reads and writes
 //! files, tells an [`Observer`] what it does and asks it whether to go on. It refuses to know command lines, terminals,
 //! signals, HTTP and the environment.
 #![forbid(unsafe_code)]
