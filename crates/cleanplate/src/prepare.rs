@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use cleanplate_core::Scan;
-use cleanplate_media::encode::{Choice, EncodeRequest, StaticSideData, choose_encoder};
+use cleanplate_media::encode::{Choice, EncodeRequest, StaticSideData, choose_encoder, side_data_of};
 use cleanplate_media::mux::{container_of, plan_copy};
 use cleanplate_media::source::{OpenOptions, Source};
 use cleanplate_media::{Container, Error as MediaError};
@@ -67,12 +67,10 @@ pub(crate) fn open(input: &Path, options: &Options, watch: &mut Watch<'_>) -> Re
         lines.into_iter().for_each(|line| watch.tell(Event::warning(format!("source: damaged: {line}"))));
     }
     // What frames carry is known only from frames: the first one speaks for all until they are encoded.
-    let mut reader = source.reader(1)?;
-    let first = reader.read()?;
+    let first = source.reader(1)?.read()?;
     let hdr = first.as_ref().map(StaticSideData::of).unwrap_or_default();
+    let frame_side_data = first.as_ref().map(side_data_of).unwrap_or_default();
     let scan = first.map(|frame| frame.scan).unwrap_or_default();
-    let frame_side_data = reader.frame_side_data().clone();
-    drop(reader);
     Ok(Opened { source, clip, hdr, scan, frame_side_data })
 }
 

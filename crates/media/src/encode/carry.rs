@@ -3,12 +3,15 @@
 
 use std::collections::BTreeSet;
 
+use cleanplate_core::Frame;
+
 use super::bits::{self, BitWriter};
 use super::formats::{Codec, Loss};
 use super::hdr10plus;
 use super::spec::EncoderSpec;
 use crate::av::ffi::{self, AVFrameSideDataType as Kind};
 use crate::av::{AvError, AvFrame, Packet, text};
+use crate::surface::AvSurface;
 
 /// Something to be written into one packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,18 +102,8 @@ impl Carrier {
     /// Takes off `picture` what is to be written by us, and tells what has no place in the stream.
     pub(super) fn take(&self, picture: &mut AvFrame) -> (Vec<Message>, BTreeSet<Loss>) {
         let (mut messages, mut losses) = (Vec::new(), BTreeSet::new());
-        let f = picture.get();
-        if f.nb_side_data <= 0 || f.side_data.is_null() {
-            return (messages, losses);
-        }
         let mut written: Vec<Kind> = Vec::new();
-        for at in 0..f.nb_side_data as usize {
-            // SAFETY: libav keeps nb_side_data valid entries, each with `size` bytes at `data`.
-            let (kind, data) = unsafe {
-                let entry = &**f.side_data.add(at);
-                let empty = entry.data.is_null() || entry.size == 0;
-                (entry.type_, if empty { &[][..] } else { std::slice::from_raw_parts(entry.data, entry.size) })
-            };
+        for (kind, data) in entries(picture) {
             match fate(self.codec, kind) {
                 Fate::Written if kind == Kind::S12M_TIMECODE && !self.has_timing => {
                     written.push(kind);
@@ -152,6 +145,29 @@ impl Carrier {
             _ => return None,
         })
     }
+}
+
+/// The side data of a picture.
+fn entries(picture: &AvFrame) -> impl Iterator<Item = (Kind, &[u8])> {
+    let f = picture.get();
+    let count = if f.side_data.is_null() { 0 } else { f.nb_side_data.max(0) as usize };
+    (0..count).map(move |at| {
+        // SAFETY: libav keeps nb_side_data valid entries, each with `size` bytes at `data`.
+        unsafe {
+            let entry = &**f.side_data.add(at);
+            let empty = entry.data.is_null() || entry.size == 0;
+            (entry.type_, if empty { &[][..] } else { std::slice::from_raw_parts(entry.data, entry.size) })
+        }
+    })
+}
+
+/// libav's names of the side data on a decoded frame, for an
+/// [`EncodeRequest`](super::EncodeRequest); without what an earlier encoder said of its own settings.
+pub fn side_data_of(frame: &Frame) -> BTreeSet<String> {
+    let Some(surface) = frame.surface().as_any().downcast_ref::<AvSurface>() else { return BTreeSet::new() };
+    let told = entries(surface.frame()).filter(|(kind, data)| *kind != Kind::SEI_UNREGISTERED || !is_banner(data));
+    // SAFETY: libav answers null or a static string for any number.
+    told.map(|(kind, _)| unsafe { text(ffi::av_frame_side_data_name(kind)) }).collect()
 }
 
 /// Whether unregistered user data is an encoder's account of its own settings, which would be untrue of ours: x264's and

@@ -16,7 +16,7 @@ mod scale;
 mod spec;
 mod times;
 
-pub use carry::losses_of_side_data;
+pub use carry::{losses_of_side_data, side_data_of};
 pub use choose::{Choice, EncodeRequest, choose_encoder};
 pub(crate) use convert::planar;
 pub use encoder::Encoder;
