@@ -167,8 +167,17 @@ mod tests {
     fn elements_that_reach_beyond_their_parent_are_refused() {
         for bytes in [&[0xA3, 0x85, 1][..], &[0x00, 0x81], &[0xA3], &[0xA3, 0x01, 0, 0]] {
             assert!(children(bytes).is_err());
-            assert!(head(&mut BufReader::new(io::Cursor::new(bytes)), 0, bytes.len() as u64).is_err());
+            let longer = [bytes, &[0; 9]].concat();
+            assert!(head(&mut BufReader::new(io::Cursor::new(longer)), 0, bytes.len() as u64).is_err());
         }
+    }
+
+    #[test]
+    fn a_file_that_was_cut_off_ends_with_its_last_whole_element() {
+        let read = |bytes: &'static [u8]| head(&mut BufReader::new(io::Cursor::new(bytes)), 0, bytes.len() as u64);
+        assert!(read(&[0xA3, 0x85, 1]).unwrap().is_none(), "half a block");
+        let cluster = read(&[0x1F, 0x43, 0xB6, 0x75, 0x90, 0xE7, 0x81, 7]).unwrap().unwrap();
+        assert_eq!((cluster.data, cluster.end), (5, Some(8)));
     }
 
     #[test]
