@@ -60,15 +60,17 @@ impl Region {
         self.named
     }
 
-    /// The rectangle in samples of the stored picture of `width` x `height` that is displayed with `rotation`. `None` where
-    /// nothing of it lies inside the picture.
+    /// The rectangle in samples of the stored picture of `width` x `height` that is displayed with `rotation`: every sample
+    /// that the region touches. `None` where nothing of it lies inside the picture.
     pub fn stored(&self, (width, height): (u32, u32), rotation: Rotation) -> Option<Rect> {
         let (shown_w, shown_h) = if rotation.0 % 180 == 90 { (height, width) } else { (width, height) };
         let [x, y, w, h] = self.sides;
         let (x, y) = (x.of(shown_w), y.of(shown_h));
         let (r, b) = (x + w.of(shown_w), y + h.of(shown_h));
-        let clip = |v: f64, max: u32| v.round().clamp(0.0, f64::from(max)) as u32;
-        let (x0, y0, x1, y1) = (clip(x, shown_w), clip(y, shown_h), clip(r, shown_w), clip(b, shown_h));
+        // Shares of whole samples stay whole: per cent are not exact in binary.
+        let low = |v: f64, max: u32| (v + 1e-6).floor().clamp(0.0, f64::from(max)) as u32;
+        let high = |v: f64, max: u32| (v - 1e-6).ceil().clamp(0.0, f64::from(max)) as u32;
+        let (x0, y0, x1, y1) = (low(x, shown_w), low(y, shown_h), high(r, shown_w), high(b, shown_h));
         let shown = Rect::new(x0, y0, x1.saturating_sub(x0), y1.saturating_sub(y0));
         (!shown.is_empty()).then(|| to_stored(shown, (width, height), rotation))
     }
@@ -167,6 +169,8 @@ mod tests {
         assert_eq!(stored("bottom"), Some(Rect::new(0, 75, 200, 25)));
         assert_eq!(stored("190,90,50,50"), Some(Rect::new(190, 90, 10, 10)), "clipped to the picture");
         assert_eq!(stored("300,0,10,10"), None);
+        let touched = "70%,5%,25%,12%".parse::<Region>().unwrap().stored((2, 2), (0, false));
+        assert_eq!(touched, Some(Rect::new(1, 0, 1, 1)), "a sample that is touched is covered");
     }
 
     #[test]
