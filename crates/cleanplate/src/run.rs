@@ -195,16 +195,14 @@ fn assemble(
     if let Some(failed) = report.checks.iter().find(|c| !c.ok) {
         let what = format!("the written file fails the check \"{}\": {}", failed.name, failed.detail);
         let is_sound = report.damage.is_empty() && source.index().timing != Timing::Repaired;
-        return Err(if is_sound {
-            Error::Verification(what)
-        } else {
-            // What a demuxer makes of a broken file need not fit into a whole one: nothing is written rather than a loss.
-            cleanplate_media::Error::Input(format!(
-                "{} is damaged and cannot be kept whole: {what}",
-                job.input.display()
-            ))
-            .into()
-        });
+        let name = job.input.display();
+        // What a demuxer makes of a broken file need not fit into a whole one: nothing is written rather than a loss.
+        let words = match source.damage().lines.first() {
+            None if is_sound => return Err(Error::Verification(what)),
+            Some(words) if is_sound => format!("{name} seems to be damaged (libav: {words})"),
+            _ => format!("{name} is damaged"),
+        };
+        return Err(cleanplate_media::Error::Input(format!("{words} and cannot be kept whole: {what}")).into());
     }
     for (path, extra) in [(&options.origin_map, Extra::OriginMap), (&options.mask_out, Extra::Mask)] {
         if let Some(path) = path {

@@ -38,6 +38,22 @@ pub(super) const fn tick(container: Container) -> Option<Rational> {
     }
 }
 
+/// Ticks a second in which every track's times are whole, where there is such a number of reasonable size. Pauses at the
+/// start of tracks are counted in the movie's ticks: coarser ones would round them.
+fn movie_ticks(source: &Source) -> Option<i32> {
+    const MOST: u64 = 100_000_000;
+    let mut bases = source.info().streams.iter().map(|stream| stream.time_base).filter(|base| base.num == 1);
+    let ticks = bases.try_fold(1u64, |all, base| {
+        let base = u64::try_from(base.den).ok().filter(|den| *den > 0)?;
+        let (mut a, mut b) = (all, base);
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        Some(all / a * base).filter(|ticks| *ticks <= MOST)
+    });
+    ticks.and_then(|ticks| i32::try_from(ticks).ok())
+}
+
 /// Options of the muxer under which it changes least.
 pub(super) fn options(source: &Source, container: Container) -> Result<Vec<(String, String)>> {
     let base = source.index().time_base;
@@ -45,8 +61,7 @@ pub(super) fn options(source: &Source, container: Container) -> Result<Vec<(Stri
     match container {
         Container::Mp4 | Container::Mov if base.num == 1 => {
             options.push(("video_track_timescale", base.den.to_string()));
-            // Pauses at the start of tracks are counted in the movie's ticks: its own 1/1000 s would round them.
-            options.push(("movie_timescale", base.den.to_string()));
+            options.push(("movie_timescale", movie_ticks(source).unwrap_or(base.den).to_string()));
         }
         Container::Mkv | Container::Webm => options.push(("default_mode", "passthrough".into())),
         Container::Ts => {

@@ -21,7 +21,7 @@ pub struct Damage {
     pub decode_errors: u64,
     /// Times that the container could not be read on.
     pub read_errors: u64,
-    /// libav's words, the first of them.
+    /// libav's words, the first of them; warnings about what is no damage are among them.
     pub lines: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ impl Damage {
         if self.read_errors > 0 {
             lines.push(format!("{} places where the container could not be read", self.read_errors));
         }
-        if let (false, Some(words)) = (lines.is_empty(), self.lines.first()) {
+        if let (false, Some(words)) = (self.is_empty(), self.lines.first()) {
             lines.push(format!("libav: {words}"));
         }
         lines

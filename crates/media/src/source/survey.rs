@@ -226,9 +226,7 @@ pub(crate) fn take(
         }
     }
     damage.read_errors = demuxer.errors;
-    if !damage.is_empty() {
-        damage.words(mark.lines());
-    }
+    damage.words(mark.lines());
 
     let info = describe(&demuxer, path, video, &tallies)?;
     let all = (0..info.streams.len()).map(|i| copy_parameters(&demuxer, i)).collect::<Result<Vec<_>>>()?;
