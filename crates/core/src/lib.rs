@@ -12,6 +12,7 @@ pub mod geometry;
 pub mod hole;
 pub mod locate;
 pub mod mask;
+pub mod matte;
 pub mod raster;
 pub mod track;
 
@@ -21,5 +22,6 @@ pub use frame::{Frame, FrameIdx, HostSurface, Patch, Row, RowMut, Rows, Surface}
 pub use geometry::Rect;
 pub use hole::{Hole, Origin, Reach, Restorer, Window};
 pub use mask::Mask;
+pub use matte::{Matte, MattePlane, Overlay, Unblend};
 pub use raster::Raster;
 pub use track::MaskTrack;
