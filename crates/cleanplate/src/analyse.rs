@@ -41,7 +41,7 @@ pub(crate) fn locate(
     watch: &mut Watch<'_>,
 ) -> Result<Vec<String>> {
     let (clip, count) = (footage.clip(), footage.count());
-    let candidates = candidates(count, |idx| footage.is_key(idx));
+    let candidates = candidates(count, CANDIDATES, |idx| footage.is_key(idx));
     let frame_bytes = picture_bytes(clip.format, clip.size.0, clip.size.1);
     let holds = candidates.len() as u64 * frame_bytes <= HELD_BYTES;
     let close = if holds { 0 } else { CLOSE as u64 };
@@ -124,17 +124,17 @@ fn reach(seen: &std::ops::Range<FrameIdx>, sampled: &[FrameIdx], count: FrameIdx
     before.map_or(0, |idx| idx + 1)..after.copied().unwrap_or(count)
 }
 
-/// Frames to be looked at: spread over the clip, and cheap to decode.
-fn candidates(count: FrameIdx, is_key: impl Fn(FrameIdx) -> bool) -> Vec<FrameIdx> {
+/// About `wanted` frames to be looked at: spread over the clip, and cheap to decode.
+pub(crate) fn candidates(count: FrameIdx, wanted: usize, is_key: impl Fn(FrameIdx) -> bool) -> Vec<FrameIdx> {
     let even = |n: u64| (0..n).map(move |i| (i * count + count / 2) / n);
     if count <= SHORT {
-        let mut all: Vec<FrameIdx> = even((CANDIDATES as u64).min(count)).collect();
+        let mut all: Vec<FrameIdx> = even((wanted as u64).min(count)).collect();
         all.dedup();
         return all;
     }
     let keys: Vec<FrameIdx> = (0..count).filter(|idx| is_key(*idx)).collect();
-    if keys.len() >= CANDIDATES {
-        return even(CANDIDATES as u64).map(|at| keys[keys.partition_point(|k| *k <= at).saturating_sub(1)]).fold(
+    if keys.len() >= wanted {
+        return even(wanted as u64).map(|at| keys[keys.partition_point(|k| *k <= at).saturating_sub(1)]).fold(
             Vec::new(),
             |mut list, key| {
                 if list.last() != Some(&key) {
@@ -145,11 +145,11 @@ fn candidates(count: FrameIdx, is_key: impl Fn(FrameIdx) -> bool) -> Vec<FrameId
         );
     }
     if keys.is_empty() {
-        return even(CANDIDATES as u64).collect();
+        return even(wanted as u64).collect();
     }
     // Few key frames: after each of them a run is decoded, as long as the share allows, and looked at in even steps.
     let run = (DECODED_SHARE * count as f64 / keys.len() as f64).ceil() as u64;
-    let looks = (CANDIDATES as u64).div_ceil(keys.len() as u64).min(run.max(1));
+    let looks = (wanted as u64).div_ceil(keys.len() as u64).min(run.max(1));
     let ends = keys.iter().skip(1).copied().chain([count]);
     let list = keys.iter().zip(ends).flat_map(|(key, end)| {
         let step = (run / looks).max(1);
@@ -158,7 +158,8 @@ fn candidates(count: FrameIdx, is_key: impl Fn(FrameIdx) -> bool) -> Vec<FrameId
     list.collect()
 }
 
-fn visit(
+/// Shows frames in rising order; `before` units of the running phase were done.
+pub(crate) fn visit(
     footage: &dyn Footage,
     options: &Options,
     frames: &[FrameIdx],
@@ -183,12 +184,12 @@ mod tests {
 
     #[test]
     fn candidates_are_spread_and_cheap_to_reach() {
-        assert_eq!(candidates(10, |_| true), (0..10).collect::<Vec<_>>());
-        assert!(candidates(0, |_| true).is_empty());
-        let all_keys = candidates(100_000, |idx| idx % 12 == 0);
+        assert_eq!(candidates(10, CANDIDATES, |_| true), (0..10).collect::<Vec<_>>());
+        assert!(candidates(0, CANDIDATES, |_| true).is_empty());
+        let all_keys = candidates(100_000, CANDIDATES, |idx| idx % 12 == 0);
         assert!(all_keys.len() > 90 && all_keys.iter().all(|idx| idx % 12 == 0));
         assert!(*all_keys.last().unwrap() > 99_000);
-        let rare = candidates(1500, |idx| idx % 250 == 0);
+        let rare = candidates(1500, CANDIDATES, |idx| idx % 250 == 0);
         let reach: u64 =
             (0..6).map(|k| rare.iter().filter(|i| **i / 250 == k).map(|i| i % 250 + 1).max().unwrap()).sum();
         assert!(rare.len() >= CLOSE && rare.is_sorted() && reach <= 450, "{} frames, {reach} decoded", rare.len());

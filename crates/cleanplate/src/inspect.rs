@@ -45,7 +45,7 @@ const DIVIDER: (u32, Rgb) = (2, [128; 3]);
 /// # Errors
 /// As [`preview`](crate::preview()).
 pub fn inspect(job: &Job, at: Option<&Times>, out: &Path, observer: &mut dyn Observer) -> Result<()> {
-    let watch = &mut Watch::new(observer, vec![Phase::Index, Phase::Analyse, Phase::Render]);
+    let watch = &mut Watch::new(observer, vec![Phase::Index, Phase::Analyse, Phase::Solve, Phase::Render]);
     let ending = out.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     match ending.as_str() {
         "png" => picture(job, at, out, watch),

@@ -148,19 +148,22 @@ impl<'a> Marker<'a> {
             area,
             confidence,
             reason: reason.to_owned(),
+            matte: None,
         });
     }
 
     /// Adds everything that the user has said.
     pub(crate) fn said(&mut self, options: &Options, poll: &mut dyn FnMut() -> ControlFlow<()>) -> Result<()> {
         let exact = options.regions.iter().filter(|region| !region.is_named());
-        for region in exact.chain(&options.fill_regions) {
+        let exact = exact.map(|region| (region, MarkSource::Region));
+        let whole = options.fill_regions.iter().map(|region| (region, MarkSource::FillRegion));
+        for (region, from) in exact.chain(whole) {
             let mask = Mask::rectangle(place(region, self.clip)?);
             let runs = self.clip.frames(region.times());
             if runs.is_empty() {
                 return Err(Error::Usage(format!("region {region} holds on no frame of the clip")));
             }
-            self.still(&mask, &runs, &by_user(MarkSource::Region))?;
+            self.still(&mask, &runs, &by_user(from))?;
         }
         let (w, h) = self.clip.size;
         let grown = options.dilate.unwrap_or(0);

@@ -10,6 +10,8 @@ pub enum Phase {
     Index,
     /// Looking for marks.
     Analyse,
+    /// Solving what semi-transparent marks let through.
+    Solve,
     /// Decoding, restoring and encoding.
     Render,
     /// Joining the segments and copying every other stream.

@@ -24,17 +24,20 @@ pub struct Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
+    /// Compute a semi-transparent mark away: the source's own pixels.
+    Unblend,
     /// Make up what is missing from the surroundings in the same frame.
     Fill,
 }
 
 impl Tier {
     /// Every tier this version has, the truest first.
-    pub const ALL: [Self; 1] = [Self::Fill];
+    pub const ALL: [Self; 2] = [Self::Unblend, Self::Fill];
 
     /// Its name in flags, plans and reports.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Unblend => "unblend",
             Self::Fill => "fill",
         }
     }
@@ -42,6 +45,7 @@ impl Tier {
     /// The origin of the pixels it settles.
     pub const fn origin(self) -> Origin {
         match self {
+            Self::Unblend => Origin::Unblended,
             Self::Fill => Origin::Invented,
         }
     }

@@ -14,13 +14,14 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::masks::{MaskFolder, MaskRef, hex};
+use crate::mattes::MatteRef;
 use crate::options::Tier;
 
 /// Version of the plan's structure; raised when a field changes its meaning or goes.
 pub const PLAN_VERSION: u32 = 1;
 
 /// Raised whenever an algorithm changes its pixels: finished segments of older algorithms are not used again.
-pub(crate) const ALGORITHMS: u32 = 1;
+pub(crate) const ALGORITHMS: u32 = 2;
 
 /// Everything that decides the output's bits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -71,8 +72,10 @@ pub struct SourcePin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MarkSource {
-    /// A rectangle that the user gave.
+    /// A rectangle that the user gave, in which the mark lies.
     Region,
+    /// A rectangle that the user gave, to be filled whole.
+    FillRegion,
     /// A picture that the user gave.
     Mask,
     /// A video that the user gave.
@@ -86,6 +89,7 @@ impl MarkSource {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Region => "region",
+            Self::FillRegion => "fill-region",
             Self::Mask => "mask",
             Self::MaskVideo => "mask-video",
             Self::Located => "located",
@@ -114,6 +118,9 @@ pub struct Mark {
     pub confidence: f64,
     /// Reasons in words.
     pub reason: String,
+    /// Its matte, where it is semi-transparent and could be solved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matte: Option<MatteRef>,
 }
 
 impl Mark {
@@ -160,10 +167,12 @@ impl Plan {
         let folder = blobs_of(path);
         fs::create_dir_all(&folder).map_err(Error::io("make the folder", folder.clone()))?;
         let wanted: BTreeSet<&str> = self.marks.iter().flat_map(|m| m.keys.iter().map(|k| k.1.blob.as_str())).collect();
-        for blob in wanted {
-            let (from, to) = (self.masks.join(format!("{blob}.png")), folder.join(format!("{blob}.png")));
+        let masks = wanted.iter().map(|blob| format!("{blob}.png"));
+        let mattes = self.marks.iter().filter_map(|m| m.matte.as_ref()).map(|matte| format!("{}.matte", matte.blob));
+        for name in masks.chain(mattes) {
+            let (from, to) = (self.masks.join(&name), folder.join(&name));
             if from != to {
-                fs::copy(&from, &to).map_err(Error::io("copy the mask to", to.clone()))?;
+                fs::copy(&from, &to).map_err(Error::io("copy a blob of the plan to", to.clone()))?;
             }
         }
         write_beside(path, self.json()?.as_bytes())
@@ -192,7 +201,8 @@ impl Plan {
         let whole = Rect::new(0, 0, self.source.width, self.source.height);
         for mark in &self.marks {
             mark.track()?;
-            let inside = mark.keys.iter().all(|(_, m)| m.rect.intersect(&whole) == m.rect);
+            let mattes = mark.matte.iter().map(|m| m.rect);
+            let inside = mark.keys.iter().map(|(_, m)| m.rect).chain(mattes).all(|r| r.intersect(&whole) == r);
             if mark.span.end > self.source.frames || !inside {
                 return Err(Error::Usage(format!("mark {} of the plan lies outside of the clip", mark.id)));
             }
@@ -222,9 +232,8 @@ impl Plan {
                     .take_while(|k| k.0 < span.end)
                     .map(|(idx, m)| (*idx.max(&span.start), m))
                     .collect();
-                (span, keys)
+                serde_json::json!([span, keys, mark.matte])
             })
-            .map(|(span, keys)| serde_json::json!([span, keys]))
             .collect();
         let all = serde_json::json!({
             "algorithms": ALGORITHMS,

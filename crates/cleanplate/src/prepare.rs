@@ -127,7 +127,9 @@ pub(crate) fn place_marks(
     if options.looks_for_marks() {
         words = crate::analyse::locate(footage, options, &mut marker, watch)?;
     }
-    Ok((marker.finish(), words))
+    let mut marks = marker.finish();
+    crate::matting::solve(footage, options, &mut marks, &mut folder, watch)?;
+    Ok((marks, words))
 }
 
 pub(crate) fn given(path: &Path, source: &Source) -> Result<Plan> {

@@ -25,7 +25,7 @@ const DIVIDER: (u32, [u8; 3]) = (2, [128; 3]);
 /// As [`run`](crate::run); [`ErrorKind::NothingFound`](crate::ErrorKind) where there is no mark on the frame;
 /// [`ErrorKind::Usage`](crate::ErrorKind) where `at` names no frame. An existing `out` is replaced, whole or not at all.
 pub fn preview(job: &Job, at: Option<&Times>, out: &Path, observer: &mut dyn Observer) -> Result<()> {
-    let watch = &mut Watch::new(observer, vec![Phase::Index, Phase::Analyse, Phase::Render]);
+    let watch = &mut Watch::new(observer, vec![Phase::Index, Phase::Analyse, Phase::Solve, Phase::Render]);
     let subject = Subject::open(job, watch)?;
     let threads = job.options.decoder_threads.unwrap_or(0);
     let idx = moment::choose(&subject, at, threads, watch)?;

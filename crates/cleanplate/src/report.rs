@@ -67,7 +67,7 @@ pub struct StreamReport {
 pub struct MarkReport {
     /// The number it has in the plan.
     pub id: u32,
-    /// Who says that it is there: `region`, `mask`, `mask-video` or `located`.
+    /// Who says that it is there: `region`, `fill-region`, `mask`, `mask-video` or `located`.
     pub from: String,
     /// Its bounds in displayed orientation.
     pub rect: Rect,
@@ -79,8 +79,11 @@ pub struct MarkReport {
     pub area: u64,
     /// How sure the locator is, 0..=1; 1 where the user said so.
     pub confidence: f64,
-    /// The locator's reasons.
+    /// Reasons of the locator and of the matte's solver.
     pub reason: String,
+    /// Median opacity, 0..=1, where the mark is computed away by its matte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f32>,
 }
 
 /// Pixels by origin.

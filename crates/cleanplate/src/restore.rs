@@ -1,8 +1,11 @@
 //! One frame through the tiers: its holes are opened, settled by the first tier that can, and closed.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use cleanplate_core::{Frame, Hole, Mask, MaskTrack, Origin, Patch, Raster, Rect, Restorer, Rows, Window};
+use cleanplate_core::{
+    Frame, Hole, Mask, MaskTrack, Origin, Overlay, Patch, Raster, Rect, Restorer, Rows, SpatialFill, Unblend, Window,
+};
 
 use crate::error::Result;
 use crate::masks::{MaskFolder, MaskRef};
@@ -56,7 +59,7 @@ impl Restoration {
     /// For `marks` whose masks lie in `masks`, by `tiers`.
     pub(crate) fn of(marks: &[Mark], tiers: &[Tier], masks: MaskFolder, extras: Extras) -> Result<Self> {
         let tracks = marks.iter().filter(|m| m.enabled).map(Mark::track).collect::<Result<_>>()?;
-        let tiers = tiers.iter().map(|tier| open(*tier)).collect();
+        let tiers = open(marks, tiers, masks.folder())?;
         Ok(Self { tracks, masks, tiers, extras, last: Default::default() })
     }
 
@@ -111,10 +114,32 @@ impl Restoration {
     }
 }
 
-fn open(tier: Tier) -> Box<dyn Restorer> {
-    match tier {
-        Tier::Fill => Box::new(cleanplate_core::fill::SpatialFill::new()),
+/// The tiers that may be used, the truest first.
+fn open(marks: &[Mark], tiers: &[Tier], blobs: &Path) -> Result<Vec<Box<dyn Restorer>>> {
+    let mut list: Vec<Box<dyn Restorer>> = Vec::new();
+    for (n, tier) in tiers.iter().enumerate() {
+        match tier {
+            Tier::Unblend => {
+                let overlays = overlays(marks, blobs)?;
+                if !overlays.is_empty() {
+                    list.push(Box::new(Unblend::new(overlays, open(marks, &tiers[n + 1..], blobs)?)));
+                }
+            }
+            Tier::Fill => list.push(Box::new(SpatialFill::new())),
+        }
     }
+    Ok(list)
+}
+
+/// The mattes of marks on their frames.
+fn overlays(marks: &[Mark], blobs: &Path) -> Result<Vec<Overlay>> {
+    let solved = marks.iter().filter(|mark| mark.enabled).filter_map(|mark| Some((mark, mark.matte.as_ref()?)));
+    solved
+        .map(|(mark, name)| {
+            let (matte, noise, gain) = (name.load(blobs)?, name.noise.clone(), name.gain.clone());
+            Ok(Overlay { span: mark.span.clone(), matte, noise, gain })
+        })
+        .collect()
 }
 
 fn touches(a: &Mask, b: &Mask, frame: &Frame) -> bool {

@@ -13,7 +13,7 @@ use cleanplate_media::source::Timing;
 use crate::error::{Error, Result};
 use crate::images;
 use crate::observer::{Event, Observer, Phase};
-use crate::options::{Job, Options, VerifyMode};
+use crate::options::{Job, Options, Tier, VerifyMode};
 use crate::plan::{Mark, Plan, write_beside};
 use crate::prepare::{self, Opened};
 use crate::region::{Rotation, to_shown};
@@ -37,7 +37,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Report> {
     refuse_same_file(&job.input, &job.output)?;
     refuse_existing(&job.output, options.overwrite)?;
     let mut phases = vec![Phase::Index];
-    phases.extend((options.looks_for_marks() && options.plan_in.is_none()).then_some(Phase::Analyse));
+    phases.extend(first_pass(options));
     phases.extend([Phase::Render, Phase::Assemble, Phase::Verify]);
     let watch = &mut Watch::new(observer, phases);
     let work = WorkFolder::take(&job.output, options.work_dir.as_deref())?;
@@ -55,7 +55,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Report> {
 /// # Errors
 /// As [`run`].
 pub fn plan(job: &Job, observer: &mut dyn Observer) -> Result<Planned> {
-    let watch = &mut Watch::new(observer, vec![Phase::Index, Phase::Analyse]);
+    let watch = &mut Watch::new(observer, [Phase::Index].into_iter().chain(first_pass(&job.options)).collect());
     let folder = tempfile::tempdir().map_err(Error::io("make a folder in", std::env::temp_dir()))?;
     let opened = prepare::open(&job.input, &job.options, watch)?;
     let plan = prepare::plan(job, &opened, folder.path(), watch)?;
@@ -68,6 +68,14 @@ pub struct Planned {
     /// The plan.
     pub plan: Plan,
     _folder: tempfile::TempDir,
+}
+
+/// The phases that make the plan.
+pub(crate) fn first_pass(options: &Options) -> impl Iterator<Item = Phase> {
+    let fresh = options.plan_in.is_none();
+    let locate = (fresh && options.looks_for_marks()).then_some(Phase::Analyse);
+    let solve = (fresh && options.tiers.contains(&Tier::Unblend)).then_some(Phase::Solve);
+    locate.into_iter().chain(solve)
 }
 
 fn in_work_folder(job: &Job, work: &WorkFolder, watch: &mut Watch<'_>) -> Result<Report> {
@@ -359,6 +367,7 @@ pub(crate) fn mark_report(mark: &Mark, size: (u32, u32), rotation: Rotation) -> 
         area: mark.area,
         confidence: mark.confidence,
         reason: mark.reason.clone(),
+        alpha: mark.matte.as_ref().map(|matte| matte.alpha),
     }
 }
 

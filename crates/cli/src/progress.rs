@@ -90,6 +90,7 @@ pub(crate) const fn name(phase: Phase) -> &'static str {
     match phase {
         Phase::Index => "index",
         Phase::Analyse => "analyse",
+        Phase::Solve => "solve",
         Phase::Render => "render",
         Phase::Assemble => "assemble",
         Phase::Verify => "verify",
@@ -98,7 +99,7 @@ pub(crate) const fn name(phase: Phase) -> &'static str {
 
 /// Whether the phase's units are frames; bytes otherwise.
 const fn counts_frames(phase: Phase) -> bool {
-    matches!(phase, Phase::Analyse | Phase::Render)
+    matches!(phase, Phase::Analyse | Phase::Solve | Phase::Render)
 }
 
 /// Units of a phase in words.

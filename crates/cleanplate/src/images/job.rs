@@ -22,7 +22,7 @@ use crate::plan::{ALGORITHMS, Mark, write_beside};
 use crate::prepare::place_marks;
 use crate::report::{CheckReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StageReport, StreamReport};
 use crate::restore::{Extras, Restoration};
-use crate::run::{mark_report, refuse_existing, refuse_same_file};
+use crate::run::{first_pass, mark_report, refuse_existing, refuse_same_file};
 use crate::store::{DirStore, Store};
 use crate::watch::Watch;
 use crate::work::{WorkFolder, need_room};
@@ -42,7 +42,7 @@ struct Record {
 pub(crate) fn run(job: &Job, input: &Input, observer: &mut dyn Observer) -> Result<Report> {
     let options = &job.options;
     let mut phases = vec![Phase::Index];
-    phases.extend(options.looks_for_marks().then_some(Phase::Analyse));
+    phases.extend(first_pass(options));
     phases.push(Phase::Render);
     let watch = &mut Watch::new(observer, phases);
     let work = Work::new(job, input)?;

@@ -76,7 +76,7 @@ struct Sample {
 }
 
 impl Unblend {
-    /// For `overlays`, with the tiers that make the prior in order; the last of them must leave nothing open.
+    /// For `overlays`, with the tiers that make the prior in order; what they leave open is computed without one.
     pub fn new(overlays: Vec<Overlay>, prior: Vec<Box<dyn Restorer>>) -> Self {
         Self { overlays, prior, buffers: Buffers::default() }
     }
@@ -107,9 +107,9 @@ impl Unblend {
                 let told =
                     if sample.keep >= CLEAR || energy <= 0.0 { 1.0 } else { ((energy - noise) / energy).max(0.0) };
                 let known = ((sample.keep - LEAST_KEEP) / (FULL_KEEP - LEAST_KEEP)).clamp(0.0, 1.0);
-                let weight = told * known;
                 let behind = prior.origin()[plane].data()[sample.at];
-                let origin = if weight >= 0.5 || behind == Origin::Kept { Origin::Unblended } else { behind };
+                let weight = if behind == Origin::Kept { 1.0 } else { told * known };
+                let origin = if weight >= 0.5 { Origin::Unblended } else { behind };
                 let value = guess[sample.at] + weight * (sample.value - guess[sample.at]);
                 hole.settle(plane, sample.at, value, origin);
             }

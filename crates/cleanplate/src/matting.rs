@@ -1,0 +1,110 @@
+//! The rest of pass 1: marks that let the picture through get their matte, solved from the clip itself.
+
+use std::ops::Range;
+
+use cleanplate_core::matte::{MatteEvidence, Solution};
+use cleanplate_core::{FrameIdx, Mask};
+
+use crate::analyse::{candidates, visit};
+use crate::error::Result;
+use crate::footage::Footage;
+use crate::masks::MaskFolder;
+use crate::mattes::MatteFile;
+use crate::observer::{Event, Phase};
+use crate::options::{Options, Tier};
+use crate::plan::{Mark, MarkSource};
+use crate::watch::Watch;
+
+/// Frames that are looked at for each mark (restoration notes, section 1: more bring nothing).
+const FRAMES: usize = 160;
+
+/// Frames below which a mark cannot be told from what lies behind it.
+const FEWEST: u64 = 8;
+
+/// Solves the mattes of those of `marks` that stand still, and narrows their masks to what the mattes change.
+pub(crate) fn solve(
+    footage: &dyn Footage,
+    options: &Options,
+    marks: &mut [Mark],
+    folder: &mut MaskFolder,
+    watch: &mut Watch<'_>,
+) -> Result<()> {
+    if !options.tiers.contains(&Tier::Unblend) {
+        return Ok(());
+    }
+    let (size, format) = (footage.clip().size, footage.clip().format);
+    let mut cases: Vec<(usize, MatteEvidence)> = Vec::new();
+    for (n, mark) in marks.iter().enumerate() {
+        if is_still(mark) {
+            cases.push((n, MatteEvidence::new(&whole(mark, folder)?, format, size)));
+        }
+    }
+    if cases.is_empty() {
+        return Ok(());
+    }
+    let frames = looks(footage, cases.iter().map(|(n, _)| &marks[*n].span));
+    watch.begin(Phase::Solve, frames.len() as u64, 0)?;
+    visit(footage, options, &frames, 0, watch, &mut |frame| {
+        for (n, evidence) in &mut cases {
+            if marks[*n].span.contains(&frame.idx) {
+                evidence.observe(&frame);
+            }
+        }
+    })?;
+    for (n, evidence) in cases {
+        watch.poll()?;
+        let solution = evidence.solve();
+        drop(evidence);
+        let mark = &mut marks[n];
+        let verdict = if solution.matte.is_some() { "solved" } else { "no matte" };
+        watch.tell(Event::info(format!("matte of mark {}: {verdict}: {}", mark.id, solution.reason)));
+        apply(mark, solution, size, folder)?;
+    }
+    watch.end();
+    Ok(())
+}
+
+/// Whether a mark may be translucent and stays where it is: what a matte needs.
+fn is_still(mark: &Mark) -> bool {
+    let named = matches!(mark.from, MarkSource::Region | MarkSource::Mask | MarkSource::Located);
+    mark.enabled && named && mark.span.end - mark.span.start >= FEWEST
+}
+
+/// Everything that a mark's masks cover.
+fn whole(mark: &Mark, folder: &mut MaskFolder) -> Result<Mask> {
+    mark.keys.iter().try_fold(Mask::empty(), |all, (_, name)| Ok(all.union(&*folder.load(name)?)))
+}
+
+/// Frames spread over the spans of all marks.
+fn looks<'a>(footage: &dyn Footage, spans: impl Iterator<Item = &'a Range<FrameIdx>>) -> Vec<FrameIdx> {
+    let mut frames: Vec<FrameIdx> = spans
+        .flat_map(|span| {
+            let inside = candidates(span.end - span.start, FRAMES, |idx| footage.is_key(span.start + idx));
+            inside.into_iter().map(move |idx| span.start + idx)
+        })
+        .collect();
+    frames.sort_unstable();
+    frames.dedup();
+    frames
+}
+
+/// Writes what was solved into the mark.
+fn apply(mark: &mut Mark, solution: Solution, size: (u32, u32), folder: &mut MaskFolder) -> Result<()> {
+    mark.reason = if mark.reason.is_empty() { solution.reason } else { format!("{}; {}", mark.reason, solution.reason) };
+    let Some(matte) = solution.matte else { return Ok(()) };
+    let (mut keys, mut area) = (Vec::with_capacity(mark.keys.len()), 0);
+    for (idx, name) in &mark.keys {
+        let mask = folder.load(name)?;
+        let kept = mask.without(&mask.without(&solution.mask));
+        area = area.max(kept.area());
+        keys.push((*idx, folder.keep(&kept)?));
+    }
+    if area == 0 {
+        return Ok(());
+    }
+    let file = MatteFile { matte, frame: size, noise: solution.noise, alpha: solution.alpha };
+    mark.matte = Some(file.keep(folder.folder())?);
+    mark.rect = keys.iter().fold(cleanplate_core::Rect::default(), |all, (_, name)| all.union(&name.rect));
+    (mark.keys, mark.area) = (keys, area);
+    Ok(())
+}
