@@ -22,6 +22,6 @@ pub use frame::{Frame, FrameIdx, HostSurface, Patch, Row, RowMut, Rows, Surface}
 pub use geometry::Rect;
 pub use hole::{Hole, Origin, Reach, Restorer, Window};
 pub use mask::Mask;
-pub use matte::{Matte, MattePlane, Overlay, Unblend};
+pub use matte::{Matte, MatteEvidence, MattePlane, Overlay, Solution, Unblend};
 pub use raster::Raster;
 pub use track::MaskTrack;

@@ -4,12 +4,22 @@
 //! Stored as `keep = 1 - alpha` and `add = alpha W` the model is linear in both, chroma included. Knows planes and code
 //! values; refuses to know where marks come from and when they are shown.
 
+mod colour;
+mod evidence;
+mod membrane;
+mod moments;
+mod morphology;
+mod opacity;
+mod solve;
+mod stack;
+mod support;
 mod unblend;
 
 use crate::format::PixelFormat;
 use crate::geometry::Rect;
 use crate::raster::Raster;
 
+pub use evidence::{MatteEvidence, Solution};
 pub use unblend::{Overlay, Unblend};
 
 /// A matte in one plane.

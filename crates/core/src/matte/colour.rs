@@ -1,0 +1,170 @@
+//! Marks are drawn in few colours: opacities that are known only roughly, sample by sample, are made precise by the colour
+//! that many samples share.
+//!
+//! `D = mean J - mean R = alpha (W - mean R)` is precise where the opacity from second moments is noisy. So the colour `W`
+//! is the one whose `alpha = D / (W - mean R)` agrees best with the noisy opacities of all samples that point its way.
+
+/// Planes that are looked at together.
+pub(super) const PLANES: usize = 3;
+
+/// A difference in all planes counts from here on.
+const CLEAR: f32 = 6.0;
+/// Colours looked for at most.
+const COLOURS: usize = 4;
+/// Cosine below which a direction is another colour.
+const ALIKE: f32 = 0.80;
+/// Samples that make a colour.
+const LEAST: usize = 20;
+
+/// What is known of a sample under the mark.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Point {
+    /// `mean J - mean R` per plane.
+    pub(super) added: [f32; PLANES],
+    /// `mean R` per plane.
+    pub(super) behind: [f32; PLANES],
+    /// Opacity as second moments give it.
+    pub(super) alpha: f32,
+    /// Variance of `alpha`.
+    pub(super) variance: f32,
+}
+
+/// A colour and how well it explains the opacities.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Colour {
+    pub(super) value: [f32; PLANES],
+    /// Mean squared deviation of the opacities in units of their variance, clipped at 9.
+    pub(super) misfit: f32,
+    /// Samples that it was fitted to.
+    pub(super) samples: usize,
+}
+
+/// How much the planes weigh: the inverse variance of `added` in each.
+pub(super) type Weights = [f32; PLANES];
+
+impl Point {
+    /// The opacity that a mark of colour `value` has here.
+    pub(super) fn alpha_for(&self, value: [f32; PLANES], weights: Weights) -> f32 {
+        let (mut num, mut den) = (0.0, 1e-6);
+        for n in 0..PLANES {
+            let d = value[n] - self.behind[n];
+            num += weights[n] * d * self.added[n];
+            den += weights[n] * d * d;
+        }
+        num / den
+    }
+
+    /// The variance of [`alpha_for`](Self::alpha_for) from the noise of `added`.
+    pub(super) fn variance_for(&self, value: [f32; PLANES], weights: Weights) -> f32 {
+        let power: f32 = (0..PLANES).map(|n| weights[n] * (value[n] - self.behind[n]).powi(2)).sum();
+        1.0 / (power + 1e-6)
+    }
+}
+
+fn direction(v: [f32; PLANES]) -> ([f32; PLANES], f32) {
+    let size = v.iter().map(|v| v * v).sum::<f32>().sqrt() + 1e-3;
+    (v.map(|v| v / size), size)
+}
+
+fn cosine(a: [f32; PLANES], b: [f32; PLANES]) -> f32 {
+    a.iter().zip(&b).map(|(a, b)| a * b).sum()
+}
+
+/// Which of at most four directions each point's difference has; `stress` is what each plane counts.
+pub(super) fn grouped(points: &[Point], stress: [f32; PLANES]) -> (Vec<usize>, usize) {
+    let all: Vec<([f32; PLANES], f32)> =
+        points.iter().map(|p| direction(std::array::from_fn(|n| stress[n] * p.added[n]))).collect();
+    let clear: Vec<usize> = (0..all.len()).filter(|k| all[*k].1 > CLEAR).collect();
+    let Some(first) = clear.iter().max_by(|a, b| all[**a].1.total_cmp(&all[**b].1)).filter(|_| clear.len() >= 30)
+    else {
+        return (vec![0; points.len()], 1);
+    };
+    let mut centres = vec![all[*first].0];
+    while centres.len() < COLOURS {
+        let mut nearest: Vec<(f32, usize)> =
+            clear.iter().map(|k| (centres.iter().map(|c| cosine(all[*k].0, *c)).fold(-1.0, f32::max), *k)).collect();
+        let count = (clear.len() * 3 / 100).max(1);
+        nearest.select_nth_unstable_by(count - 1, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let farthest = &mut nearest[..count];
+        farthest.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        if farthest[count / 2].0 > ALIKE {
+            break;
+        }
+        centres.push(mean_direction(farthest.iter().map(|(_, k)| all[*k].0)));
+    }
+    let mut labels = vec![0; points.len()];
+    for _ in 0..8 {
+        for (label, (u, _)) in labels.iter_mut().zip(&all) {
+            let best = (0..centres.len()).max_by(|a, b| cosine(*u, centres[*a]).total_cmp(&cosine(*u, centres[*b])));
+            *label = best.unwrap_or(0);
+        }
+        for (i, centre) in centres.iter_mut().enumerate() {
+            let mut own = clear.iter().filter(|k| labels[**k] == i).peekable();
+            if own.peek().is_some() {
+                *centre = mean_direction(own.map(|k| all[*k].0));
+            }
+        }
+    }
+    (labels, centres.len())
+}
+
+fn mean_direction(all: impl Iterator<Item = [f32; PLANES]>) -> [f32; PLANES] {
+    direction(all.fold([0.0; PLANES], |sum, u| std::array::from_fn(|n| sum[n] + u[n]))).0
+}
+
+/// The colour that the points of one group share; `None` where they are too few or fit none. `weights` as in [`Point`].
+pub(super) fn fitted(points: &[Point], weights: Weights) -> Option<Colour> {
+    let strong: Vec<Point> =
+        points.iter().copied().filter(|p| p.added.iter().map(|v| v * v).sum::<f32>() > 4.0).collect();
+    if strong.len() < LEAST {
+        return None;
+    }
+    // The mean opacity of the group is tried from 2 to 99 %; the colour follows from it.
+    let tried = (0..64).map(|k| 0.02 * (0.99f32 / 0.02).powf(k as f32 / 63.0));
+    let mut best: Option<(f32, Colour)> = None;
+    for mean in tried {
+        let Some(value) = colour_at(&strong, weights, mean) else { continue };
+        let (mut misfit, mut over) = (0.0, 0.0);
+        for p in &strong {
+            let alpha = p.alpha_for(value, weights);
+            misfit += ((alpha - p.alpha).powi(2) / (p.variance + p.variance_for(value, weights))).min(9.0);
+            over += (alpha - 0.98).max(0.0);
+        }
+        let count = strong.len() as f32;
+        misfit /= count;
+        let cost = misfit + 30.0 * over / count;
+        if best.is_none_or(|(least, _)| cost < least) {
+            best = Some((cost, Colour { value, misfit, samples: strong.len() }));
+        }
+    }
+    best.map(|(_, colour)| colour)
+}
+
+/// The colour of a mark whose opacity is `mean` in the mean of `points`; `None` outside what samples can be.
+fn colour_at(points: &[Point], weights: Weights, mean: f32) -> Option<[f32; PLANES]> {
+    let count = points.len() as f32;
+    let centre = |f: fn(&Point) -> [f32; PLANES]| -> [f32; PLANES] {
+        points.iter().map(f).fold([0.0; PLANES], |s, v| std::array::from_fn(|n| s[n] + v[n] / count))
+    };
+    let (added, behind) = (centre(|p| p.added), centre(|p| p.behind));
+    let mut value: [f32; PLANES] = std::array::from_fn(|n| behind[n] + added[n] / mean);
+    for _ in 0..2 {
+        let (mut num, mut den, mut all) = ([0.0; PLANES], 0.0, 0.0);
+        for p in points {
+            let alpha = p.alpha_for(value, weights);
+            all += alpha;
+            den += alpha * alpha;
+            (0..PLANES).for_each(|n| num[n] += alpha * p.added[n] + alpha * alpha * p.behind[n]);
+        }
+        if den < 1e-6 {
+            return None;
+        }
+        // Opacities are brought back to the mean that is tried: only the hue follows from the fit.
+        let scale = (all / count) / mean;
+        value = std::array::from_fn(|n| {
+            let exact = num[n] / den;
+            behind[n] + (exact - behind[n]) * scale
+        });
+    }
+    value.iter().all(|v| (-6.0..=262.0).contains(v)).then_some(value)
+}

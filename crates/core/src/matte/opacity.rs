@@ -1,0 +1,91 @@
+//! The opacity of every sample under a mark, from second moments, from shared colours and from shared opacities.
+
+use super::colour::{Colour, PLANES, Point, Weights, fitted, grouped};
+use super::moments::Moments;
+use super::morphology::{Area, local_mean, quantile};
+
+/// Variance of the codec's and the rounding noise in a coded sample, which a mark does not scale.
+const CODED: f32 = 1.5;
+
+/// Opacities of the samples of the luma plane.
+pub(super) struct Opacity {
+    /// 0..=1 where the support is open, else 0.
+    pub(super) alpha: Vec<f32>,
+    pub(super) colours: Vec<Colour>,
+    /// Mean misfit of the colours, weighed by their samples; 1 is what noise explains.
+    pub(super) misfit: f32,
+}
+
+/// Opacity from the moments of one plane alone, with its variance.
+///
+/// Two statistics are averaged in logarithms by their variances: the slope of samples on prediction, which is right in the
+/// mean and noisy where the prediction is poor, and the ratio of standard deviations, which is steady and assumes that the
+/// background inside moves as much as around it.
+pub(super) fn from_moments(moments: &Moments, k: usize) -> (f32, f32) {
+    let n = moments.independent;
+    let deviation = moments.deviation[k];
+    let slope = (moments.cov[k] + 2.0) / (moments.var_r[k] + 2.0);
+    let ratio = (moments.var_j[k] - CODED).max(0.3).sqrt() / deviation.max(1.0);
+    let rho = moments.correlation(k).abs();
+    let of_slope = ((1.0 - rho * rho) / rho.max(0.05).powi(2)).clamp(0.0, 25.0) / n + 0.02f32.powi(2);
+    let of_ratio = 0.5 / n + 0.08f32.powi(2) + (1.5 / deviation.max(0.5)).powi(2);
+    let (ws, wr) = (1.0 / of_slope, 1.0 / of_ratio);
+    let log = (slope.clamp(0.03, 1.2).ln() * ws + ratio.clamp(0.03, 1.2).ln() * wr) / (ws + wr);
+    let keep = log.exp().clamp(0.03, 1.1);
+    (1.0 - keep, keep * keep / (ws + wr) + 0.02f32.powi(2))
+}
+
+/// What is known of every sample where `open` holds, in order.
+pub(super) struct Known {
+    pub(super) places: Vec<usize>,
+    pub(super) points: Vec<Point>,
+}
+
+/// Opacities of the open samples.
+pub(super) fn solved(known: &Known, open: &Area, width: usize, weights: Weights, stress: [f32; PLANES]) -> Opacity {
+    let (labels, count) = grouped(&known.points, stress);
+    let mut precise: Vec<Option<(f32, f32)>> = vec![None; known.points.len()];
+    let mut colours = Vec::new();
+    for label in 0..count {
+        let own: Vec<usize> = (0..labels.len()).filter(|k| labels[*k] == label).collect();
+        let points: Vec<Point> = own.iter().map(|k| known.points[*k]).collect();
+        let Some(colour) = fitted(&points, weights) else { continue };
+        for k in own {
+            let point = &known.points[k];
+            let alpha = point.alpha_for(colour.value, weights);
+            precise[k] = Some((
+                alpha,
+                point.variance_for(colour.value, weights) + 4.0 * (colour.misfit - 1.0).max(0.0) * point.variance,
+            ));
+        }
+        colours.push(colour);
+    }
+    // Where a colour contradicts the moments in a whole neighbourhood, it is the wrong one there.
+    let mut off = vec![0.0; open.len()];
+    for (n, point) in known.points.iter().enumerate() {
+        off[known.places[n]] = precise[n].map_or(0.0, |(a, _)| ((a - point.alpha).powi(2) / point.variance).min(25.0));
+    }
+    let off = local_mean(&off, open, width, 3.0);
+    let mut alpha = vec![0.0; open.len()];
+    for (n, point) in known.points.iter().enumerate() {
+        let k = known.places[n];
+        alpha[k] = match precise[n] {
+            None => point.alpha,
+            Some((a, variance)) => {
+                let doubt = 0.02f32.powi(2) + variance + (off[k] - 1.0).max(0.0) * point.variance;
+                (point.alpha / point.variance + a / doubt) / (1.0 / point.variance + 1.0 / doubt)
+            }
+        }
+        .clamp(0.0, 0.98);
+    }
+    let samples: usize = colours.iter().map(|c: &Colour| c.samples).sum();
+    let misfit = colours.iter().map(|c| c.misfit * c.samples as f32).sum::<f32>() / samples.max(1) as f32;
+    Opacity { alpha, colours, misfit: if samples == 0 { 9.0 } else { misfit } }
+}
+
+/// Median of the opacities of at least half of the strongest.
+pub(super) fn core(alpha: &[f32], open: &Area) -> f32 {
+    let inside = || alpha.iter().zip(open).filter(|(_, o)| **o).map(|(a, _)| *a);
+    let top = quantile(inside(), 0.95);
+    quantile(inside().filter(|a| *a >= 0.5 * top), 0.5)
+}

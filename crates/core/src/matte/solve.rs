@@ -1,0 +1,206 @@
+//! The matte of a persistent mark from the clip alone: support, prediction of the background, opacity, decision.
+//!
+//! Per plane and sample the model is `J = keep I + add` in coded values, the same over all frames. Knows crops; refuses to
+//! know files, shots and when the mark is shown: every frame seen must show it fully.
+
+use super::colour::PLANES;
+use super::evidence::{MatteEvidence, Solution};
+use super::moments::Moments;
+use super::morphology::{Area, dilated, quantile};
+use super::opacity::{self, Known, Opacity};
+use super::stack::{Stack, code, stacks};
+use super::support::{halved, support};
+use super::{Matte, MattePlane};
+use crate::format::PixelLayout;
+use crate::mask::Mask;
+use crate::raster::Raster;
+
+/// Fewer frames say nothing.
+const LEAST_FRAMES: usize = 8;
+/// How far beyond the given mask a mark may reach.
+const BEYOND: usize = 3;
+/// A larger share of the surroundings with persistent gradients is scenery that stands still.
+const MOST_SCENERY: f32 = 0.10;
+/// Samples that follow their prediction less than this are not seen through the mark.
+const LEAST_CORRELATION: f32 = 0.35;
+/// Less of the source than this is not worth computing.
+const LEAST_KEEP: f32 = 0.15;
+/// Opacity and added code values that change a sample.
+const LEAST_ALPHA: f32 = 0.03;
+const LEAST_ADD: f32 = 3.0;
+/// Grey in code values of 8 bits.
+const NEUTRAL: f32 = 128.0;
+
+struct Refusal(String);
+
+/// Solves the matte from `evidence`.
+pub(super) fn solve(evidence: &MatteEvidence) -> Solution {
+    let stacks = stacks(evidence);
+    solved(evidence, &stacks).unwrap_or_else(|Refusal(reason)| Solution {
+        matte: None,
+        mask: evidence.mask.clone(),
+        noise: vec![2.0 * code(evidence.format); stacks.len()],
+        alpha: 0.0,
+        confidence: 0.0,
+        reason,
+    })
+}
+
+fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Refusal> {
+    if evidence.frames() < LEAST_FRAMES || evidence.rect.is_empty() {
+        return Err(Refusal(format!("{} frames are too few to tell a mark from the scene", evidence.frames())));
+    }
+    let persistent = support(stacks);
+    let scenery = scenery(evidence, &persistent);
+    let (width, height) = (stacks[0].width, stacks[0].height);
+    let open = within(evidence, &persistent);
+    if !open.contains(&true) {
+        return Err(Refusal("no edge persists in the given place".into()));
+    }
+    if scenery > MOST_SCENERY {
+        return Err(Refusal(format!(
+            "{:.0} % of the surroundings stand still, so the mark's edges cannot be told from the scene's",
+            100.0 * scenery
+        )));
+    }
+    let opens: Vec<Area> = stacks.iter().map(|stack| halved(stack).touched(&open, width)).collect();
+    let moments: Vec<Moments> = stacks.iter().zip(&opens).map(|(stack, open)| Moments::new(stack, open)).collect();
+    let correlation = quantile((0..open.len()).filter(|k| open[*k]).map(|k| moments[0].correlation(k)), 0.5);
+    if correlation < LEAST_CORRELATION {
+        return Err(Refusal(format!("what lies under the mark follows its surroundings by {correlation:.2} only")));
+    }
+    let (known, weights) = points(stacks, &moments, &open);
+    let stress = if evidence.format.layout == PixelLayout::Yuv { [1.0, 1.5, 1.5] } else { [1.0; PLANES] };
+    let opacity = opacity::solved(&known, &open, width, weights, stress);
+    let alpha = opacity::core(&opacity.alpha, &open);
+    if 1.0 - alpha < LEAST_KEEP {
+        return Err(Refusal(format!("the mark hides {:.0} % of the source", 100.0 * alpha)));
+    }
+    let planes = planes(stacks, &moments, &opens, &opacity, (width, code(evidence.format)));
+    let changed = changed(stacks, &planes, (width, height), code(evidence.format));
+    let matte =
+        Matte::new(evidence.rect, evidence.format, planes).ok_or_else(|| Refusal("the matte is not finite".into()))?;
+    let coverage = changed.iter().map(|c| if *c { 255 } else { 0 }).collect();
+    let mask = Raster::from_vec(evidence.rect.w, evidence.rect.h, coverage)
+        .and_then(|coverage| Mask::new(evidence.rect, coverage))
+        .unwrap_or_else(Mask::empty)
+        .trimmed();
+    if mask.is_empty() {
+        return Err(Refusal("nothing in the given place differs from its surroundings".into()));
+    }
+    let colours = opacity.colours.len();
+    Ok(Solution {
+        noise: vec![2.0 * code(evidence.format); matte.planes().len()],
+        matte: Some(matte),
+        mask,
+        alpha,
+        confidence: ((correlation - LEAST_CORRELATION) / (0.9 - LEAST_CORRELATION)).clamp(0.05, 1.0)
+            * (1.0 - scenery / MOST_SCENERY * 0.5),
+        reason: format!(
+            "opacity {alpha:.2} in {colours} colours from {} frames ({:.0} independent); correlation {correlation:.2}, misfit \
+             {:.1}, scenery {:.0} %",
+            evidence.frames(),
+            moments[0].independent,
+            opacity.misfit,
+            100.0 * scenery
+        ),
+    })
+}
+
+/// The share of the surroundings, 10 to 21 samples from the mask's rectangle, with persistent gradients.
+fn scenery(evidence: &MatteEvidence, persistent: &Area) -> f32 {
+    let (mask, rect) = (evidence.mask.rect(), evidence.rect);
+    let (mut all, mut still) = (0, 0);
+    for (k, persists) in persistent.iter().enumerate() {
+        let (x, y) = (rect.x + k as u32 % rect.w, rect.y + k as u32 / rect.w);
+        let away = |v: u32, from: u32, to: u32| from.saturating_sub(v).max((v + 1).saturating_sub(to));
+        let distance = away(x, mask.x, mask.right()).max(away(y, mask.y, mask.bottom()));
+        if (10..=21).contains(&distance) {
+            all += 1;
+            still += u32::from(*persists);
+        }
+    }
+    still as f32 / all.max(1) as f32
+}
+
+/// What persists in the given mask and a little around it.
+fn within(evidence: &MatteEvidence, persistent: &Area) -> Area {
+    let (rect, width) = (evidence.rect, evidence.rect.w as usize);
+    let given: Area =
+        (0..persistent.len() as u32).map(|k| evidence.mask.at(rect.x + k % rect.w, rect.y + k / rect.w) > 0).collect();
+    dilated(&given, width, BEYOND).iter().zip(persistent).map(|(g, p)| *g && *p).collect()
+}
+
+/// What every open sample of the luma plane shows in all planes, and how much each plane's difference is worth.
+fn points(stacks: &[Stack<'_>], moments: &[Moments], open: &Area) -> (Known, [f32; PLANES]) {
+    let (width, height) = (stacks[0].width, stacks[0].height);
+    let places: Vec<usize> = (0..open.len()).filter(|k| open[*k]).collect();
+    let mut points: Vec<super::colour::Point> = places
+        .iter()
+        .map(|k| {
+            let (alpha, variance) = opacity::from_moments(&moments[0], *k);
+            super::colour::Point { added: [0.0; PLANES], behind: [0.0; PLANES], alpha, variance }
+        })
+        .collect();
+    let mut weights = [0.0; PLANES];
+    for (n, (stack, moments)) in stacks.iter().zip(moments).enumerate().take(PLANES) {
+        let halved = halved(stack);
+        let covered = halved.touched(open, width);
+        let added: Vec<f32> = moments.mean_j.iter().zip(&moments.mean_r).map(|(j, r)| j - r).collect();
+        let added = halved.spread(&added, width, height);
+        let behind = halved.spread(&moments.mean_r, width, height);
+        for (point, k) in points.iter_mut().zip(&places) {
+            point.added[n] = added[*k];
+            point.behind[n] = behind[*k];
+        }
+        // What the prediction misses in a frame, as seen through the mark.
+        let missed = quantile(
+            (0..covered.len()).filter(|k| covered[*k]).map(|k| {
+                let rho = moments.correlation(k);
+                moments.var_j[k] * (1.0 - rho * rho)
+            }),
+            0.5,
+        );
+        weights[n] = 1.0 / (missed / moments.independent + 0.5);
+    }
+    (Known { places, points }, weights)
+}
+
+/// Keep and add of every plane.
+fn planes(
+    stacks: &[Stack<'_>],
+    moments: &[Moments],
+    opens: &[Area],
+    opacity: &Opacity,
+    (width, code): (usize, f32),
+) -> Vec<MattePlane> {
+    let mut out = Vec::new();
+    for ((stack, moments), open) in stacks.iter().zip(moments).zip(opens) {
+        let (w, h) = (stack.width as u32, stack.height as u32);
+        let alpha = halved(stack).means(&opacity.alpha, width);
+        let (mut keep, mut add) = (Raster::new(w, h, 1.0), Raster::new(w, h, 0.0));
+        for k in (0..open.len()).filter(|k| open[*k]) {
+            let share = 1.0 - alpha[k];
+            let value = moments.mean_j[k] - share * moments.mean_r[k];
+            if alpha[k] >= LEAST_ALPHA || (value - NEUTRAL * alpha[k]).abs() >= LEAST_ADD {
+                keep.data_mut()[k] = share;
+                add.data_mut()[k] = value * code;
+            }
+        }
+        out.push(MattePlane { keep, add });
+    }
+    out
+}
+
+/// Samples of luma that the matte changes in any plane.
+fn changed(stacks: &[Stack<'_>], planes: &[MattePlane], (width, height): (usize, usize), code: f32) -> Area {
+    let mut out = vec![false; width * height];
+    for (stack, plane) in stacks.iter().zip(planes) {
+        for (k, out) in out.iter_mut().enumerate() {
+            let at = ((k / width) >> stack.halved.1) * stack.width + ((k % width) >> stack.halved.0);
+            let (keep, add) = (plane.keep.data()[at], plane.add.data()[at] / code);
+            *out |= 1.0 - keep >= LEAST_ALPHA || (add - NEUTRAL * (1.0 - keep)).abs() >= LEAST_ADD;
+        }
+    }
+    out
+}
