@@ -5,9 +5,11 @@
 //! depends on the mask alone is prepared once and kept. Knows one frame at a time; refuses to know time, marks and other
 //! tiers.
 
+mod across;
 mod border;
 mod direction;
 mod grain;
+mod ground;
 mod pyramid;
 mod shape;
 mod stencil;
@@ -43,6 +45,7 @@ struct Buffers {
     guide: Vec<f32>,
     plane: Vec<f32>,
     border: Border,
+    ground: ground::Cells,
     tensors: Tensors,
     directions: Directions,
     one: Lanes<1>,
@@ -129,10 +132,16 @@ impl Buffers {
         cut(hole, 0, &region.guide, &mut self.guide);
         self.border.clean(&mut self.guide, width, distance, code);
         region.cells.measure(&self.guide, width, distance, code, stencils, &mut self.tensors);
+        region.ground.level(&mut self.guide, width, code, stencils, &mut self.ground);
         for group in &region.planes {
             region.cells.directions(&self.tensors, group.step, code, &mut self.directions);
             let mut flow = InPlane(&mut self.directions, &group.to_cells);
-            let known = Known { guide: &self.guide, plane: &mut self.plane, border: &mut self.border };
+            let known = Known {
+                guide: &self.guide,
+                plane: &mut self.plane,
+                border: &mut self.border,
+                ground: &mut self.ground,
+            };
             match group.planes.len() {
                 1 => self.one.fill(group, stencils, hole, &mut flow, known),
                 2 => self.two.fill(group, stencils, hole, &mut flow, known),
@@ -147,6 +156,7 @@ struct Known<'a> {
     guide: &'a [f32],
     plane: &'a mut Vec<f32>,
     border: &'a mut Border,
+    ground: &'a mut ground::Cells,
 }
 
 impl<const N: usize> Lanes<N> {
@@ -159,6 +169,7 @@ impl<const N: usize> Lanes<N> {
         known: Known<'_>,
     ) {
         let depth = hole.patch().format.depth;
+        let (code, width) = ((1u32 << (depth - 8)) as f32, group.window.rect.w as usize);
         // Where nothing is known the middle of the range remains: it is grey in every layout.
         let middle = (1u32 << (depth - 1)) as f32;
         self.values.clear();
@@ -169,15 +180,16 @@ impl<const N: usize> Lanes<N> {
                     known.guide
                 } else {
                     cut(hole, *plane, &group.window, known.plane);
-                    let code = (1u32 << (depth - 8)) as f32;
-                    known.border.clean(known.plane, group.window.rect.w as usize, &group.window.distance, code);
+                    known.border.clean(known.plane, width, &group.window.distance, code);
+                    group.ground.level(known.plane, width, code, stencils, known.ground);
                     &*known.plane
                 };
                 self.values.iter_mut().zip(samples).for_each(|(value, sample)| value[n] = *sample);
             }
             group.pyramid.solve(&mut self.values, stencils, EFFORT, &mut self.scratch, flow);
+            group.across.blend(&mut self.values, width, code);
             for n in 0..N {
-                group.mirror.add(&mut self.values, group.window.rect.w as usize, n, (1u32 << (depth - 8)) as f32);
+                group.mirror.add(&mut self.values, width, n, code);
             }
         }
         for (n, plane) in group.planes.iter().enumerate().take(N) {
