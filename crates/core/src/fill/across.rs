@@ -19,6 +19,9 @@ const DISAGREE: f32 = 0.05;
 const MOST: f32 = 0.6;
 const DEPTH: f32 = 16.0;
 
+/// A bridge longer than any picture.
+const NOWHERE: f32 = 1e9;
+
 /// Steps to the known sample to the left, to the right, above and below; 0 where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Ends {
@@ -35,6 +38,8 @@ pub(super) struct Across {
     depth: Vec<u8>,
     /// Weight by depth.
     weight: Vec<f32>,
+    /// `1 / n` for the samples from one end to the other.
+    inverse: Vec<f32>,
 }
 
 impl Across {
@@ -71,29 +76,46 @@ impl Across {
         chamfer(&mut inside, width);
         let deep = inside.iter().copied().filter(|d| *d > 0).collect();
         let weight = (0..=u8::MAX).map(|d| MOST * (1.0 - (-f32::from(d) / DEPTH).exp())).collect();
-        Self { ends, depth: deep, weight }
+        let inverse = (0..=width + distance.len() / width.max(1)).map(|n| 1.0 / n as f32).collect();
+        Self { ends, depth: deep, weight, inverse }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.ends.len() * size_of::<(u32, Ends)>() + self.weight.len() * 4
+        self.ends.len() * size_of::<(u32, Ends)>() + self.depth.len() + (self.weight.len() + self.inverse.len()) * 4
     }
 
     /// Moves the open samples towards what their ends say. `code` is the size of an 8-bit code value.
     pub(super) fn blend<const N: usize>(&self, values: &mut [[f32; N]], width: usize, code: f32) {
-        let (drift, disagree) = (DRIFT * code * code, DISAGREE);
+        let drift = DRIFT * code * code;
         for ((p, ends), depth) in self.ends.iter().zip(&self.depth) {
-            let p = *p as usize;
             if *ends == Ends::default() {
                 continue;
             }
+            let p = *p as usize;
             let weight = self.weight[usize::from(*depth)];
-            let row = Pair::new(p, 1, ends.left, ends.right, drift, disagree);
-            let column = Pair::new(p, width, ends.above, ends.below, drift, disagree);
+            let row = self.pair(p, 1, ends.left, ends.right);
+            let column = self.pair(p, width, ends.above, ends.below);
             for n in 0..N {
-                let ((a, ta), (b, tb)) = (row.look(values, n), column.look(values, n));
-                let mean = (a * ta + b * tb) / (ta + tb);
+                let ((a, va), (b, vb)) = (row.look(values, n, drift), column.look(values, n, drift));
+                // Each weighs as much as the other varies: one division serves both.
+                let mean = a + (b - a) * (va / (va + vb));
                 values[p][n] += weight * (mean - values[p][n]);
             }
+        }
+    }
+
+    #[inline]
+    fn pair(&self, p: usize, step: usize, before: u16, after: u16) -> Pair {
+        let (a, b) = (f32::from(before), f32::from(after));
+        let at = [p - usize::from(before) * step, p + usize::from(after) * step];
+        if before > 0 && after > 0 {
+            let scale = self.inverse[usize::from(before) + usize::from(after)];
+            let bridge = a * b * scale;
+            Pair { at, share: b * scale, bridge, disagree: DISAGREE * 4.0 * bridge * scale }
+        } else {
+            // One end alone, or none: then the sample stands for itself and hardly counts.
+            let bridge = if before > 0 || after > 0 { a + b } else { NOWHERE };
+            Pair { at, share: if before > 0 { 1.0 } else { 0.0 }, bridge, disagree: 0.0 }
         }
     }
 }
@@ -101,38 +123,20 @@ impl Across {
 /// The two ends of one line.
 struct Pair {
     at: [usize; 2],
-    share: [f32; 2],
-    variance: f32,
+    /// Of the first end.
+    share: f32,
+    /// Variance in multiples of the drift of one sample.
+    bridge: f32,
+    /// Share of the squared difference that adds to it.
     disagree: f32,
 }
 
 impl Pair {
+    /// What lane `n` should be, and the variance of it.
     #[inline]
-    fn new(p: usize, step: usize, before: u16, after: u16, drift: f32, disagree: f32) -> Self {
-        let (a, b) = (f32::from(before), f32::from(after));
-        let ends = [p - usize::from(before) * step, p + usize::from(after) * step];
-        if before > 0 && after > 0 {
-            let scale = 1.0 / (a + b);
-            let bridge = a * b * scale;
-            Self {
-                at: ends,
-                share: [b * scale, a * scale],
-                variance: drift * bridge,
-                disagree: disagree * 4.0 * bridge * scale,
-            }
-        } else {
-            // One end alone, or none: then `p` stands for itself and hardly counts.
-            let variance = if before > 0 || after > 0 { drift * (a + b) } else { f32::MAX };
-            let share = if before > 0 { [1.0, 0.0] } else { [0.0, 1.0] };
-            Self { at: ends, share, variance, disagree: 0.0 }
-        }
-    }
-
-    /// What lane `n` should be, and the trust in it.
-    #[inline]
-    fn look<const N: usize>(&self, values: &[[f32; N]], n: usize) -> (f32, f32) {
+    fn look<const N: usize>(&self, values: &[[f32; N]], n: usize, drift: f32) -> (f32, f32) {
         let (a, b) = (values[self.at[0]][n], values[self.at[1]][n]);
-        (self.share[0] * a + self.share[1] * b, 1.0 / (self.variance + self.disagree * (a - b) * (a - b)))
+        (b + self.share * (a - b), drift * self.bridge + self.disagree * (a - b) * (a - b))
     }
 }
 
