@@ -21,11 +21,11 @@ const REACH: u8 = 6;
 /// is the best witness there is: with the ground it lost up to 3.5 dB on `benches/fill`.
 const GAP: u8 = 8;
 
-/// Mean square (8-bit code values squared) of what a codec leaves of a mark within [`REACH`] (see `border`), doubled for
-/// its mean. Twice as much and half as much do as well within .05 dB.
+/// Mean square (8-bit code values squared) of what a codec leaves of a mark in luma within [`REACH`]: the variances of
+/// `border` and as much again for the mean. 1.5 and 3 do as well within .05 dB.
 const RESIDUE: f32 = 2.0;
 
-/// Cells on every side over which that mean square is taken: 27 cells across are about a letter of a caption in 1080p and more.
+/// Cells to every side over which that mean square is taken: a letter or two of a caption.
 const AROUND: usize = 6;
 
 const EFFORT: Effort = Effort { fine: 8, coarse: 8, omega: 1.5 };
@@ -188,7 +188,7 @@ mod tests {
             // A mean and a ripple that fade with the distance to the mark.
             let residue = |p: usize| match distance[p] {
                 0 => 60.0 * code,
-                1..5 => (0.8 + if p % 2 == 0 { 0.9 } else { -0.9 }) * code,
+                1..5 => (0.8 + if p.is_multiple_of(2) { 0.9 } else { -0.9 }) * code,
                 _ => 0.0,
             };
             let mut values: Vec<f32> = (0..WIDTH * 80).map(|p| plane(p) + residue(p)).collect();

@@ -53,7 +53,8 @@ pub(super) struct PlaneShape {
     pub window: Window,
     pub ground: Ground,
     pub pyramid: Pyramid,
-    pub across: Across,
+    /// For planes as finely sampled as the guide.
+    pub across: Option<Across>,
     pub mirror: Mirror,
     pub to_cells: ToCells,
     /// Columns and rows of the guide that a sample of this plane spans.
@@ -147,7 +148,11 @@ impl Shape {
     /// Bytes of memory, about.
     pub(super) fn bytes(&self) -> usize {
         let plane = |p: &PlaneShape| {
-            p.window.distance.len() + p.ground.bytes() + p.pyramid.bytes() + p.across.bytes() + p.mirror.bytes()
+            p.window.distance.len()
+                + p.ground.bytes()
+                + p.pyramid.bytes()
+                + p.across.as_ref().map_or(0, Across::bytes)
+                + p.mirror.bytes()
         };
         let region = |r: &Region| {
             r.guide.distance.len() + r.ground.bytes() + r.cells.bytes() + r.planes.iter().map(plane).sum::<usize>()
@@ -208,7 +213,7 @@ impl Plane<'_> {
         };
         let open: Vec<bool> = window.distance.iter().map(|d| *d == 0).collect();
         let pyramid = Pyramid::new(window.rect.w as usize, window.rect.h as usize, &open);
-        let across = Across::new(window.rect.w as usize, &window.distance);
+        let across = (self.log2 == (0, 0)).then(|| Across::new(window.rect.w as usize, &window.distance));
         let mirror = Mirror::new(window.rect.w as usize, &window.distance);
         let ground = Ground::new(window.rect.w as usize, &window.distance);
         PlaneShape { planes: vec![index], window, ground, pyramid, across, mirror, to_cells, step }
