@@ -11,6 +11,8 @@ use super::figures::Figures;
 const FILL: f32 = 0.08;
 /// Least mean slope at them, code values per sample.
 const STRENGTH: f32 = 2.4;
+/// Least share of their slope energy across the direction in which most run: short bars have it several times over by their ends, a long straight edge has not.
+const ACROSS: f32 = 0.01;
 /// Least share of them that agrees in a frame.
 const AGREES: f32 = 0.85;
 /// Movement allowed to a mark, samples, and how much of the surroundings' movement leaks into its estimate.
@@ -59,6 +61,7 @@ pub(super) fn looks(f: &Figures, size: &Size) -> Verdict {
         (if size.is_rim { 0.3 } else { 1.0 }, "runs along the picture's border"),
         (at_least(f.fill, FILL), "too scattered for a mark"),
         (at_least(f.strength, STRENGTH), "too faint"),
+        (at_least(f.across, ACROSS), "straight lines, which may move along themselves"),
         // Agreement is squeezed between its bound and 1.
         (at_least(f.agree - 0.7, AGREES - 0.7), "not there all the time"),
         (at_most(f.drift, drift), "moves with the scene"),
