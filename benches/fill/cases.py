@@ -5,6 +5,9 @@ that one encode serves them all. Written per clip: clean.yuv and marked.yuv (pla
 info.json with sizes and kinds.
 
     python3 cases.py --clips ../shared/testdata/clips --out /tmp/fillcases
+
+Layout 1 is the one that constants were chosen on. Layouts 2 (the places mirrored) and 3 (places and sizes drawn for each clip)
+have other words, sizes, colours and moments of the same clips.
 """
 
 import argparse
@@ -18,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 RUN = 6  # consecutive frames a run
-STARTS = (0.25, 0.7)  # where the runs start, as a share of the clip
+STARTS = {1: (0.25, 0.7), 2: (0.1, 0.5), 3: (0.35, 0.85)}  # where the runs start, as a share of the clip, by layout
 MAX_WIDTH = 1920
 
 
@@ -122,6 +125,61 @@ def marks(w, h):
     return out
 
 
+def marks_mirrored(w, h):
+    """As `marks`, at the mirrored places, with other words and sizes."""
+    out = []
+    add = lambda name, kind, layer, mask: out.append((name, kind, layer, mask))
+    o = max(1, w * 0.002)
+    layer = text(w, h, (w / 2, h * 0.13), w * 0.03, "We never said it would be easy", (255, 240, 90), (o, (0, 0, 0)))
+    add("caption", "strokes", layer, disc(layer[..., 3] > 5, 2))
+    layer = text(w, h, (w * 0.72, h * 0.33), w * 0.045, "SPORT 24", (240, 60, 40), (2 * o, (250, 250, 250)))
+    add("bold", "strokes", layer, disc(layer[..., 3] > 5, 2))
+    layer = text(w, h, (w * 0.24, h * 0.27), w * 0.02, "@somebody_who_films_2718", (245, 245, 245), None)
+    add("thin", "strokes", layer, disc(layer[..., 3] > 5, 2))
+    bw, bh = int(w * 0.13), int(w * 0.07)
+    layer = paste(w, h, badge(bw, bh), int(w * 0.05), int(h * 0.8))
+    add("badge", "box", layer, layer[..., 3] > 0)
+    bw, bh = int(w * 0.115), int(w * 0.047)
+    layer = paste(w, h, badge(bw, bh), int(w * 0.38), int(h * 0.48))
+    add("bug", "box", layer, disc(layer[..., 3] > 0, 1))
+    side = int(w * 0.06)
+    layer = paste(w, h, badge(side, side), int(w * 0.03), int(h * 0.45))
+    add("square", "box", layer, layer[..., 3] > 0)
+    layer = paste(w, h, soft(w * 0.05, 1.2, (255, 255, 255)), int(w * 0.88), int(h * 0.82))
+    add("disc", "soft", layer, disc(layer[..., 3] > 5, 2))
+    layer = paste(w, h, soft(w * 0.045, 2.2, (30, 160, 250)), int(w * 0.56), int(h * 0.7))
+    add("oval", "soft", layer, disc(layer[..., 3] > 5, 2))
+    return out
+
+
+def marks_drawn(w, h, seed):
+    """As `marks_mirrored`, with every place moved and every size changed by a draw."""
+    draw = np.random.default_rng(seed)
+    out = []
+
+    def add(name, kind, layer, grow):
+        dx, dy = int(draw.uniform(-0.05, 0.05) * w), int(draw.uniform(-0.06, 0.06) * h)
+        layer = np.roll(layer, (dy, dx), (0, 1))
+        mask = layer[..., 3] > (5 if kind != "box" else 0)
+        out.append((name, kind, layer, disc(mask, grow) if grow else mask))
+
+    size = lambda v: v * draw.uniform(0.85, 1.15)
+    o = max(1, w * 0.0022)
+    words = "Where have they been all day"
+    add("caption", "strokes", text(w, h, (w / 2, h * 0.84), size(w * 0.03), words, (255, 255, 255), (o, (0, 0, 0))), 2)
+    add("bold", "strokes", text(w, h, (w * 0.68, h * 0.2), size(w * 0.045), "WEATHER", (30, 200, 90), (2 * o, (10, 10, 10))), 2)
+    add("thin", "strokes", text(w, h, (w * 0.28, h * 0.42), size(w * 0.018), "clips.example.org/user/1618", (235, 235, 235), None), 2)
+    bw, bh = int(size(w * 0.15)), int(size(w * 0.06))
+    add("badge", "box", paste(w, h, badge(bw, bh), int(w * 0.08), int(h * 0.1)), 0)
+    bw, bh = int(size(w * 0.11)), int(size(w * 0.045))
+    add("bug", "box", paste(w, h, badge(bw, bh), int(w * 0.7), int(h * 0.62)), 1)
+    side = int(size(w * 0.05))
+    add("square", "box", paste(w, h, badge(side, side), int(w * 0.55), int(h * 0.4)), 0)
+    add("disc", "soft", paste(w, h, soft(size(w * 0.055), 1.0, (255, 255, 255)), int(w * 0.85), int(h * 0.35)), 2)
+    add("oval", "soft", paste(w, h, soft(size(w * 0.042), 2.4, (240, 60, 200)), int(w * 0.15), int(h * 0.64)), 2)
+    return out
+
+
 def composite(frame, w, h, layer):
     """`layer` over a planar 4:2:0 frame, BT.601 limited range, chroma alpha averaged over its footprint."""
     out = frame.astype(np.float32)
@@ -143,13 +201,14 @@ def main():
     p.add_argument("--clips", default=os.environ.get("CLEANPLATE_TESTDATA", "../shared/testdata") + "/clips")
     p.add_argument("--out", default="/tmp/fillcases")
     p.add_argument("--crf", type=int, default=20)
+    p.add_argument("--layout", type=int, choices=(1, 2, 3), default=1)
     args = p.parse_args()
     for path in sorted(Path(args.clips).iterdir()):
         w, h, count = probe(path)
         k = min(1.0, MAX_WIDTH / w)
         w, h = int(w * k) // 2 * 2, int(h * k) // 2 * 2
-        clean = np.concatenate([decode(path, min(int(s * count), count - RUN), RUN, w, h) for s in STARTS])
-        layers = marks(w, h)
+        clean = np.concatenate([decode(path, min(int(s * count), count - RUN), RUN, w, h) for s in STARTS[args.layout]])
+        layers = {1: marks, 2: marks_mirrored, 3: lambda w, h: marks_drawn(w, h, path.stem.encode()[0])}[args.layout](w, h)
         marked = clean.copy()
         for _, _, layer, _ in layers:
             marked = np.stack([composite(f, w, h, layer) for f in marked])

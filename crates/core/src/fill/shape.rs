@@ -5,8 +5,10 @@ use crate::hole::Hole;
 use crate::raster::Raster;
 
 use super::SpatialFill;
+use super::across::Across;
 use super::direction::{CELL, Cells, ToCells};
 use super::grain::Mirror;
+use super::ground::Ground;
 use super::pyramid::Pyramid;
 
 /// Samples farther from the hole than this are all alike.
@@ -29,6 +31,7 @@ pub(super) struct Outline {
 pub(super) struct Region {
     /// Distance to the nearest open sample of the first plane, for the window in that plane.
     pub guide: Window,
+    pub ground: Ground,
     pub cells: Cells,
     /// One for each group of planes that are open at the same samples.
     pub planes: Vec<PlaneShape>,
@@ -48,7 +51,10 @@ pub(super) struct PlaneShape {
     /// The planes it stands for, at most three.
     pub planes: Vec<usize>,
     pub window: Window,
+    pub ground: Ground,
     pub pyramid: Pyramid,
+    /// For planes as finely sampled as the guide.
+    pub across: Option<Across>,
     pub mirror: Mirror,
     pub to_cells: ToCells,
     /// Columns and rows of the guide that a sample of this plane spans.
@@ -133,15 +139,24 @@ impl Outline {
                 None => planes.push(plane.shape(index, window, rect)),
             }
         }
-        Region { guide, cells, planes }
+        let ground = Ground::new(rect.w as usize, &guide.distance);
+        Region { guide, ground, cells, planes }
     }
 }
 
 impl Shape {
     /// Bytes of memory, about.
     pub(super) fn bytes(&self) -> usize {
-        let plane = |p: &PlaneShape| p.window.distance.len() + p.pyramid.bytes() + p.mirror.bytes();
-        let region = |r: &Region| r.guide.distance.len() + r.cells.bytes() + r.planes.iter().map(plane).sum::<usize>();
+        let plane = |p: &PlaneShape| {
+            p.window.distance.len()
+                + p.ground.bytes()
+                + p.pyramid.bytes()
+                + p.across.as_ref().map_or(0, Across::bytes)
+                + p.mirror.bytes()
+        };
+        let region = |r: &Region| {
+            r.guide.distance.len() + r.ground.bytes() + r.cells.bytes() + r.planes.iter().map(plane).sum::<usize>()
+        };
         self.regions.iter().map(region).sum()
     }
 }
@@ -198,8 +213,10 @@ impl Plane<'_> {
         };
         let open: Vec<bool> = window.distance.iter().map(|d| *d == 0).collect();
         let pyramid = Pyramid::new(window.rect.w as usize, window.rect.h as usize, &open);
+        let across = (self.log2 == (0, 0)).then(|| Across::new(window.rect.w as usize, &window.distance));
         let mirror = Mirror::new(window.rect.w as usize, &window.distance);
-        PlaneShape { planes: vec![index], window, pyramid, mirror, to_cells, step }
+        let ground = Ground::new(window.rect.w as usize, &window.distance);
+        PlaneShape { planes: vec![index], window, ground, pyramid, across, mirror, to_cells, step }
     }
 
     fn window(&self, rect: Rect) -> Window {

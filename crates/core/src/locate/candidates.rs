@@ -37,6 +37,8 @@ const JOIN: f32 = 0.026;
 const FEWEST_SEEDS: usize = 40;
 /// Parts of a group whose mean slope is below this share of its upper quartile are set apart.
 const FAINT: f32 = 0.35;
+/// How many times a seed's least slope a clear edge has.
+const CLEAR: f32 = 3.0;
 /// Largest share of the picture that a mark's box takes.
 pub(super) const LARGEST: f32 = 0.08;
 /// Share of the picture's edges that persist from which scenery may join a mark.
@@ -60,6 +62,8 @@ pub(super) struct Edges {
     bar: Bar,
     /// Frames that must agree at a seed.
     needed: u8,
+    /// All frames.
+    frames: u8,
 }
 
 /// A group of seeds.
@@ -69,6 +73,8 @@ pub(super) struct Candidate {
     pub(super) bounds: Bounds,
     /// The seeds, as positions in luma's working scale.
     pub(super) seeds: Vec<usize>,
+    /// Whether it was cut out of a group that cannot be a mark: of scenery, most likely.
+    pub(super) is_cut: bool,
 }
 
 impl Edges {
@@ -101,7 +107,7 @@ impl Edges {
             }
         }
         drop_lines(&mut seeds);
-        Self { planes, seeds, bar, needed }
+        Self { planes, seeds, bar, needed, frames: frames as u8 }
     }
 
     /// `candidate` without the parts of it that move: scenery that lies against a mark. As it is where little would remain.
@@ -114,8 +120,11 @@ impl Edges {
             .flatten()
             .collect();
         let bounds = bounds_of(&kept, w)?;
-        (kept.len() < candidate.seeds.len() && kept.len() * 2 > candidate.seeds.len())
-            .then_some(Candidate { bounds, seeds: kept })
+        (kept.len() < candidate.seeds.len() && kept.len() * 2 > candidate.seeds.len()).then_some(Candidate {
+            bounds,
+            seeds: kept,
+            is_cut: candidate.is_cut,
+        })
     }
 
     /// Whether sample `i` of `plane` is a seed.
@@ -132,16 +141,21 @@ impl Edges {
 
     /// Groups of seeds, strongest groups first where one lay within reach of a weaker.
     pub(super) fn candidates(&self) -> Vec<Candidate> {
-        let longer = self.seeds.width.max(self.seeds.height) as f32;
         let mut found = Vec::new();
-        self.group(&self.seeds, ((longer * JOIN / 2.0) as usize).max(2), LEVELS, &mut found);
+        self.group(&self.seeds, self.reach(), (LEVELS, true), &mut found);
         found
+    }
+
+    /// How far each of two parts of a mark reaches towards the other.
+    fn reach(&self) -> usize {
+        let longer = self.seeds.width.max(self.seeds.height) as f32;
+        ((longer * JOIN / 2.0) as usize).max(2)
     }
 
     /// Joins `seeds` within `reach` of each other into groups. Within a group the parts much weaker than the rest are set
     /// apart and grouped again: a mark often lies within reach of faint scenery that persists by chance. A group too large
     /// for a mark is grouped again with half the reach.
-    fn group(&self, seeds: &Region, reach: usize, levels: usize, found: &mut Vec<Candidate>) {
+    fn group(&self, seeds: &Region, reach: usize, (levels, cuts): (usize, bool), found: &mut Vec<Candidate>) {
         let (w, h) = (seeds.width, seeds.height);
         for part in seeds.grown(reach, reach).parts() {
             let own: Vec<usize> = part.into_iter().filter(|i| seeds.set[*i]).collect();
@@ -150,18 +164,48 @@ impl Edges {
                 continue;
             }
             let (strong, weak) = if levels == 0 { (own, Vec::new()) } else { self.divided(own, bounds) };
-            let wide = bounds.area() as f32 > LARGEST * (w * h) as f32 && reach > 2;
+            let wide = bounds.area() as f32 > LARGEST * (w * h) as f32;
+            let unfit = wide || is_rim(bounds, (w, h));
+            if cuts && unfit && (levels == 0 || (weak.is_empty() && !(wide && reach > 2))) {
+                self.group_constant(&strong, found);
+                continue;
+            }
+            let wide = wide && reach > 2;
             if levels == 0 || (weak.is_empty() && !wide) {
-                found.push(Candidate { bounds, seeds: strong });
+                found.push(Candidate { bounds, seeds: strong, is_cut: !cuts });
                 continue;
             }
             let reach = if wide { reach / 2 } else { reach };
             for side in [strong, weak] {
                 let mut region = Region::new(w, h);
                 side.iter().for_each(|i| region.set[*i] = true);
-                self.group(&region, reach, levels - 1, found);
+                self.group(&region, reach, (levels - 1, cuts), found);
             }
         }
+    }
+
+    /// Groups by themselves the samples of a group that cannot be a mark as a whole: what a mark draws over a moving scene
+    /// is clear in all frames, while scenery that sways or is passed at times agrees in most. Of scenery that runs along the
+    /// picture's border nothing near the border is taken.
+    fn group_constant(&self, own: &[usize], found: &mut Vec<Candidate>) {
+        let (w, h) = (self.seeds.width, self.seeds.height);
+        let reach = self.reach();
+        let inside = |i: usize| {
+            let (x, y) = (i % w, i / w);
+            x.min(w - 1 - x) >= reach && y.min(h - 1 - y) >= reach
+        };
+        let mut region = Region::new(w, h);
+        own.iter().filter(|i| inside(**i) && self.is_constant(**i)).for_each(|i| region.set[*i] = true);
+        self.group(&region, reach, (LEVELS, false), found);
+    }
+
+    /// Whether luma's sample `i` has a clear edge in all frames, but for one.
+    fn is_constant(&self, i: usize) -> bool {
+        let (x, y) = (i % self.seeds.width, i / self.seeds.width);
+        self.planes.iter().enumerate().any(|(plane, p)| {
+            let i = if plane == 0 { i } else { y / 2 * p.width + x / 2 };
+            p.agree[i] + 1 >= self.frames && p.strength(i) > CLEAR * self.bar.level(plane)
+        })
     }
 
     /// Divides a group into its strong parts and those whose mean slope is below [`FAINT`] of the group's upper quartile.
@@ -232,6 +276,12 @@ fn parts_of(seeds: &[usize], bounds: Bounds, w: usize) -> Vec<Vec<usize>> {
     let whole = |i: usize| (i / bounds.width() + bounds.y0) * w + i % bounds.width() + bounds.x0;
     let parts = local.grown(1, 1).parts();
     parts.into_iter().map(|part| part.into_iter().filter(|i| local.set[*i]).map(whole).collect()).collect()
+}
+
+/// Whether a box touches the border of a picture of that `size` and runs along two fifths of it or more.
+pub(super) const fn is_rim(b: Bounds, (w, h): (usize, usize)) -> bool {
+    let upright = (b.x0 <= 2 || b.x1 + 2 >= w) && b.height() * 5 > h * 2;
+    upright || ((b.y0 <= 2 || b.y1 + 2 >= h) && b.width() * 5 > w * 2)
 }
 
 /// Takes out rows and columns along which a persistent edge runs on for half of the picture: black bars, frames of screens.

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::candidates::{Bar, Candidate, Edges, LARGEST, SETTLED};
+use super::candidates::{Bar, Candidate, Edges, LARGEST, SETTLED, is_rim};
 use super::evidence::Evidence;
 use super::figures::{Figures, measure};
-use super::judge::{MOVES, Size, VIEWS, Verdict, detached, looks, vouched};
+use super::judge::{MOVES, Size, VIEWS, Verdict, changing, detached, looks, passed, vouched};
 use super::stack::Stack;
 use super::support::support;
 use crate::frame::FrameIdx;
@@ -163,24 +163,63 @@ fn search(stack: &Stack<'_>, edges: &Edges) -> (Vec<Detection>, f32) {
     let looked: Vec<Looked> =
         edges.candidates().into_iter().filter_map(|candidate| look(stack, edges, candidate)).collect();
     // Other marks must not make the scene look still.
-    let mut marks: Vec<&Candidate> =
-        looked.iter().filter(|l| l.score >= CONFIDENT && l.figures.strength > CLEAR).map(|l| &l.candidate).collect();
+    let mut marks: Vec<&Candidate> = looked
+        .iter()
+        .filter(|l| l.score >= CONFIDENT && l.figures.strength > CLEAR && !l.candidate.is_cut)
+        .map(|l| &l.candidate)
+        .collect();
     if marks.len() > MOST_MARKS {
         marks.clear();
     }
     let rest = edges.stillness(marks.iter().copied());
-    let detections = looked
+    let mut judged: Vec<(f32, String, f32)> = looked
         .iter()
         .map(|l| {
             let stillness = edges.stillness(marks.iter().copied().chain([&l.candidate]));
-            let around = detached(&l.figures, stillness, views);
-            let (score, reason) =
-                if around.score < l.score { (around.score, around.reason) } else { (l.score, l.reason.clone()) };
+            let around =
+                if l.candidate.is_cut { passed(&l.figures, views) } else { detached(&l.figures, stillness, views) };
+            if around.score < l.score {
+                (around.score, around.reason, stillness)
+            } else {
+                (l.score, l.reason.clone(), stillness)
+            }
+        })
+        .collect();
+    join_lines(&looked, &mut judged, views);
+    let detections = looked
+        .iter()
+        .zip(judged)
+        .map(|(l, (score, reason, stillness))| {
             let figures = Figures { stillness, ..l.figures.clone() };
             detection(stack, edges, &l.candidate, figures, (score, reason), rest > SETTLED)
         })
         .collect();
     (detections, rest)
+}
+
+/// Takes what stands in a line with a sure mark for a mark as well, where it looks like one and the scene changes on all
+/// sides of it: the words of a line lie on different parts of the scene, and not behind each of them it moves clearly.
+fn join_lines(looked: &[Looked], judged: &mut [(f32, String, f32)], views: usize) {
+    while let Some((i, score)) = (0..looked.len()).find_map(|i| {
+        let own = &looked[i];
+        let beside = changing(&own.figures, views).min(own.score);
+        let joins = |j: usize| judged[j].0 >= CONFIDENT && in_line(own, &looked[j]);
+        let open = judged[i].0 < CONFIDENT && beside >= CONFIDENT;
+        let surest = (0..looked.len()).filter(|j| open && joins(*j)).map(|j| judged[j].0).fold(0.0, f32::max);
+        (surest >= CONFIDENT).then_some((i, surest.min(beside)))
+    }) {
+        judged[i].0 = score;
+    }
+}
+
+/// Whether two candidates could be words of one line: of like height and contrast, a word space apart.
+fn in_line(a: &Looked, b: &Looked) -> bool {
+    let (p, q) = (a.candidate.bounds, b.candidate.bounds);
+    let (low, high) = (p.height().min(q.height()), p.height().max(q.height()));
+    let shared = p.y1.min(q.y1).saturating_sub(p.y0.max(q.y0));
+    let gap = p.x0.max(q.x0).saturating_sub(p.x1.min(q.x1));
+    let (f, g) = (a.figures.strength, b.figures.strength);
+    shared * 4 >= low * 3 && high <= 2 * low && gap <= low && f.min(g) > 0.6 * f.max(g)
 }
 
 /// `None` where there is too little to measure or far too much for a mark.
@@ -260,9 +299,8 @@ fn joined(a: Detection, b: Detection) -> Detection {
 fn size_of(candidate: &Candidate, stack: &Stack<'_>) -> Size {
     let b = candidate.bounds;
     let (w, h) = stack.scale.size(0);
-    let beside = |near: bool, long: usize, side: usize| near && long * 5 > side * 2;
     Size {
-        is_rim: beside(b.x0 <= 2 || b.x1 + 2 >= w, b.height(), h) || beside(b.y0 <= 2 || b.y1 + 2 >= h, b.width(), w),
+        is_rim: is_rim(b, (w, h)),
         width: b.width() as u32 * stack.scale.factor,
         height: b.height() as u32 * stack.scale.factor,
         share: b.area() as f32 / (w * h).max(1) as f32,

@@ -28,6 +28,9 @@ pub struct Figures {
     pub fill: f32,
     /// Mean slope at them, code values per sample.
     pub strength: f32,
+    /// Share of their slope energy across the direction in which most of them run, 0..=0.5: 0 for straight lines, whose
+    /// movement along themselves cannot be seen.
+    pub across: f32,
     /// Mean share of them that agrees in a frame.
     pub agree: f32,
     /// The same in frames in which the surroundings changed.
@@ -220,6 +223,7 @@ pub(super) fn measure(stack: &Stack<'_>, edges: &Edges, candidate: &Candidate) -
         seeds: candidate.seeds.len(),
         fill: candidate.seeds.len() as f32 / b.area() as f32,
         strength: seeds.iter().map(|i| own.strength(*i)).sum::<f32>() / n_own as f32,
+        across: across(own, &seeds),
         agree: mean(&presence),
         agree_changed,
         changed: changed.len() as f32 / frames as f32,
@@ -234,6 +238,17 @@ pub(super) fn measure(stack: &Stack<'_>, edges: &Edges, candidate: &Candidate) -
         plane,
         presence,
     })
+}
+
+/// The smaller eigenvalue of the structure tensor of the mean slopes at `samples`, as a share of both.
+fn across(p: &super::persistence::Persistence, samples: &[usize]) -> f32 {
+    let (mut xx, mut xy, mut yy) = (0.0f64, 0.0f64, 0.0f64);
+    for i in samples {
+        let (x, y) = (f64::from(p.mx[*i]), f64::from(p.my[*i]));
+        (xx, xy, yy) = (xx + x * x, xy + x * y, yy + y * y);
+    }
+    let half = f64::midpoint(xx, yy).max(1e-6);
+    (0.5 - 0.5 * ((xx - yy) / 2.0).hypot(xy) / half) as f32
 }
 
 /// The plane in which the candidate has most seeds, and those: luma where that makes up a quarter of all.

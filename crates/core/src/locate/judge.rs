@@ -11,6 +11,8 @@ use super::figures::Figures;
 const FILL: f32 = 0.08;
 /// Least mean slope at them, code values per sample.
 const STRENGTH: f32 = 2.4;
+/// Least share of their slope energy across the direction in which most run: short bars have it several times over by their ends, a long straight edge has not.
+const ACROSS: f32 = 0.01;
 /// Least share of them that agrees in a frame.
 const AGREES: f32 = 0.85;
 /// Movement allowed to a mark, samples, and how much of the surroundings' movement leaks into its estimate.
@@ -22,6 +24,8 @@ const MOST_DRIFT: f32 = 1.5;
 pub(super) const MOVES: f32 = 0.06;
 /// The same up to which what happens beside the mark decides.
 const PARTLY: f32 = 0.15;
+/// Movement of what persists beside it, samples, from which the scene moves there.
+const SWAYS: f32 = 2.0;
 /// Different pictures among the frames that must be seen: with fewer, whatever a page or a screen shows would count.
 pub(super) const VIEWS: usize = 10;
 
@@ -57,6 +61,7 @@ pub(super) fn looks(f: &Figures, size: &Size) -> Verdict {
         (if size.is_rim { 0.3 } else { 1.0 }, "runs along the picture's border"),
         (at_least(f.fill, FILL), "too scattered for a mark"),
         (at_least(f.strength, STRENGTH), "too faint"),
+        (at_least(f.across, ACROSS), "straight lines, which may move along themselves"),
         // Agreement is squeezed between its bound and 1.
         (at_least(f.agree - 0.7, AGREES - 0.7), "not there all the time"),
         (at_most(f.drift, drift), "moves with the scene"),
@@ -68,8 +73,8 @@ pub(super) fn looks(f: &Figures, size: &Size) -> Verdict {
 pub(super) fn detached(f: &Figures, stillness: f32, views: usize) -> Verdict {
     let varied = at_least(views as f32, VIEWS as f32);
     // What happens beside it: the scene's slopes change on all sides, or what persists of them moves.
-    let changes = at_least(f.activity, 1.2).min(at_most(f.coherence, 0.3)).min(at_least(f.quietest, 0.6));
-    let sways = at_least(f.drift_around, 2.0);
+    let changes = changes(f);
+    let sways = at_least(f.drift_around, SWAYS);
     let beside = at_most(stillness, PARTLY)
         .min(at_least(f.activity, 1.5).min(at_most(f.coherence, 0.35)).max(at_least(f.drift_around, 1.5)));
     let proven = at_most(stillness, MOVES).max(beside).max(changes.min(sways));
@@ -77,6 +82,24 @@ pub(super) fn detached(f: &Figures, stillness: f32, views: usize) -> Verdict {
         (varied, "too few different pictures to tell a mark from an object"),
         (proven, "the scene around it stays as still as it does"),
     ])
+}
+
+/// The same by what happens beside it alone: for what was cut out of scenery, of which the rest of the picture says nothing.
+pub(super) fn passed(f: &Figures, views: usize) -> Verdict {
+    weakest(&[
+        (at_least(views as f32, VIEWS as f32), "too few different pictures to tell a mark from an object"),
+        (changes(f).min(at_least(f.drift_around, SWAYS)), "the scene around it stays as still as it does"),
+    ])
+}
+
+/// How surely the scene's slopes change on all sides of the candidate.
+fn changes(f: &Figures) -> f32 {
+    at_least(f.activity, 1.2).min(at_most(f.coherence, 0.3)).min(at_least(f.quietest, 0.6))
+}
+
+/// The same where enough different pictures were seen, and the candidate shows as well in the frames that changed.
+pub(super) fn changing(f: &Figures, views: usize) -> f32 {
+    changes(f).min(at_least(views as f32, VIEWS as f32)).min(at_least(f.agree_changed - 0.7, AGREES - 0.7))
 }
 
 /// Whether what lies where a user says a mark is can be told from the scene at all.
