@@ -38,8 +38,8 @@ mod work;
 
 pub use error::{Error, ErrorKind, Result};
 pub use inspect::inspect;
-pub use observer::{Control, Event, Level, Observer, Phase, Silent};
 pub use mattes::{MatteFile, MatteRef};
+pub use observer::{Control, Event, Level, Observer, Phase, Silent};
 pub use options::{EncodeOptions, Job, Options, Tier, VerifyMode};
 pub use plan::Plan;
 pub use preview::preview;

@@ -113,7 +113,8 @@ impl MatteFile {
     /// Where it cannot be read or is no matte.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = fs::read(path).map_err(Error::io("read the matte", path))?;
-        Self::parse(&bytes).ok_or_else(|| Error::Usage(format!("{} is not a matte file of this version", path.display())))
+        Self::parse(&bytes)
+            .ok_or_else(|| Error::Usage(format!("{} is not a matte file of this version", path.display())))
     }
 
     /// Writes a file, all or nothing.

@@ -90,7 +90,8 @@ fn looks<'a>(footage: &dyn Footage, spans: impl Iterator<Item = &'a Range<FrameI
 
 /// Writes what was solved into the mark.
 fn apply(mark: &mut Mark, solution: Solution, size: (u32, u32), folder: &mut MaskFolder) -> Result<()> {
-    mark.reason = if mark.reason.is_empty() { solution.reason } else { format!("{}; {}", mark.reason, solution.reason) };
+    mark.reason =
+        if mark.reason.is_empty() { solution.reason } else { format!("{}; {}", mark.reason, solution.reason) };
     let Some(matte) = solution.matte else { return Ok(()) };
     let (mut keys, mut area) = (Vec::with_capacity(mark.keys.len()), 0);
     for (idx, name) in &mark.keys {
