@@ -1,6 +1,6 @@
 //! The opacity of every sample under a mark, from second moments, from shared colours and from shared opacities.
 
-use super::colour::{Colour, PLANES, Point, Weights, fitted, grouped};
+use super::colour::{Colour, Gamut, PLANES, Point, Weights, fitted, grouped, strain};
 use super::moments::Moments;
 use super::morphology::{Area, local_mean, quantile};
 
@@ -11,6 +11,9 @@ const CODED: f32 = 1.5;
 /// varies too little, by some per cent, which steepens the slope; the deviation inside is not quite that around.
 const SLOPE: f32 = 0.10;
 const RATIO: f32 = 0.05;
+
+/// How often colours are fitted; between, every sample takes the colour that explains it best.
+const ROUNDS: usize = 3;
 
 /// Opacities of the samples of the luma plane.
 pub(super) struct Opacity {
@@ -48,24 +51,37 @@ pub(super) struct Known {
 }
 
 /// Opacities of the open samples.
-pub(super) fn solved(known: &Known, open: &Area, width: usize, weights: Weights, stress: [f32; PLANES]) -> Opacity {
-    let (labels, count) = grouped(&known.points, stress);
-    let mut precise: Vec<Option<(f32, f32)>> = vec![None; known.points.len()];
-    let mut colours = Vec::new();
-    for label in 0..count {
-        let own: Vec<usize> = (0..labels.len()).filter(|k| labels[*k] == label).collect();
-        let points: Vec<Point> = own.iter().map(|k| known.points[*k]).collect();
-        let Some(colour) = fitted(&points, weights) else { continue };
-        for k in own {
-            let point = &known.points[k];
-            let alpha = point.alpha_for(colour.value, weights);
-            precise[k] = Some((
-                alpha,
-                point.variance_for(colour.value, weights) + 4.0 * (colour.misfit - 1.0).max(0.0) * point.variance,
-            ));
+pub(super) fn solved(
+    known: &Known,
+    (open, width): (&Area, usize),
+    weights: Weights,
+    (gamut, stress): (Gamut, [f32; PLANES]),
+) -> Opacity {
+    let (mut labels, count) = grouped(&known.points, stress);
+    let mut fits: Vec<Option<Colour>> = Vec::new();
+    for round in 0..ROUNDS {
+        fits = (0..count)
+            .map(|label| {
+                let own = known.points.iter().zip(&labels).filter(|(_, l)| **l == label).map(|(p, _)| *p);
+                fitted(&own.collect::<Vec<Point>>(), weights, gamut)
+            })
+            .collect();
+        if round + 1 < ROUNDS {
+            for (label, point) in labels.iter_mut().zip(&known.points) {
+                let strained = |l: &usize| fits[*l].map(|c| strain(point, c.value, weights));
+                let best = (0..count).filter_map(|l| strained(&l).map(|s| (s, l))).min_by(|a, b| a.0.total_cmp(&b.0));
+                *label = best.map_or(*label, |(_, l)| l);
+            }
         }
-        colours.push(colour);
     }
+    let mut precise: Vec<Option<(f32, f32)>> = vec![None; known.points.len()];
+    for ((label, point), precise) in labels.iter().zip(&known.points).zip(&mut precise) {
+        let Some(colour) = fits[*label] else { continue };
+        let alpha = point.alpha_for(colour.value, weights);
+        let loose = 4.0 * (colour.misfit - 1.0).max(0.0) * point.variance;
+        *precise = Some((alpha, point.variance_for(colour.value, weights) + loose));
+    }
+    let colours: Vec<Colour> = fits.into_iter().flatten().collect();
     // Where a colour contradicts the moments in a whole neighbourhood, it is the wrong one there.
     let mut off = vec![0.0; open.len()];
     for (n, point) in known.points.iter().enumerate() {

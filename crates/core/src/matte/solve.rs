@@ -3,7 +3,7 @@
 //! Per plane and sample the model is `J = keep I + add` in coded values, the same over all frames. Knows crops; refuses to
 //! know files, shots and when the mark is shown: every frame seen must show it fully.
 
-use super::colour::PLANES;
+use super::colour::{Gamut, PLANES};
 use super::evidence::{MARGIN, MatteEvidence, Solution};
 use super::moments::Moments;
 use super::morphology::{Area, dilated, quantile};
@@ -74,8 +74,9 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
         return Err(Refusal(format!("what lies under the mark follows its surroundings by {correlation:.2} only")));
     }
     let (known, weights) = points(stacks, &moments, &open);
+    let gamut = Gamut { layout: evidence.format.layout, full: evidence.full_range };
     let stress = if evidence.format.layout == PixelLayout::Yuv { [1.0, 1.5, 1.5] } else { [1.0; PLANES] };
-    let opacity = opacity::solved(&known, &open, width, weights, stress);
+    let opacity = opacity::solved(&known, (&open, width), weights, (gamut, stress));
     let alpha = opacity::core(&opacity.alpha, &open);
     if 1.0 - alpha < LEAST_KEEP {
         return Err(Refusal(format!("the mark hides {:.0} % of the source", 100.0 * alpha)));

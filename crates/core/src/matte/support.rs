@@ -14,15 +14,12 @@ use super::stack::Stack;
 /// Parts of fewer samples are chance.
 const LEAST_PART: usize = 12;
 
-/// Persistent gradients and levels from here on, in code values of 8 bits, are scenery if they surround the mark.
-const SCENERY: Floor = Floor { level: 2.5, slope: 3.0 };
+/// Persistent gradients from here on, in code values of 8 bits, are scenery if they surround the mark.
+const SCENERY: f32 = 3.0;
 /// What a mark must add at least, in code values of 8 bits.
 const ADDED: Floor = Floor { level: 1.2, slope: 1.0 };
 /// What a mark must hide at least, in logarithms of the deviation.
 const HIDDEN: Floor = Floor { level: 0.06, slope: 0.05 };
-
-/// Means of gradients of less than this are the rounding of samples.
-const ROUNDING: f32 = 0.75;
 
 #[derive(Clone, Copy)]
 struct Floor {
@@ -52,10 +49,8 @@ pub(super) fn support(stacks: &[Stack<'_>], around: &Area) -> Support {
             .collect();
         let slopes = Slopes { across: stack.usual_slope(false), down: stack.usual_slope(true), width: stack.width };
         let noise = quantile(slopes.sizes().zip(&outside).filter(|(_, o)| **o).map(|(s, _)| s), 0.9);
-        for (to, area) in [
-            (&mut out.mark, slopes.area(noise, ADDED, &outside)),
-            (&mut out.scenery, slopes.area(ROUNDING, SCENERY, &[])),
-        ] {
+        let plain: Area = slopes.sizes().map(|s| s > SCENERY).collect();
+        for (to, area) in [(&mut out.mark, slopes.area(noise, ADDED, &outside)), (&mut out.scenery, plain)] {
             let area = dilated(&area, stack.width, radius);
             for (k, to) in to.iter_mut().enumerate() {
                 *to |= area[((k / width) >> stack.halved.1) * stack.width + ((k % width) >> stack.halved.0)];
