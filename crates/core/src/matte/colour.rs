@@ -21,8 +21,10 @@ const LEAST: usize = 20;
 /// What is known of a sample under the mark.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point {
-    /// `mean J - mean R` per plane.
+    /// `mean J - mean R` per plane, as finely as the coarsest plane shows it.
     pub(super) added: [f32; PLANES],
+    /// What the first plane shows besides.
+    pub(super) detail: f32,
     /// `mean R` per plane.
     pub(super) behind: [f32; PLANES],
     /// Opacity as second moments give it.
@@ -85,7 +87,10 @@ impl Point {
             num += weights[n] * d * self.added[n];
             den += weights[n] * d * d;
         }
-        num / den
+        // Detail is worth as much as the first plane tells it from noise.
+        let d = value[0] - self.behind[0];
+        let power = weights[0] * d * d;
+        num / den + self.detail * d / (d * d + 1e-6) * (power / (power + DETAIL))
     }
 
     /// The variance of [`alpha_for`](Self::alpha_for) from the noise of `added`.
@@ -94,6 +99,9 @@ impl Point {
         1.0 / (power + 1e-6)
     }
 }
+
+/// How many standard deviations a full mark must stand out, squared, for half of its detail to be believed.
+const DETAIL: f32 = 100.0;
 
 /// How badly a colour explains a point: squared differences in units of their variances.
 pub(super) fn strain(point: &Point, value: [f32; PLANES], weights: Weights) -> f32 {

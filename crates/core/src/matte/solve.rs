@@ -148,18 +148,25 @@ fn points(stacks: &[Stack<'_>], moments: &[Moments], open: &Area) -> (Known, [f3
         .iter()
         .map(|k| {
             let (alpha, variance) = opacity::from_moments(&moments[0], *k);
-            super::colour::Point { added: [0.0; PLANES], behind: [0.0; PLANES], alpha, variance }
+            super::colour::Point { added: [0.0; PLANES], detail: 0.0, behind: [0.0; PLANES], alpha, variance }
         })
         .collect();
     let mut weights = [0.0; PLANES];
+    let coarsest = stacks.last().map_or_else(|| halved(&stacks[0]), halved);
     for (n, (stack, moments)) in stacks.iter().zip(moments).enumerate().take(PLANES) {
         let halved = halved(stack);
         let covered = halved.touched(open, width);
         let added: Vec<f32> = moments.mean_j.iter().zip(&moments.mean_r).map(|(j, r)| j - r).collect();
         let added = halved.spread(&added, width, height);
+        if n == 0 {
+            let coarse = coarsest.spread(&coarsest.means(&added, width), width, height);
+            for (point, k) in points.iter_mut().zip(&places) {
+                point.detail = added[*k] - coarse[*k];
+            }
+        }
         let behind = halved.spread(&moments.mean_r, width, height);
         for (point, k) in points.iter_mut().zip(&places) {
-            point.added[n] = added[*k];
+            point.added[n] = if n == 0 { added[*k] - point.detail } else { added[*k] };
             point.behind[n] = behind[*k];
         }
         // What the prediction misses in a frame, as seen through the mark.
