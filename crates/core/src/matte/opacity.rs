@@ -2,7 +2,7 @@
 
 use super::colour::{Colour, Gamut, PLANES, Point, Weights, fitted, grouped, strain};
 use super::moments::Moments;
-use super::morphology::{Area, local_mean, quantile};
+use super::morphology::{Area, dilated, local_mean, parts, quantile};
 
 /// Variance of the codec's and the rounding noise in a coded sample, which a mark does not scale.
 const CODED: f32 = 1.5;
@@ -11,6 +11,14 @@ const CODED: f32 = 1.5;
 /// varies too little, by some per cent, which steepens the slope; the deviation inside is not quite that around.
 const SLOPE: f32 = 0.10;
 const RATIO: f32 = 0.05;
+
+/// Opacity of what counts as seen, not as the tail of something.
+const LEAST_SURE: f32 = 0.05;
+/// Squared deviations in units of their variance that chance in four quantities reaches in one sample of 25, and those it
+/// never reaches; and how many samples of a part must.
+const LIKELY: f32 = 16.0;
+const PLAIN: f32 = 30.0;
+const LEAST_PLAIN: usize = 12;
 
 /// How often colours are fitted; between, every sample takes the colour that explains it best.
 const ROUNDS: usize = 3;
@@ -103,6 +111,24 @@ pub(super) fn solved(
     let samples: usize = colours.iter().map(|c: &Colour| c.samples).sum();
     let misfit = colours.iter().map(|c| c.misfit * c.samples as f32).sum::<f32>() / samples.max(1) as f32;
     Opacity { alpha, colours, misfit: if samples == 0 { 9.0 } else { misfit } }
+}
+
+/// The open samples that stand out from what the prediction misses, with a margin for what tails off: the others only
+/// happened to be open.
+pub(super) fn sure(known: &Known, alpha: &[f32], (open, width): (&Area, usize), weights: Weights) -> Area {
+    let mut stands = vec![0.0; open.len()];
+    for (point, k) in known.points.iter().zip(&known.places) {
+        let added: f32 = (0..PLANES).map(|n| weights[n] * point.added[n].powi(2)).sum();
+        stands[*k] = added + weights[0] * point.detail.powi(2) + alpha[*k].powi(2) / point.variance;
+    }
+    let likely: Area = (0..open.len()).map(|k| open[k] && alpha[k] >= LEAST_SURE && stands[k] > LIKELY).collect();
+    let mut kept = vec![false; open.len()];
+    for part in parts(&likely, width) {
+        if part.iter().filter(|k| stands[**k] > PLAIN).count() >= LEAST_PLAIN {
+            part.iter().for_each(|k| kept[*k] = true);
+        }
+    }
+    dilated(&kept, width, 2).iter().zip(open).map(|(k, o)| *k && *o).collect()
 }
 
 /// Median of the opacities of at least half of the strongest.

@@ -81,6 +81,8 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
     if 1.0 - alpha < LEAST_KEEP {
         return Err(Refusal(format!("the mark hides {:.0} % of the source", 100.0 * alpha)));
     }
+    let sure = opacity::sure(&known, &opacity.alpha, (&open, width), weights);
+    let opens: Vec<Area> = stacks.iter().map(|stack| halved(stack).touched(&sure, width)).collect();
     let planes = planes(stacks, &moments, &opens, &opacity, (width, code(evidence.format)));
     let changed = changed(stacks, &planes, (width, height), code(evidence.format));
     let matte =
@@ -177,7 +179,7 @@ fn points(stacks: &[Stack<'_>], moments: &[Moments], open: &Area) -> (Known, [f3
             }),
             0.5,
         );
-        weights[n] = 1.0 / (missed / moments.independent + 0.5);
+        weights[n] = 1.0 / (missed / moments.independent_misses + 0.5);
     }
     (Known { places, points }, weights)
 }
