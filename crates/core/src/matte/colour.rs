@@ -4,6 +4,8 @@
 //! `D = mean J - mean R = alpha (W - mean R)` is precise where the opacity from second moments is noisy. So the colour `W`
 //! is the one whose `alpha = D / (W - mean R)` agrees best with the noisy opacities of all samples that point its way.
 
+use crate::format::PixelLayout;
+
 /// Planes that are looked at together.
 pub(super) const PLANES: usize = 3;
 
@@ -19,8 +21,10 @@ const LEAST: usize = 20;
 /// What is known of a sample under the mark.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point {
-    /// `mean J - mean R` per plane.
+    /// `mean J - mean R` per plane, as finely as the coarsest plane shows it.
     pub(super) added: [f32; PLANES],
+    /// What the first plane shows besides.
+    pub(super) detail: f32,
     /// `mean R` per plane.
     pub(super) behind: [f32; PLANES],
     /// Opacity as second moments give it.
@@ -39,6 +43,38 @@ pub(super) struct Colour {
     pub(super) samples: usize,
 }
 
+/// Which colours there are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gamut {
+    pub(super) layout: PixelLayout,
+    /// Whether samples use all codes; else luma ends at 16 and 235, chroma at 16 and 240.
+    pub(super) full: bool,
+}
+
+/// How far beyond the gamut a fitted colour may lie, as a share of the range: noise, and what matrices differ by.
+const SLACK: f32 = 0.10;
+/// The same for luma, black and white, which every matrix agrees on.
+const LUMA_SLACK: f32 = 0.02;
+
+impl Gamut {
+    /// Whether `value` is a colour that a mark can be drawn in.
+    fn holds(&self, value: [f32; PLANES]) -> bool {
+        let (low, range, reach) = if self.full { (0.0, 255.0, 255.0) } else { (16.0, 219.0, 224.0) };
+        let first = (value[0] - low) / range;
+        let within = |v: f32, slack: f32| (-slack..=1.0 + slack).contains(&v);
+        match self.layout {
+            PixelLayout::Gray => within(first, LUMA_SLACK),
+            PixelLayout::Gbr => value.iter().all(|v| within((v - low) / range, LUMA_SLACK)),
+            PixelLayout::Yuv => {
+                let (u, v) = ((value[1] - 128.0) / reach, (value[2] - 128.0) / reach);
+                // Rec. ITU-R BT.601-7, 2.5.1 solved for the primaries.
+                let rgb = [first + 1.402 * v, first - 0.344 * u - 0.714 * v, first + 1.772 * u];
+                within(first, LUMA_SLACK) && rgb.iter().all(|v| within(*v, SLACK))
+            }
+        }
+    }
+}
+
 /// How much the planes weigh: the inverse variance of `added` in each.
 pub(super) type Weights = [f32; PLANES];
 
@@ -51,7 +87,10 @@ impl Point {
             num += weights[n] * d * self.added[n];
             den += weights[n] * d * d;
         }
-        num / den
+        // Detail is worth as much as the first plane tells it from noise.
+        let d = value[0] - self.behind[0];
+        let power = weights[0] * d * d;
+        num / den + self.detail * d / (d * d + 1e-6) * (power / (power + DETAIL))
     }
 
     /// The variance of [`alpha_for`](Self::alpha_for) from the noise of `added`.
@@ -59,6 +98,17 @@ impl Point {
         let power: f32 = (0..PLANES).map(|n| weights[n] * (value[n] - self.behind[n]).powi(2)).sum();
         1.0 / (power + 1e-6)
     }
+}
+
+/// How many standard deviations a full mark must stand out, squared, for half of its detail to be believed.
+const DETAIL: f32 = 100.0;
+
+/// How badly a colour explains a point: squared differences in units of their variances.
+pub(super) fn strain(point: &Point, value: [f32; PLANES], weights: Weights) -> f32 {
+    let alpha = point.alpha_for(value, weights).clamp(0.0, 1.0);
+    let added: f32 =
+        (0..PLANES).map(|n| weights[n] * (point.added[n] - alpha * (value[n] - point.behind[n])).powi(2)).sum();
+    added + (alpha - point.alpha).powi(2) / (point.variance + point.variance_for(value, weights))
 }
 
 fn direction(v: [f32; PLANES]) -> ([f32; PLANES], f32) {
@@ -113,7 +163,7 @@ fn mean_direction(all: impl Iterator<Item = [f32; PLANES]>) -> [f32; PLANES] {
 }
 
 /// The colour that the points of one group share; `None` where they are too few or fit none. `weights` as in [`Point`].
-pub(super) fn fitted(points: &[Point], weights: Weights) -> Option<Colour> {
+pub(super) fn fitted(points: &[Point], weights: Weights, gamut: Gamut) -> Option<Colour> {
     let strong: Vec<Point> =
         points.iter().copied().filter(|p| p.added.iter().map(|v| v * v).sum::<f32>() > 4.0).collect();
     if strong.len() < LEAST {
@@ -123,7 +173,7 @@ pub(super) fn fitted(points: &[Point], weights: Weights) -> Option<Colour> {
     let tried = (0..64).map(|k| 0.02 * (0.99f32 / 0.02).powf(k as f32 / 63.0));
     let mut best: Option<(f32, Colour)> = None;
     for mean in tried {
-        let Some(value) = colour_at(&strong, weights, mean) else { continue };
+        let Some(value) = colour_at(&strong, weights, gamut, mean) else { continue };
         let (mut misfit, mut over) = (0.0, 0.0);
         for p in &strong {
             let alpha = p.alpha_for(value, weights);
@@ -141,7 +191,7 @@ pub(super) fn fitted(points: &[Point], weights: Weights) -> Option<Colour> {
 }
 
 /// The colour of a mark whose opacity is `mean` in the mean of `points`; `None` outside what samples can be.
-fn colour_at(points: &[Point], weights: Weights, mean: f32) -> Option<[f32; PLANES]> {
+fn colour_at(points: &[Point], weights: Weights, gamut: Gamut, mean: f32) -> Option<[f32; PLANES]> {
     let count = points.len() as f32;
     let centre = |f: fn(&Point) -> [f32; PLANES]| -> [f32; PLANES] {
         points.iter().map(f).fold([0.0; PLANES], |s, v| std::array::from_fn(|n| s[n] + v[n] / count))
@@ -166,5 +216,5 @@ fn colour_at(points: &[Point], weights: Weights, mean: f32) -> Option<[f32; PLAN
             behind[n] + (exact - behind[n]) * scale
         });
     }
-    value.iter().all(|v| (-6.0..=262.0).contains(v)).then_some(value)
+    gamut.holds(value).then_some(value)
 }

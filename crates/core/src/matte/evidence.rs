@@ -25,6 +25,8 @@ pub struct MatteEvidence {
     pub(super) size: (u32, u32),
     /// What a crop covers, in luma samples; whole samples of every plane.
     pub(super) rect: Rect,
+    /// Whether any frame says that its samples use all codes.
+    pub(super) full_range: bool,
     /// In the order of [`spread`].
     crops: Vec<Crop>,
 }
@@ -75,7 +77,7 @@ impl MatteEvidence {
         let right = (rect.right().div_ceil(1 << sw) << sw).min(size.0);
         let bottom = (rect.bottom().div_ceil(1 << sh) << sh).min(size.1);
         let rect = if mask.is_empty() { Rect::default() } else { Rect::new(x, y, right - x, bottom - y) };
-        Self { mask, format, size, rect, crops: Vec::new() }
+        Self { mask, format, size, rect, full_range: false, crops: Vec::new() }
     }
 
     /// Takes in a frame. One seen before, of another size or format, or beyond what is kept, is left out.
@@ -87,6 +89,7 @@ impl MatteEvidence {
         if at >= self.most() {
             return;
         }
+        self.full_range |= frame.color.full_range == Some(true);
         let samples = if self.format.depth == 8 {
             Samples::U8(self.cut(frame, |row, out: &mut Vec<u8>, part| {
                 if let Row::U8(row) = row {
@@ -133,6 +136,7 @@ impl MatteEvidence {
         if other.mask != self.mask || other.format != self.format || other.size != self.size {
             return;
         }
+        self.full_range |= other.full_range;
         self.crops.extend(other.crops);
         self.crops.sort_by_key(|crop| spread(crop.idx));
         self.crops.dedup_by_key(|crop| crop.idx);

@@ -21,13 +21,16 @@ pub(super) struct Moments {
     pub(super) deviation: Vec<f32>,
     /// Frames that are independent of each other, as far as the background is concerned.
     pub(super) independent: f32,
+    /// The same for what the prediction misses, which changes faster.
+    pub(super) independent_misses: f32,
 }
 
 #[derive(Clone)]
 struct Sums {
     /// J, R, J J, R R, J R over frames, less `J` and `R` of the plane's middle.
     all: Vec<[f32; 5]>,
-    followed: Vec<Vec<f32>>,
+    /// J and R of the followed samples.
+    followed: Vec<Vec<[f32; 2]>>,
 }
 
 /// Values are counted from here, which keeps sums of squares small.
@@ -55,15 +58,24 @@ impl Moments {
         // One more code value keeps what hardly moves from standing out.
         let known: Vec<f32> = var_j.iter().map(|v| (v.max(0.0).sqrt() + 1.0).ln()).collect();
         let deviation = membrane.fill_one(&known).iter().map(|v| v.exp() - 1.0).collect();
-        let series = |k: usize| sums.iter().flat_map(move |s| s.followed[k].iter().copied()).collect::<Vec<f32>>();
+        let cov = column(&|t| t[4] / n - t[0] / n * (t[1] / n));
+        let var_r = column(&|t| t[3] / n - (t[1] / n).powi(2));
+        let pairs = |k: usize| sums.iter().flat_map(move |s| s.followed[k].iter().copied());
+        let predictions = (0..followed.len()).map(|k| pairs(k).map(|[_, r]| r).collect()).collect::<Vec<_>>();
+        let misses = followed.iter().enumerate().map(|(k, at)| {
+            let slope = cov[*at] / (var_r[*at] + 1e-3);
+            pairs(k).map(|[j, r]| j - slope * r).collect()
+        });
+        let misses = misses.collect::<Vec<_>>();
         Self {
             mean_j: column(&|t| t[0] / n + f64::from(MIDDLE)),
             mean_r: column(&|t| t[1] / n + f64::from(MIDDLE)),
-            var_r: column(&|t| t[3] / n - (t[1] / n).powi(2)),
-            cov: column(&|t| t[4] / n - t[0] / n * (t[1] / n)),
+            independent: independent(&predictions, count),
+            independent_misses: independent(&misses, count),
+            var_r,
+            cov,
             var_j,
             deviation,
-            independent: independent(&(0..followed.len()).map(series).collect::<Vec<_>>(), count),
         }
     }
 
@@ -87,7 +99,8 @@ impl Sums {
             sum
         });
         let all = all.collect();
-        let followed = followed.iter().map(|k| predicted[*k][..count].to_vec()).collect();
+        let followed =
+            followed.iter().map(|k| (0..count).map(|lane| [coded[*k][lane], predicted[*k][lane]]).collect()).collect();
         Self { all, followed }
     }
 }

@@ -3,8 +3,8 @@
 //! Per plane and sample the model is `J = keep I + add` in coded values, the same over all frames. Knows crops; refuses to
 //! know files, shots and when the mark is shown: every frame seen must show it fully.
 
-use super::colour::PLANES;
-use super::evidence::{MatteEvidence, Solution};
+use super::colour::{Gamut, PLANES};
+use super::evidence::{MARGIN, MatteEvidence, Solution};
 use super::moments::Moments;
 use super::morphology::{Area, dilated, quantile};
 use super::opacity::{self, Known, Opacity};
@@ -19,6 +19,8 @@ use crate::raster::Raster;
 const LEAST_FRAMES: usize = 8;
 /// How far beyond the given mask a mark may reach.
 const BEYOND: usize = 3;
+/// Samples this far from the given rectangle are not the mark's.
+const AROUND: u32 = 6;
 /// A larger share of the surroundings with persistent gradients is scenery that stands still.
 const MOST_SCENERY: f32 = 0.10;
 /// Samples that follow their prediction less than this are not seen through the mark.
@@ -50,10 +52,12 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
     if evidence.frames() < LEAST_FRAMES || evidence.rect.is_empty() {
         return Err(Refusal(format!("{} frames are too few to tell a mark from the scene", evidence.frames())));
     }
-    let persistent = support(stacks);
-    let scenery = scenery(evidence, &persistent);
+    let distances = distances(evidence);
+    let around = distances.iter().map(|d| *d >= AROUND).collect();
+    let support = support(stacks, &around);
+    let scenery = scenery(&distances, &support.scenery);
     let (width, height) = (stacks[0].width, stacks[0].height);
-    let open = within(evidence, &persistent);
+    let open = within(evidence, &support.mark);
     if !open.contains(&true) {
         return Err(Refusal("no edge persists in the given place".into()));
     }
@@ -70,12 +74,15 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
         return Err(Refusal(format!("what lies under the mark follows its surroundings by {correlation:.2} only")));
     }
     let (known, weights) = points(stacks, &moments, &open);
+    let gamut = Gamut { layout: evidence.format.layout, full: evidence.full_range };
     let stress = if evidence.format.layout == PixelLayout::Yuv { [1.0, 1.5, 1.5] } else { [1.0; PLANES] };
-    let opacity = opacity::solved(&known, &open, width, weights, stress);
+    let opacity = opacity::solved(&known, (&open, width), weights, (gamut, stress));
     let alpha = opacity::core(&opacity.alpha, &open);
     if 1.0 - alpha < LEAST_KEEP {
         return Err(Refusal(format!("the mark hides {:.0} % of the source", 100.0 * alpha)));
     }
+    let sure = opacity::sure(&known, &opacity.alpha, (&open, width), weights);
+    let opens: Vec<Area> = stacks.iter().map(|stack| halved(stack).touched(&sure, width)).collect();
     let planes = planes(stacks, &moments, &opens, &opacity, (width, code(evidence.format)));
     let changed = changed(stacks, &planes, (width, height), code(evidence.format));
     let matte =
@@ -88,7 +95,11 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
     if mask.is_empty() {
         return Err(Refusal("nothing in the given place differs from its surroundings".into()));
     }
-    let colours = opacity.colours.len();
+    let colours: Vec<_> = opacity
+        .colours
+        .iter()
+        .map(|c| (c.value.map(|v| v.round()), c.samples, (c.misfit * 100.0).round() / 100.0))
+        .collect();
     Ok(Solution {
         noise: vec![2.0 * code(evidence.format); matte.planes().len()],
         matte: Some(matte),
@@ -97,7 +108,7 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
         confidence: ((correlation - LEAST_CORRELATION) / (0.9 - LEAST_CORRELATION)).clamp(0.05, 1.0)
             * (1.0 - scenery / MOST_SCENERY * 0.5),
         reason: format!(
-            "opacity {alpha:.2} in {colours} colours from {} frames ({:.0} independent); correlation {correlation:.2}, misfit \
+            "opacity {alpha:.2} in {colours:?} colours from {} frames ({:.0} independent); correlation {correlation:.2}, misfit \
              {:.1}, scenery {:.0} %",
             evidence.frames(),
             moments[0].independent,
@@ -107,20 +118,20 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
     })
 }
 
-/// The share of the surroundings, 10 to 21 samples from the mask's rectangle, with persistent gradients.
-fn scenery(evidence: &MatteEvidence, persistent: &Area) -> f32 {
+/// How far every sample of luma lies from the mask's rectangle, in the farther of both directions.
+fn distances(evidence: &MatteEvidence) -> Vec<u32> {
     let (mask, rect) = (evidence.mask.rect(), evidence.rect);
-    let (mut all, mut still) = (0, 0);
-    for (k, persists) in persistent.iter().enumerate() {
-        let (x, y) = (rect.x + k as u32 % rect.w, rect.y + k as u32 / rect.w);
-        let away = |v: u32, from: u32, to: u32| from.saturating_sub(v).max((v + 1).saturating_sub(to));
-        let distance = away(x, mask.x, mask.right()).max(away(y, mask.y, mask.bottom()));
-        if (10..=21).contains(&distance) {
-            all += 1;
-            still += u32::from(*persists);
-        }
-    }
-    still as f32 / all.max(1) as f32
+    let away = |v: u32, from: u32, to: u32| from.saturating_sub(v).max((v + 1).saturating_sub(to));
+    (0..rect.area() as u32)
+        .map(|k| (rect.x + k % rect.w, rect.y + k / rect.w))
+        .map(|(x, y)| away(x, mask.x, mask.right()).max(away(y, mask.y, mask.bottom())))
+        .collect()
+}
+
+/// The share of the surroundings with persistent gradients; the outermost samples have none by construction.
+fn scenery(distances: &[u32], persistent: &Area) -> f32 {
+    let ring = || distances.iter().zip(persistent).filter(|(d, _)| (10..=MARGIN - 3).contains(*d));
+    ring().filter(|(_, p)| **p).count() as f32 / ring().count().max(1) as f32
 }
 
 /// What persists in the given mask and a little around it.
@@ -139,18 +150,25 @@ fn points(stacks: &[Stack<'_>], moments: &[Moments], open: &Area) -> (Known, [f3
         .iter()
         .map(|k| {
             let (alpha, variance) = opacity::from_moments(&moments[0], *k);
-            super::colour::Point { added: [0.0; PLANES], behind: [0.0; PLANES], alpha, variance }
+            super::colour::Point { added: [0.0; PLANES], detail: 0.0, behind: [0.0; PLANES], alpha, variance }
         })
         .collect();
     let mut weights = [0.0; PLANES];
+    let coarsest = stacks.last().map_or_else(|| halved(&stacks[0]), halved);
     for (n, (stack, moments)) in stacks.iter().zip(moments).enumerate().take(PLANES) {
         let halved = halved(stack);
         let covered = halved.touched(open, width);
         let added: Vec<f32> = moments.mean_j.iter().zip(&moments.mean_r).map(|(j, r)| j - r).collect();
         let added = halved.spread(&added, width, height);
+        if n == 0 {
+            let coarse = coarsest.spread(&coarsest.means(&added, width), width, height);
+            for (point, k) in points.iter_mut().zip(&places) {
+                point.detail = added[*k] - coarse[*k];
+            }
+        }
         let behind = halved.spread(&moments.mean_r, width, height);
         for (point, k) in points.iter_mut().zip(&places) {
-            point.added[n] = added[*k];
+            point.added[n] = if n == 0 { added[*k] - point.detail } else { added[*k] };
             point.behind[n] = behind[*k];
         }
         // What the prediction misses in a frame, as seen through the mark.
@@ -161,7 +179,7 @@ fn points(stacks: &[Stack<'_>], moments: &[Moments], open: &Area) -> (Known, [f3
             }),
             0.5,
         );
-        weights[n] = 1.0 / (missed / moments.independent + 0.5);
+        weights[n] = 1.0 / (missed / moments.independent_misses + 0.5);
     }
     (Known { places, points }, weights)
 }

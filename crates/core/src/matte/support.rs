@@ -1,7 +1,8 @@
-//! Where gradients persist over the clip: the support of a mark, and scenery that stands still.
+//! Where a mark shows: gradients that persist over the clip, and edges behind which everything moves less.
 //!
-//! The median of the gradient over time is the mark's own where the picture moves behind it (Dekel et al., "On the
-//! Effectiveness of Visible Watermarks", CVPR 2017, section 3.1); integrated it gives the mark's inside too.
+//! The usual gradient over time is the mark's own where the picture moves behind it (Dekel et al., "On the Effectiveness of
+//! Visible Watermarks", CVPR 2017, section 3.1); integrated it gives the mark's inside too. A mark of the background's own
+//! mean has no such gradient, but it lets less through, which the logarithm of the deviation over time shows as plainly.
 
 use std::f32::consts::PI;
 
@@ -10,45 +11,97 @@ use rayon::prelude::*;
 use super::morphology::{Area, Halved, closed, dilated, parts, quantile};
 use super::stack::Stack;
 
-/// Medians of less than this are the rounding of samples.
-const ROUNDING: f32 = 0.75;
-
 /// Parts of fewer samples are chance.
 const LEAST_PART: usize = 12;
 
-/// Samples of luma where gradients of any plane persist, grown by what the codec and the chroma planes smear.
-pub(super) fn support(stacks: &[Stack<'_>]) -> Area {
+/// Persistent gradients from here on, in code values of 8 bits, are scenery if they surround the mark.
+const SCENERY: f32 = 3.0;
+/// What a mark must add at least, in code values of 8 bits.
+const ADDED: Floor = Floor { level: 1.2, slope: 1.0 };
+/// What a mark must hide at least, in logarithms of the deviation.
+const HIDDEN: Floor = Floor { level: 0.06, slope: 0.05 };
+
+#[derive(Clone, Copy)]
+struct Floor {
+    level: f32,
+    slope: f32,
+}
+
+/// Samples of luma at which something persists.
+pub(super) struct Support {
+    /// The mark's, grown by what the codec and the chroma planes smear.
+    pub(super) mark: Area,
+    /// As plain as scenery is.
+    pub(super) scenery: Area,
+}
+
+/// The support in all planes; `around` are the samples of luma that lie clearly outside of the mark.
+pub(super) fn support(stacks: &[Stack<'_>], around: &Area) -> Support {
     let (width, height) = (stacks[0].width, stacks[0].height);
-    let mut out = vec![false; width * height];
+    let mut out = Support { mark: vec![false; width * height], scenery: vec![false; width * height] };
     for stack in stacks {
-        let full = stack.halved == (0, 0);
-        let area = dilated(&persistent(stack), stack.width, if full { 2 } else { 1 });
-        for (k, out) in out.iter_mut().enumerate() {
-            *out |= area[((k / width) >> stack.halved.1) * stack.width + ((k % width) >> stack.halved.0)];
+        let radius = if stack.halved == (0, 0) { 2 } else { 1 };
+        let outside: Area = (0..stack.len())
+            .map(|k| {
+                let (x, y) = ((k % stack.width) << stack.halved.0, (k / stack.width) << stack.halved.1);
+                around[y.min(height - 1) * width + x.min(width - 1)]
+            })
+            .collect();
+        let slopes = Slopes { across: stack.usual_slope(false), down: stack.usual_slope(true), width: stack.width };
+        let noise = quantile(slopes.sizes().zip(&outside).filter(|(_, o)| **o).map(|(s, _)| s), 0.9);
+        let plain: Area = slopes.sizes().map(|s| s > SCENERY).collect();
+        for (to, area) in [(&mut out.mark, slopes.area(noise, ADDED, &outside)), (&mut out.scenery, plain)] {
+            let area = dilated(&area, stack.width, radius);
+            for (k, to) in to.iter_mut().enumerate() {
+                *to |= area[((k / width) >> stack.halved.1) * stack.width + ((k % width) >> stack.halved.0)];
+            }
         }
     }
+    let deviation: Vec<f32> = stacks[0].deviations().iter().map(|d| (d + 1.0).ln()).collect();
+    let slopes = Slopes::of(&deviation, width);
+    let noise = quantile(slopes.sizes().zip(around).filter(|(_, o)| **o).map(|(s, _)| s), 0.9);
+    let hidden = dilated(&slopes.area(noise, HIDDEN, around), width, 2);
+    out.mark.iter_mut().zip(&hidden).for_each(|(m, h)| *m |= h);
     out
 }
 
-/// Samples of one plane at which gradients persist or that they enclose.
-fn persistent(stack: &Stack<'_>) -> Area {
-    let (mut across, mut down) = (stack.median_slope(false), stack.median_slope(true));
-    let size: Vec<f32> = across.iter().zip(&down).map(|(x, y)| x.hypot(*y)).collect();
-    for (k, size) in size.iter().enumerate() {
-        let share = (1.0 - ROUNDING / size.max(1e-6)).max(0.0);
-        across[k] *= share;
-        down[k] *= share;
+/// Differences to the samples beside and below.
+struct Slopes {
+    across: Vec<f32>,
+    down: Vec<f32>,
+    width: usize,
+}
+
+impl Slopes {
+    fn of(values: &[f32], width: usize) -> Self {
+        let across = (0..values.len()).map(|k| if (k + 1) % width > 0 { values[k + 1] - values[k] } else { 0.0 });
+        let down = (0..values.len()).map(|k| values.get(k + width).map_or(0.0, |v| v - values[k]));
+        Self { across: across.collect(), down: down.collect(), width }
     }
-    let level = integrated(&across, &down, stack.width, stack.height);
-    let top_level = quantile(level.iter().map(|v| v.abs()), 0.995);
-    let top_size = quantile(size.iter().copied(), 0.995);
-    let (least, steep) = (f32::max(2.5, 0.12 * top_level), f32::max(3.0, 0.25 * top_size));
-    let mut area: Area = level.iter().zip(&size).map(|(v, s)| v.abs() > least || *s > steep).collect();
-    area = closed(&area, stack.width);
-    for part in parts(&area, stack.width).iter().filter(|part| part.len() < LEAST_PART) {
-        part.iter().for_each(|k| area[*k] = false);
+
+    fn sizes(&self) -> impl Iterator<Item = f32> + '_ {
+        self.across.iter().zip(&self.down).map(|(x, y)| x.hypot(*y))
     }
-    area
+
+    /// Where slopes above `noise` are, and what they enclose. What is found in `outside` says how far chance goes.
+    fn area(&self, noise: f32, floor: Floor, outside: &[bool]) -> Area {
+        let size: Vec<f32> = self.sizes().collect();
+        let shrunk = |slopes: &[f32]| -> Vec<f32> {
+            slopes.iter().zip(&size).map(|(v, s)| v * (1.0 - noise / s.max(1e-6)).max(0.0)).collect()
+        };
+        let level = integrated(&shrunk(&self.across), &shrunk(&self.down), self.width, size.len() / self.width);
+        let top_level = quantile(level.iter().map(|v| v.abs()), 0.995);
+        let top_slope = quantile(size.iter().copied(), 0.995);
+        let chance = quantile(level.iter().zip(outside).filter(|(_, o)| **o).map(|(v, _)| v.abs()), 0.98);
+        let least = floor.level.max(1.5 * chance).max(0.08 * top_level);
+        let steep = floor.slope.max(3.0 * noise).max(0.2 * top_slope);
+        let mut area: Area = level.iter().zip(&size).map(|(v, s)| v.abs() > least || *s > steep).collect();
+        area = closed(&area, self.width);
+        for part in parts(&area, self.width).iter().filter(|part| part.len() < LEAST_PART) {
+            part.iter().for_each(|k| area[*k] = false);
+        }
+        area
+    }
 }
 
 /// The picture whose differences come closest to the given ones, 0 beyond the border: Poisson's equation, by a sine
