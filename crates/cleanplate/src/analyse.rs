@@ -20,6 +20,9 @@ const CANDIDATES: usize = 96;
 /// Frames of those that are looked at closely (restoration notes, section 2: 48 most different frames).
 const CLOSE: usize = 48;
 
+/// Places that the log names; the plan has them all.
+const SAID: usize = 8;
+
 /// Bytes of candidates that are held so that none is decoded twice; larger pictures are read again.
 const HELD_BYTES: u64 = 192 << 20;
 
@@ -85,7 +88,11 @@ pub(crate) fn locate(
         ));
     }
     words.push(conclusion.verdict.clone());
-    words.iter().for_each(|line| watch.tell(Event::info(format!("locate: {line}"))));
+    for (n, line) in words.iter().enumerate() {
+        let said = n < SAID || n + 1 == words.len();
+        let line = format!("locate: {line}");
+        watch.tell(if said { Event::info(line) } else { Event::debug(line) });
+    }
     let all = 0..count;
     let places: Vec<(Rect, Vec<Range<FrameIdx>>)> = if options.names_marks() || !options.regions.is_empty() {
         let named = options.regions.iter().filter(|region| region.is_named());

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use cleanplate_core::{FrameIdx, Matte, MattePlane, PixelFormat, Raster, Rect};
 use serde::{Deserialize, Serialize};
@@ -26,8 +25,6 @@ pub struct MatteRef {
     pub blob: String,
     /// Where it lies, in samples of the stored picture.
     pub rect: Rect,
-    /// Standard deviation of the codec's noise on the mark, per plane, in code values.
-    pub noise: Vec<f32>,
     /// Median opacity inside, 0..=1.
     pub alpha: f32,
     /// How strongly the mark is shown: knots of frame and gain (0..=1), linear between; empty: fully on every frame.
@@ -41,34 +38,33 @@ struct Head {
     rect: Rect,
     format: PixelFormat,
     frame: (u32, u32),
-    noise: Vec<f32>,
     alpha: f32,
 }
 
 /// A matte with what belongs to it, as a file holds it: the planes as 32-bit floats, little-endian, of each plane first what
-/// the mark lets through and then what it adds.
+/// the mark lets through, then what it adds, then the noise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MatteFile {
     /// The matte.
     pub matte: Matte,
     /// Columns and rows of the frames it was made for.
     pub frame: (u32, u32),
-    /// As in [`MatteRef`].
-    pub noise: Vec<f32>,
-    /// As in [`MatteRef`].
+    /// Standard deviation of what is wrong with computed samples, per plane of the matte, in code values.
+    pub noise: Vec<Raster<f32>>,
+    /// Median opacity inside, 0..=1.
     pub alpha: f32,
 }
 
 impl MatteFile {
     fn bytes(&self) -> Result<Vec<u8>> {
         let (rect, format) = (self.matte.rect(), self.matte.format());
-        let head = Head { rect, format, frame: self.frame, noise: self.noise.clone(), alpha: self.alpha };
+        let head = Head { rect, format, frame: self.frame, alpha: self.alpha };
         let head = serde_json::to_vec(&head).map_err(|e| Error::Internal(format!("matte as JSON: {e}")))?;
         let mut bytes = MAGIC.to_vec();
         bytes.extend((head.len() as u32).to_le_bytes());
         bytes.extend(head);
-        for plane in self.matte.planes() {
-            for raster in [&plane.keep, &plane.add] {
+        for (plane, noise) in self.matte.planes().iter().zip(&self.noise) {
+            for raster in [&plane.keep, &plane.add, noise] {
                 raster.data().iter().for_each(|value| bytes.extend(value.to_le_bytes()));
             }
         }
@@ -90,7 +86,7 @@ impl MatteFile {
         }
         let (values, tail) = samples.as_chunks::<4>();
         let mut values = values.iter().map(|value| f32::from_le_bytes(*value));
-        let mut planes = Vec::new();
+        let (mut planes, mut noise) = (Vec::new(), Vec::new());
         for plane in (0..head.format.planes()).filter(|plane| !head.format.is_alpha(*plane)) {
             let (sw, sh) = head.format.subsampling(plane);
             let area = head.rect.subsampled(sw, sh);
@@ -99,12 +95,14 @@ impl MatteFile {
                 Raster::from_vec(area.w, area.h, data)
             };
             planes.push(MattePlane { keep: raster()?, add: raster()? });
+            noise.push(raster()?);
         }
-        if values.next().is_some() || !tail.is_empty() || !head.noise.iter().all(|n| n.is_finite()) {
+        let is_sound = noise.iter().flat_map(|plane| plane.data()).all(|n| *n >= 0.0 && n.is_finite());
+        if values.next().is_some() || !tail.is_empty() || !is_sound {
             return None;
         }
         let matte = Matte::new(head.rect, head.format, planes)?;
-        Some(Self { matte, frame: head.frame, noise: head.noise, alpha: head.alpha })
+        Some(Self { matte, frame: head.frame, noise, alpha: head.alpha })
     }
 
     /// Reads a file.
@@ -136,22 +134,22 @@ impl MatteFile {
         if !path.exists() {
             write_beside(&path, &bytes)?;
         }
-        Ok(MatteRef { blob, rect: self.matte.rect(), noise: self.noise.clone(), alpha: self.alpha, gain: Vec::new() })
+        Ok(MatteRef { blob, rect: self.matte.rect(), alpha: self.alpha, gain: Vec::new() })
     }
 }
 
 impl MatteRef {
-    /// The matte, from the folder in which it is kept.
+    /// The file, from the folder in which it is kept.
     ///
     /// # Errors
     /// Where it is missing or not what the plan says.
-    pub fn load(&self, folder: &Path) -> Result<Arc<Matte>> {
+    pub fn load(&self, folder: &Path) -> Result<MatteFile> {
         let path = file(folder, &self.blob);
         let found = MatteFile::read(&path)?;
         if found.matte.rect() != self.rect {
             return Err(Error::Usage(format!("the matte {} does not lie where the plan says", path.display())));
         }
-        Ok(Arc::new(found.matte))
+        Ok(found)
     }
 }
 
@@ -173,10 +171,11 @@ mod tests {
                 let data = (0..area.area()).map(|k| from + k as f32 * 0.01).collect();
                 Raster::from_vec(area.w, area.h, data).unwrap()
             };
-            MattePlane { keep: values(0.3), add: values(40.0 + plane as f32) }
+            (MattePlane { keep: values(0.3), add: values(40.0 + plane as f32) }, values(2.0))
         });
-        let matte = Matte::new(rect, format, planes.collect()).unwrap();
-        MatteFile { matte, frame: (64, 48), noise: vec![2.0, 1.0, 1.0], alpha: 0.6 }
+        let (planes, noise): (Vec<_>, Vec<_>) = planes.unzip();
+        let matte = Matte::new(rect, format, planes).unwrap();
+        MatteFile { matte, frame: (64, 48), noise, alpha: 0.6 }
     }
 
     #[test]
@@ -187,7 +186,7 @@ mod tests {
         assert_eq!(MatteFile::read(&path).unwrap(), file);
         let name = file.keep(folder.path()).unwrap();
         assert_eq!(file.keep(folder.path()).unwrap(), name, "the same matte has the same name");
-        assert_eq!(*name.load(folder.path()).unwrap(), file.matte);
+        assert_eq!(name.load(folder.path()).unwrap(), file);
     }
 
     #[test]

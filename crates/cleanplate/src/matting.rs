@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use cleanplate_core::matte::{MatteEvidence, Solution};
-use cleanplate_core::{FrameIdx, Mask};
+use cleanplate_core::{FrameIdx, Mask, Raster};
 
 use crate::analyse::{candidates, visit};
 use crate::error::Result;
@@ -54,11 +54,12 @@ pub(crate) fn solve(
     for (n, evidence) in cases {
         watch.poll()?;
         let solution = evidence.solve();
+        let noise = solution.matte.as_ref().map(|matte| evidence.residual(matte)).unwrap_or_default();
         drop(evidence);
         let mark = &mut marks[n];
         let verdict = if solution.matte.is_some() { "solved" } else { "no matte" };
         watch.tell(Event::info(format!("matte of mark {}: {verdict}: {}", mark.id, solution.reason)));
-        apply(mark, solution, size, folder)?;
+        apply(mark, solution, noise, size, folder)?;
     }
     watch.end();
     Ok(())
@@ -89,7 +90,13 @@ fn looks<'a>(footage: &dyn Footage, spans: impl Iterator<Item = &'a Range<FrameI
 }
 
 /// Writes what was solved into the mark.
-fn apply(mark: &mut Mark, solution: Solution, size: (u32, u32), folder: &mut MaskFolder) -> Result<()> {
+fn apply(
+    mark: &mut Mark,
+    solution: Solution,
+    noise: Vec<Raster<f32>>,
+    size: (u32, u32),
+    folder: &mut MaskFolder,
+) -> Result<()> {
     mark.reason =
         if mark.reason.is_empty() { solution.reason } else { format!("{}; {}", mark.reason, solution.reason) };
     let Some(matte) = solution.matte else { return Ok(()) };
@@ -103,7 +110,7 @@ fn apply(mark: &mut Mark, solution: Solution, size: (u32, u32), folder: &mut Mas
     if area == 0 {
         return Ok(());
     }
-    let file = MatteFile { matte, frame: size, noise: solution.noise, alpha: solution.alpha };
+    let file = MatteFile { matte, frame: size, noise, alpha: solution.alpha };
     mark.matte = Some(file.keep(folder.folder())?);
     mark.rect = keys.iter().fold(cleanplate_core::Rect::default(), |all, (_, name)| all.union(&name.rect));
     (mark.keys, mark.area) = (keys, area);

@@ -82,6 +82,11 @@ pub enum Event {
 }
 
 impl Event {
+    /// A line for whoever looks for a fault.
+    pub fn debug(message: impl Into<String>) -> Self {
+        Self::Log { level: Level::Debug, message: message.into() }
+    }
+
     /// A line of information.
     pub fn info(message: impl Into<String>) -> Self {
         Self::Log { level: Level::Info, message: message.into() }

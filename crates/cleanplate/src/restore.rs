@@ -136,7 +136,8 @@ fn overlays(marks: &[Mark], blobs: &Path) -> Result<Vec<Overlay>> {
     let solved = marks.iter().filter(|mark| mark.enabled).filter_map(|mark| Some((mark, mark.matte.as_ref()?)));
     solved
         .map(|(mark, name)| {
-            let (matte, noise, gain) = (name.load(blobs)?, name.noise.clone(), name.gain.clone());
+            let file = name.load(blobs)?;
+            let (matte, noise, gain) = (Arc::new(file.matte), Arc::new(file.noise), name.gain.clone());
             Ok(Overlay { span: mark.span.clone(), matte, noise, gain })
         })
         .collect()

@@ -10,6 +10,7 @@ mod membrane;
 mod moments;
 mod morphology;
 mod opacity;
+mod residual;
 mod solve;
 mod stack;
 mod support;

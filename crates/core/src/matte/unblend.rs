@@ -7,6 +7,7 @@ use super::Matte;
 use crate::frame::FrameIdx;
 use crate::geometry::Rect;
 use crate::hole::{Hole, Origin, Reach, Restorer, Window};
+use crate::raster::Raster;
 
 /// Below `LEAST_KEEP` nothing of the source is left to be computed; up to `FULL_KEEP` the prior takes over gradually.
 const LEAST_KEEP: f32 = 0.10;
@@ -26,8 +27,8 @@ pub struct Overlay {
     pub span: Range<FrameIdx>,
     /// What it does to a sample.
     pub matte: Arc<Matte>,
-    /// Standard deviation of what the codec put over the marked clip, per plane of the matte, in code values.
-    pub noise: Vec<f32>,
+    /// Standard deviation of what is wrong with computed samples, per plane over the matte's rectangle, in code values.
+    pub noise: Arc<Vec<Raster<f32>>>,
     /// How strongly it is shown: knots `(frame, gain)` in rising order, gain 0..=1, linear between, level beyond the ends.
     /// Empty: fully on every frame.
     pub gain: Vec<(FrameIdx, f32)>,
@@ -103,7 +104,7 @@ impl Unblend {
             let energy = self.buffers.energies(samples, guess, width);
             for sample in samples {
                 let energy = energy[sample.at];
-                let noise = (sample.noise / sample.keep).powi(2);
+                let noise = sample.noise.powi(2);
                 let told =
                     if sample.keep >= CLEAR || energy <= 0.0 { 1.0 } else { ((energy - noise) / energy).max(0.0) };
                 let known = ((sample.keep - LEAST_KEEP) / (FULL_KEEP - LEAST_KEEP)).clamp(0.0, 1.0);
@@ -154,7 +155,11 @@ fn covered(hole: &Hole, plane: usize, overlays: &[(&Overlay, f32)]) -> Vec<Sampl
                 let matte = overlay.matte.planes().get(plane)?;
                 let k = place(overlay.matte.plane_rect(plane), column, row)?;
                 let (keep, add) = (1.0 - gain * (1.0 - matte.keep.data()[k]), gain * matte.add.data()[k]);
-                (keep < 1.0 || add != 0.0).then_some((keep, add, overlay.noise.get(plane).copied().unwrap_or(0.0)))
+                (keep < 1.0 || add != 0.0).then_some((
+                    keep,
+                    add,
+                    overlay.noise.get(plane).and_then(|noise| noise.data().get(k)).copied().unwrap_or(0.0),
+                ))
             });
             let (Some((keep, add, noise)), None) = (here.next(), here.next()) else { continue };
             if keep > LEAST_KEEP {
@@ -226,7 +231,6 @@ mod tests {
     use crate::frame::{Frame, HostSurface, Patch, RowMut, Rows, Surface};
     use crate::mask::Mask;
     use crate::matte::MattePlane;
-    use crate::raster::Raster;
 
     fn texture(plane: usize, x: u32, y: u32) -> f32 {
         let (x, y) = (x as f32, y as f32);
@@ -300,7 +304,9 @@ mod tests {
     }
 
     fn overlay(matte: Matte, noise: f32) -> Overlay {
-        Overlay { span: 0..10, matte: Arc::new(matte), noise: vec![noise; 3], gain: Vec::new() }
+        let flat = |plane: &MattePlane| Raster::new(plane.keep.width(), plane.keep.height(), noise);
+        let noise = Arc::new(matte.planes().iter().map(flat).collect());
+        Overlay { span: 0..10, matte: Arc::new(matte), noise, gain: Vec::new() }
     }
 
     #[test]
