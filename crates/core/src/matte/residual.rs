@@ -75,11 +75,12 @@ fn extra(stack: &Stack<'_>, plane: &MattePlane, code: f32) -> Vec<f32> {
         .map(|first| {
             let (frames, count) = stack.lanes(first);
             let mut sums = Sums::new(keep.len());
-            for lane in 0..count.min(LANES) {
-                let computed = |k: usize| {
-                    if known[k] { (frames[k][lane] - plane.add.data()[k] / code) / keep[k] } else { frames[k][lane] }
+            for lane in (0..LANES).take(count) {
+                let computed = |((frame, known), (keep, add)): ((&[f32; LANES], &bool), (&f32, &f32))| {
+                    if *known { (frame[lane] - add / code) / keep } else { frame[lane] }
                 };
-                let picture: Vec<f32> = (0..keep.len()).map(computed).collect();
+                let samples = frames.iter().zip(&known).zip(keep.iter().zip(plane.add.data()));
+                let picture: Vec<f32> = samples.map(computed).collect();
                 sums.add(&picture, width, &inner, &slopes, &steep);
             }
             sums
