@@ -49,12 +49,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let grown = mask.dilated(2, size.0, size.1);
         let fill: &mut dyn Restorer = &mut SpatialFill::new();
         write(&format!("{out}.filled"), &frames, area, &grown, fill)?;
-        write(&format!("{out}.oracle"), &frames, area, &grown, &mut tier(matte, &solution.noise))?;
+        write(&format!("{out}.oracle"), &frames, area, &grown, &mut tier(matte, &evidence))?;
         write_matte(&format!("{out}.matte"), solution.matte.as_ref(), at)?;
     }
     match solution.matte.clone() {
         Some(matte) => {
-            write(&format!("{out}.solved"), &frames, area, &solution.mask, &mut tier(matte, &solution.noise))?;
+            write(&format!("{out}.solved"), &frames, area, &solution.mask, &mut tier(matte, &evidence))?;
         }
         None => write(&format!("{out}.solved"), &frames, area, &solution.mask, &mut SpatialFill::new())?,
     }
@@ -74,8 +74,9 @@ fn rect(text: &str) -> Result<Rect, Box<dyn Error>> {
     }
 }
 
-fn tier(matte: Matte, noise: &[f32]) -> Unblend {
-    let overlay = Overlay { span: 0..u64::MAX, matte: Arc::new(matte), noise: noise.to_vec(), gain: Vec::new() };
+fn tier(matte: Matte, evidence: &MatteEvidence) -> Unblend {
+    let noise = Arc::new(evidence.residual(&matte));
+    let overlay = Overlay { span: 0..u64::MAX, matte: Arc::new(matte), noise, gain: Vec::new() };
     Unblend::new(vec![overlay], vec![Box::new(SpatialFill::new())])
 }
 

@@ -198,7 +198,9 @@ mod tests {
 
     /// Letters of five columns with gaps of five: a shape with slopes inside the box.
     fn is_mark(x: u32, y: u32) -> bool {
-        (MARK.x..MARK.right()).contains(&x) && (MARK.y..MARK.bottom()).contains(&y) && (x - MARK.x) / 5 % 2 == 0
+        (MARK.x..MARK.right()).contains(&x)
+            && (MARK.y..MARK.bottom()).contains(&y)
+            && ((x - MARK.x) / 5).is_multiple_of(2)
     }
 
     fn evidence(alpha: f32) -> MatteEvidence {
