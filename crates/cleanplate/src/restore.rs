@@ -75,7 +75,7 @@ impl Restoration {
         }
         let mut holes = open_holes(frame, &groups);
         for tier in &mut self.tiers {
-            tier.restore(Window { frames: std::slice::from_ref(frame) }, &mut holes);
+            tier.restore(Window::default(), &mut holes);
         }
         let mut counts = [0; 4];
         for hole in holes {

@@ -104,20 +104,56 @@ impl Hole {
     }
 }
 
-/// How many frames before and after its own a restorer looks at.
+/// How many frames before and after its own a restorer looks at, and how much of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reach {
     /// Frames before.
     pub before: u32,
     /// Frames after.
     pub after: u32,
+    /// Samples (rows of a field where the hole is one) around the hole that it wants to see of them.
+    pub margin: u32,
 }
 
-/// The frames that a restorer may look at while it works: a run of one shot, in order.
-#[derive(Clone, Copy, Debug)]
+impl Reach {
+    /// What is enough for both.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self {
+            before: self.before.max(other.before),
+            after: self.after.max(other.after),
+            margin: self.margin.max(other.margin),
+        }
+    }
+}
+
+/// A rectangle of a frame as the source has it, and what of it is covered.
+#[derive(Clone, Debug)]
+pub struct Crop {
+    /// The frame it was lifted from.
+    pub idx: FrameIdx,
+    /// Its samples.
+    pub patch: Patch,
+    /// Coverage 0..=255 of every sample by any mark, per plane; 0 = seen as it is.
+    pub need: Vec<Raster<u8>>,
+}
+
+impl Crop {
+    /// A crop over `patch` where `mask` (luma samples of the whole frame) covers it.
+    pub fn new(idx: FrameIdx, patch: Patch, mask: &Mask) -> Self {
+        let need = patch.need(mask);
+        Self { idx, patch, need }
+    }
+}
+
+/// What a restorer may look at while it works on a hole: the same rectangle and rows of consecutive frames of one shot.
+///
+/// The rectangle is the hole's, grown by [`Reach::margin`] and clipped to the picture. Tiers that look at one frame alone
+/// take a window without any crop.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Window<'a> {
-    /// Frames in presentation order without a gap.
-    pub frames: &'a [Frame],
+    /// In presentation order without a gap, the hole's own frame among them.
+    pub crops: &'a [Crop],
 }
 
 /// A tier of restoration. It keeps no memory between calls that could change a pixel (caches of what depends on the mask
@@ -127,7 +163,7 @@ pub trait Restorer: Send {
     fn name(&self) -> &'static str;
     /// How far it looks.
     fn reach(&self) -> Reach;
-    /// Settles what it can of `holes`, which belong to frames of `window`.
+    /// Settles what it can of `holes`, which belong to frames of `window` and lie inside its rectangle.
     fn restore(&mut self, window: Window<'_>, holes: &mut [Hole]);
 }
 

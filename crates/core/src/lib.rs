@@ -5,6 +5,7 @@
 //! the same pixels.
 #![forbid(unsafe_code)]
 
+pub mod borrow;
 pub mod fill;
 pub mod format;
 pub mod frame;
@@ -16,11 +17,12 @@ pub mod matte;
 pub mod raster;
 pub mod track;
 
+pub use borrow::Borrow;
 pub use fill::SpatialFill;
 pub use format::{ColorInfo, PixelFormat, PixelLayout, Scan};
 pub use frame::{Frame, FrameIdx, HostSurface, Patch, Row, RowMut, Rows, Surface};
 pub use geometry::Rect;
-pub use hole::{Hole, Origin, Reach, Restorer, Window};
+pub use hole::{Crop, Hole, Origin, Reach, Restorer, Window};
 pub use mask::Mask;
 pub use matte::{Matte, MatteEvidence, MattePlane, Overlay, Solution, Unblend};
 pub use raster::Raster;

@@ -274,7 +274,7 @@ mod tests {
             let mut patch = Patch::default();
             out.lift(area.grow(SpatialFill::MARGIN, frame.width, frame.height), *rows, &mut patch);
             let mut hole = Hole::new(frame.idx, patch, mask);
-            fill.restore(Window { frames: &[] }, std::slice::from_mut(&mut hole));
+            fill.restore(Window::default(), std::slice::from_mut(&mut hole));
             for plane in 0..frame.format.planes() {
                 assert_eq!(hole.open(plane), 0, "plane {plane} of {rows:?}");
                 let origins = hole.origin()[plane].data().iter().zip(hole.need()[plane].data());

@@ -124,10 +124,7 @@ impl Restorer for Unblend {
     }
 
     fn reach(&self) -> Reach {
-        self.prior.iter().fold(Reach::default(), |reach, tier| {
-            let own = tier.reach();
-            Reach { before: reach.before.max(own.before), after: reach.after.max(own.after) }
-        })
+        self.prior.iter().fold(Reach::default(), |reach, tier| reach.union(tier.reach()))
     }
 
     fn restore(&mut self, window: Window<'_>, holes: &mut [Hole]) {
@@ -284,7 +281,7 @@ mod tests {
                 &mut patch,
             );
             let mut hole = Hole::new(frame.idx, patch, &Mask::rectangle(rect));
-            tier.restore(Window { frames: &[] }, std::slice::from_mut(&mut hole));
+            tier.restore(Window::default(), std::slice::from_mut(&mut hole));
             hole.close(frame).iter().zip(&mut counts).for_each(|(n, sum)| *sum += n);
         }
         counts

@@ -1,0 +1,374 @@
+//! From a hole to the frames that show what it hides: motions joined frame by frame, and set right against what both the
+//! hole's frame and the far one show around the mark.
+
+use crate::hole::Crop;
+use crate::raster::Raster;
+
+use super::flow::{Field, Search};
+use super::guide::{Guide, Level};
+use super::motion::{Completion, Motion};
+use super::sample::{bilinear, linear};
+use super::spread::Spread;
+
+/// Planes with colour at most.
+pub(super) const COLOURS: usize = 3;
+
+/// A source whose ring differs from the hole's by more is not believed, in 8-bit codes (`benches/borrow`).
+const DISAGREEMENT: f32 = 6.0;
+
+/// Gradient, in codes a sample of the guide, at which a difference counts half: next to an edge the slightest shift shows.
+const EDGE: f32 = 12.0;
+
+/// How far motions joined one after the other may miss on the way there and back, and by how much more each step, in samples
+/// of the guide.
+const SLIP: [f32; 2] = [4.0, 0.075];
+
+/// Share of a hole that a frame must newly show to be worth a registration.
+const WORTH: usize = 12;
+
+/// A ring sample's weight in the smooth fields of offset and error: this many make one sure.
+const CROWD: f32 = 16.0;
+
+/// No source.
+pub(super) const NONE: u16 = u16::MAX;
+
+/// A rectangle of guide samples: the hole and what lies around it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Region {
+    pub(super) x: usize,
+    pub(super) y: usize,
+    pub(super) width: usize,
+    pub(super) height: usize,
+}
+
+impl Region {
+    pub(super) const fn len(&self) -> usize {
+        self.width * self.height
+    }
+
+    /// Column and row in the guide.
+    pub(super) const fn place(&self, k: usize) -> (usize, usize) {
+        (self.x + k % self.width, self.y + k / self.width)
+    }
+}
+
+/// Where the samples of a plane lie among the luma samples of a crop.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grid {
+    step: [f32; 2],
+    shift: [f32; 2],
+}
+
+impl Grid {
+    /// Of `plane` in a patch of the crop's place and format.
+    pub(super) fn new(crop: &Crop, plane: usize) -> Self {
+        let (sw, sh) = crop.patch.format.subsampling(plane);
+        let (rect, own) = (crop.patch.rect, crop.patch.rect.subsampled(sw, sh));
+        let one = |log2: u8, start: u32, own: u32| {
+            let step = (1u32 << log2) as f32;
+            (step, (own as f32 + 0.5) * step - 0.5 - start as f32)
+        };
+        let (x, y) = (one(sw, rect.x, own.x), one(sh, rect.y, own.y));
+        Self { step: [x.0, y.0], shift: [x.1, y.1] }
+    }
+
+    /// Position of a sample of the plane, in luma samples of the crop.
+    pub(super) fn luma(&self, x: f32, y: f32) -> [f32; 2] {
+        [x * self.step[0] + self.shift[0], y * self.step[1] + self.shift[1]]
+    }
+
+    /// Position in the plane of a luma position.
+    pub(super) fn plane(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        [(x - self.shift[0]) / self.step[0], (y - self.shift[1]) / self.step[1]]
+    }
+}
+
+/// Position of a guide sample in luma samples, and back.
+pub(super) const fn to_luma(v: f32) -> f32 {
+    2.0 * v + 0.5
+}
+
+pub(super) const fn to_guide(v: f32) -> f32 {
+    0.5 * (v - 0.5)
+}
+
+/// The hole and its surroundings, as the frame that it belongs to shows them.
+pub(super) struct Target {
+    pub(super) region: Region,
+    /// Where something is to be settled.
+    pub(super) wanted: Vec<bool>,
+    level: Level,
+    ring: Vec<u8>,
+    /// Gradient of the guide, in codes a sample.
+    edge: Vec<f32>,
+    /// Every colour plane at the samples of the region, in 8-bit codes.
+    colours: Vec<[f32; COLOURS]>,
+    grids: Vec<Grid>,
+    scale: f32,
+}
+
+/// A frame that shows something of what a hole hides.
+pub(super) struct Source {
+    /// Position in the window.
+    pub(super) crop: usize,
+    /// Frames between it and the hole's.
+    pub(super) distance: usize,
+    /// From every sample of the region, in samples of the guide.
+    pub(super) motion: Vec<[f32; 2]>,
+    /// What the hole's frame is brighter by, per plane in 8-bit codes.
+    pub(super) offset: Vec<[f32; COLOURS]>,
+    /// How much both differ around the mark, in 8-bit codes.
+    pub(super) error: Vec<f32>,
+}
+
+/// The sources of one direction of time, and which of them every sample of the region takes.
+pub(super) struct Trace {
+    pub(super) sources: Vec<Source>,
+    pub(super) choice: Vec<u16>,
+}
+
+/// A step of the way: the window's next crop, its guide, and the motion there.
+pub(super) struct Step<'a> {
+    pub(super) crop: usize,
+    pub(super) patch: &'a Crop,
+    pub(super) guide: &'a Guide,
+    pub(super) motion: &'a Motion,
+}
+
+/// Buffers of the registration.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scratch {
+    luma: Vec<f32>,
+    firm: Vec<bool>,
+    offsets: Spread<COLOURS>,
+    errors: Spread<1>,
+    weights: Vec<f32>,
+}
+
+impl Target {
+    pub(super) fn new(crop: &Crop, guide: &Guide, region: Region, wanted: Vec<bool>) -> Self {
+        let from = &guide.levels[0];
+        let (mut luma, mut ring, mut edge) = (Vec::new(), Vec::new(), Vec::new());
+        for k in 0..region.len() {
+            let (x, y) = region.place(k);
+            let at = from.at(x, y);
+            luma.push(from.luma[at]);
+            ring.push(guide.ring[y * from.width + x]);
+            let [gx, gy] = from.gradient[at];
+            edge.push(gx.hypot(gy));
+        }
+        let firm = |x: usize, y: usize| from.is_firm(region.x + x, region.y + y);
+        let mut level = Level::padded(region.width, region.height, &luma, firm);
+        level.slope();
+        let format = crop.patch.format;
+        let colours = (0..format.planes()).filter(|plane| !format.is_alpha(*plane)).count();
+        let grids: Vec<Grid> = (0..colours.min(COLOURS)).map(|plane| Grid::new(crop, plane)).collect();
+        let mut target = Self {
+            region,
+            wanted,
+            level,
+            ring,
+            edge,
+            colours: Vec::new(),
+            grids,
+            scale: 1.0 / (1u32 << (format.depth - 8)) as f32,
+        };
+        target.colours = (0..region.len()).map(|k| target.colour(crop, guide, k, [0.0; 2])).collect();
+        target
+    }
+
+    /// Every plane of a crop at sample `k` of the region, moved by `motion`.
+    fn colour(&self, crop: &Crop, guide: &Guide, k: usize, motion: [f32; 2]) -> [f32; COLOURS] {
+        let (x, y) = self.region.place(k);
+        let (x, y) = (x as f32 + motion[0], y as f32 + motion[1]);
+        let mut colour = [0.0; COLOURS];
+        for (plane, grid) in self.grids.iter().enumerate() {
+            colour[plane] = if plane == 0 {
+                guide.levels[0].value(x, y)
+            } else {
+                let [px, py] = grid.plane([to_luma(x), to_luma(y)]);
+                self.scale * linear(&crop.patch.planes[plane], px, py)
+            };
+        }
+        colour
+    }
+
+    /// Follows what the hole hides along `steps` until it is seen.
+    pub(super) fn trace<'a>(
+        &self,
+        steps: impl Iterator<Item = Step<'a>>,
+        (search, completion): (&mut Search, &mut Completion),
+        scratch: &mut Scratch,
+    ) -> Trace {
+        let count = self.region.len();
+        let mut trace = Trace { sources: Vec::new(), choice: vec![NONE; count] };
+        let mut way = vec![[0.0f32; 2]; count];
+        let mut slip = vec![0.0f32; count];
+        // Step at which a sample that was refused asks again, and how often it was.
+        let mut asks = vec![(0u32, 0u32); count];
+        let total = self.wanted.iter().filter(|w| **w).count();
+        let mut open = total;
+        let mut steps = steps.enumerate().peekable();
+        while let Some((n, step)) = steps.next() {
+            if open == 0 {
+                break;
+            }
+            let (width, height) = step.guide.size();
+            for (k, way) in way.iter_mut().enumerate() {
+                let (x, y) = self.region.place(k);
+                let (x, y) = (x as f32 + way[0], y as f32 + way[1]);
+                let [dx, dy] = bilinear(&step.motion.motion, width, x, y);
+                let on = (y.round().clamp(0.0, (height - 1) as f32) as usize) * width
+                    + x.round().clamp(0.0, (width - 1) as f32) as usize;
+                slip[k] += step.motion.slip[on];
+                *way = [way[0] + dx, way[1] + dy];
+            }
+            let n = n as u32 + 1;
+            let limit = SLIP[0] + SLIP[1] * n as f32;
+            let asking = |k: &usize| {
+                self.wanted[*k] && trace.choice[*k] == NONE && asks[*k].0 <= n && slip[*k] < limit
+            };
+            let seen: Vec<usize> =
+                (0..count).filter(asking).filter(|k| self.shows(step.guide, step.patch, *k, way[*k])).collect();
+            let worth = if steps.peek().is_none() { 1 } else { total.div_ceil(WORTH) };
+            if seen.len() < worth.min(open) {
+                continue;
+            }
+            let Some((motion, warped)) = self.register(step.guide, &way, search, completion, scratch) else {
+                continue;
+            };
+            way.copy_from_slice(&motion);
+            let source = self.agree(&step, n as usize, motion, &warped, scratch);
+            let id = trace.sources.len() as u16;
+            let mut used = false;
+            for k in seen {
+                if source.error[k] < DISAGREEMENT && self.shows(step.guide, step.patch, k, source.motion[k]) {
+                    trace.choice[k] = id;
+                    open -= 1;
+                    used = true;
+                } else {
+                    asks[k] = (n + (2 << asks[k].1.min(5)), asks[k].1 + 1);
+                }
+            }
+            if used {
+                trace.sources.push(source);
+            }
+        }
+        trace
+    }
+
+    /// Whether a source shows every sample under sample `k` of the region, moved by `motion`, and what a cubic between them
+    /// reads.
+    fn shows(&self, guide: &Guide, crop: &Crop, k: usize, motion: [f32; 2]) -> bool {
+        let (x, y) = self.region.place(k);
+        let (x, y) = (to_luma(x as f32 + motion[0]), to_luma(y as f32 + motion[1]));
+        let plane: &Raster<f32> = &crop.patch.planes[0];
+        let (width, height) = (plane.width() as i64, plane.height() as i64);
+        let (x0, y0) = ((x - 0.5).floor() as i64, (y - 0.5).floor() as i64);
+        if x0 < 0 || y0 < 0 || x0 + 2 >= width || y0 + 2 >= height {
+            return false;
+        }
+        let at = |x: i64, y: i64| guide.covered[(y * width + x) as usize] == 0;
+        at(x0, y0) && at(x0 + 2, y0) && at(x0, y0 + 2) && at(x0 + 2, y0 + 2)
+    }
+
+    /// The source as it would look from here.
+    fn warp(&self, guide: &Guide, motion: &[[f32; 2]], scratch: &mut Scratch) -> Level {
+        let from = &guide.levels[0];
+        scratch.luma.clear();
+        scratch.firm.clear();
+        for (k, [dx, dy]) in motion.iter().enumerate() {
+            let (x, y) = self.region.place(k);
+            let (x, y) = (x as f32 + dx, y as f32 + dy);
+            scratch.luma.push(from.value(x, y));
+            let (nx, ny) = (x.round(), y.round());
+            let inside = nx >= 0.0 && ny >= 0.0 && nx < from.width as f32 && ny < from.height as f32;
+            scratch.firm.push(inside && from.is_firm(nx as usize, ny as usize));
+        }
+        let (width, firm) = (self.region.width, &scratch.firm);
+        Level::padded(width, self.region.height, &scratch.luma, |x, y| firm[y * width + x])
+    }
+
+    /// How much the ring differs, brightness taken out; `None` where too little of it is shown.
+    fn misfit(&self, warped: &Level) -> Option<f32> {
+        let (mut sum, mut count) = (0.0, 0.0f32);
+        let ring = || (0..self.region.len()).filter(|k| self.ring[*k] > 0).map(|k| self.level.at(k % self.region.width, k / self.region.width));
+        for k in ring() {
+            sum += warped.firm[k] * (self.level.luma[k] - warped.luma[k]).clamp(-30.0, 30.0);
+            count += warped.firm[k];
+        }
+        if count < 24.0 {
+            return None;
+        }
+        let mean = sum / count;
+        let error = ring().map(|k| warped.firm[k] * (self.level.luma[k] - warped.luma[k] - mean).abs().min(20.0));
+        Some(error.sum::<f32>() / count)
+    }
+
+    /// Sets the joined motion right against the ring. `None` where the source shows too little of it.
+    fn register(
+        &self,
+        guide: &Guide,
+        way: &[[f32; 2]],
+        search: &mut Search,
+        completion: &mut Completion,
+        scratch: &mut Scratch,
+    ) -> Option<(Vec<[f32; 2]>, Level)> {
+        let mut motion = way.to_vec();
+        let mut warped = self.warp(guide, &motion, scratch);
+        let mut misfit = self.misfit(&warped);
+        // A still camera: nothing that was joined is truer than no motion at all.
+        let still = vec![[0.0; 2]; motion.len()];
+        let unmoved = self.warp(guide, &still, scratch);
+        if let Some(error) = self.misfit(&unmoved)
+            && misfit.is_none_or(|m| error <= m + 0.05)
+        {
+            (motion, warped, misfit) = (still.clone(), unmoved, Some(error));
+        }
+        let mut misfit = misfit?;
+        for _ in 0..2 {
+            let mut field: Field = search.refine(&self.level, &warped, &still);
+            if !completion.complete(&mut field, &self.ring, 0.05) {
+                break;
+            }
+            let next: Vec<[f32; 2]> =
+                motion.iter().zip(&field.motion).map(|(m, c)| [m[0] + c[0], m[1] + c[1]]).collect();
+            let there = self.warp(guide, &next, scratch);
+            match self.misfit(&there) {
+                Some(error) if error < 0.99 * misfit => (motion, warped, misfit) = (next, there, error),
+                _ => break,
+            }
+        }
+        Some((motion, warped))
+    }
+
+    /// What the ring says of a source: how much it differs, smoothly continued into the hole.
+    fn agree(
+        &self,
+        step: &Step<'_>,
+        distance: usize,
+        motion: Vec<[f32; 2]>,
+        warped: &Level,
+        scratch: &mut Scratch,
+    ) -> Source {
+        let width = self.region.width;
+        let mut offset = vec![[0.0; COLOURS]; motion.len()];
+        scratch.weights.clear();
+        scratch.weights.resize(motion.len(), 0.0);
+        for (k, offset) in offset.iter_mut().enumerate() {
+            let at = self.level.at(k % width, k / width);
+            if self.level.firm[at] * warped.firm[at] > 0.0 {
+                let theirs = self.colour(step.patch, step.guide, k, motion[k]);
+                *offset = std::array::from_fn(|n| (self.colours[k][n] - theirs[n]).clamp(-30.0, 30.0));
+                scratch.weights[k] = 1.0 / CROWD;
+            }
+        }
+        let raw: Vec<f32> = offset.iter().map(|o| o[0]).collect();
+        scratch.offsets.fill(width, &mut offset, &scratch.weights);
+        let difference = |k: usize| (raw[k] - offset[k][0]).abs() / (1.0 + self.edge[k] / EDGE);
+        let mut errors: Vec<[f32; 1]> = (0..motion.len()).map(|k| [difference(k)]).collect();
+        scratch.errors.fill(width, &mut errors, &scratch.weights);
+        let error: Vec<f32> = errors.iter().map(|e| e[0]).collect();
+        Source { crop: step.crop, distance, motion, offset, error }
+    }
+}
