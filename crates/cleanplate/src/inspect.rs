@@ -12,7 +12,7 @@ use crate::moment;
 use crate::observer::{Event, Observer, Phase};
 use crate::options::Job;
 use crate::reel::Reel;
-use crate::restore::{Extras, Restoration, origin_gray};
+use crate::restore::{Extras, Restoration, Restored, origin_gray};
 use crate::subject::Subject;
 use crate::times::Times;
 use crate::watch::Watch;
@@ -60,11 +60,15 @@ fn picture(job: &Job, at: Option<&Times>, out: &Path, watch: &mut Watch<'_>) -> 
     let threads = job.options.decoder_threads.unwrap_or(0);
     let idx = moment::choose(&subject, at, threads, watch)?;
     watch.begin(Phase::Render, 1, 0)?;
-    let frame = subject.footage.frames(threads)?.at(idx)?;
-    let frame = frame.ok_or_else(|| Error::Internal(format!("frame {idx} is missing")))?;
-    let (canvas, words) = Sheet::new(&subject)?.draw(frame)?;
-    watch.poll()?;
-    canvas.save_png(out)?;
+    let mut frames = subject.footage.frames(threads)?;
+    let (mut sheet, mut words) = (Sheet::new(&subject), String::new());
+    let one = idx..idx + 1;
+    restoration(&subject)?.over(frames.as_mut(), &[one], subject.footage.count(), &mut |source, frame, restored| {
+        let canvas = sheet.draw(source, &frame, &restored)?;
+        words = restored.origins.words();
+        watch.poll()?;
+        canvas.save_png(out)
+    })?;
     watch.end();
     let seconds = subject.footage.clip().starts.get(idx as usize).copied().unwrap_or(0.0);
     watch.tell(Event::info(format!(
@@ -95,54 +99,52 @@ fn clip(job: &Job, at: Option<&Times>, out: &Path, container: Container, watch: 
     let (time_base, frame_rate) = subject.footage.rates();
     let mut reel = Reel::new(time_base, frame_rate);
     let mut frames = subject.footage.frames(job.options.decoder_threads.unwrap_or(0))?;
-    let mut sheet = Sheet::new(&subject)?;
-    for (n, idx) in runs.into_iter().flatten().enumerate() {
-        let frame = frames.at(idx)?.ok_or_else(|| Error::Internal(format!("frame {idx} is missing")))?;
-        let (pts, duration) = (frame.pts, frame.duration);
-        let (canvas, _) = sheet.draw(frame)?;
-        reel.push(&canvas, pts, duration)?;
-        if watch.progress(n as u64 + 1).is_break() {
-            return Err(Error::Cancelled);
-        }
-    }
+    let (mut sheet, mut drawn) = (Sheet::new(&subject), 0);
+    restoration(&subject)?.over(frames.as_mut(), &runs, subject.footage.count(), &mut |source, frame, restored| {
+        let canvas = sheet.draw(source, &frame, &restored)?;
+        reel.push(&canvas, frame.pts, frame.duration)?;
+        drawn += 1;
+        if watch.progress(drawn).is_break() { Err(Error::Cancelled) } else { Ok(()) }
+    })?;
     reel.finish(out, container)?;
     watch.end();
     watch.tell(Event::info(format!("inspect: {} | {total} frames | marks, origins, restored", out.display())));
     Ok(())
 }
 
+/// The tiers with all that the panels show.
+pub(crate) fn restoration(subject: &Subject) -> Result<Restoration> {
+    subject.restoration(Extras { origin_map: true, mask: false })
+}
+
 /// Draws the panels of one frame after another.
 pub(crate) struct Sheet<'a> {
     subject: &'a Subject,
-    restoration: Restoration,
     masks: MaskFolder,
 }
 
 impl<'a> Sheet<'a> {
-    pub(crate) fn new(subject: &'a Subject) -> Result<Self> {
-        let restoration = subject.restoration(Extras { origin_map: true, mask: false })?;
-        Ok(Self { subject, restoration, masks: subject.mask_folder() })
+    pub(crate) fn new(subject: &'a Subject) -> Self {
+        Self { subject, masks: subject.mask_folder() }
     }
 
-    /// The three panels of `frame`, and its pixels by origin in words.
-    pub(crate) fn draw(&mut self, mut frame: Frame) -> Result<(Canvas, String)> {
+    /// The three panels of a frame.
+    pub(crate) fn draw(&mut self, source: &Frame, frame: &Frame, done: &Restored) -> Result<Canvas> {
         let rotation = self.subject.footage.clip().rotation;
         let masks = self.subject.masks_at(frame.idx, &mut self.masks)?;
-        let mut source = Canvas::of(&frame, rotation)?;
+        let mut source = Canvas::of(source, rotation)?;
         let dot = dot(source.width(), source.height());
         for (n, mask) in &masks {
             self.outline(&mut source, *n, mask, dot);
         }
-        let done = self.restoration.apply(&mut frame)?;
-        let restored = Canvas::of(&frame, rotation)?;
+        let restored = Canvas::of(frame, rotation)?;
         let mut origins = restored.faded();
         if let Some(map) = &done.origin_map {
             colour(&mut origins, &shown(map, rotation));
         }
         legend(&mut origins, dot);
         let wide = source.width() > source.height();
-        let sheet = joined(&[source, origins, restored], wide, DIVIDER.0, DIVIDER.1);
-        Ok((sheet, done.origins.words()))
+        Ok(joined(&[source, origins, restored], wide, DIVIDER.0, DIVIDER.1))
     }
 
     fn outline(&self, canvas: &mut Canvas, n: usize, mask: &Mask, dot: u32) {

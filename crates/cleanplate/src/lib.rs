@@ -34,6 +34,7 @@ pub mod store;
 mod subject;
 pub mod times;
 mod watch;
+mod window;
 mod work;
 
 pub use error::{Error, ErrorKind, Result};

@@ -26,18 +26,21 @@ pub struct Job {
 pub enum Tier {
     /// Compute a semi-transparent mark away: the source's own pixels.
     Unblend,
+    /// Take what other frames of the shot show there.
+    Borrow,
     /// Make up what is missing from the surroundings in the same frame.
     Fill,
 }
 
 impl Tier {
     /// Every tier this version has, the truest first.
-    pub const ALL: [Self; 2] = [Self::Unblend, Self::Fill];
+    pub const ALL: [Self; 3] = [Self::Unblend, Self::Borrow, Self::Fill];
 
     /// Its name in flags, plans and reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Unblend => "unblend",
+            Self::Borrow => "borrow",
             Self::Fill => "fill",
         }
     }
@@ -46,6 +49,7 @@ impl Tier {
     pub const fn origin(self) -> Origin {
         match self {
             Self::Unblend => Origin::Unblended,
+            Self::Borrow => Origin::Borrowed,
             Self::Fill => Origin::Invented,
         }
     }

@@ -35,15 +35,18 @@ pub fn preview(job: &Job, at: Option<&Times>, out: &Path, observer: &mut dyn Obs
         return Err(Error::NothingFound(format!("frame {idx} carries no mark: there is nothing to show")));
     }
     watch.begin(Phase::Render, 1, 0)?;
-    let frame = subject.footage.frames(threads)?.at(idx)?;
-    let mut frame = frame.ok_or_else(|| Error::Internal(format!("frame {idx} is missing")))?;
     let rotation = subject.footage.clip().rotation;
     let part = moment::crop(subject.shown_rect(marks), subject.shown_size());
-    let before = Canvas::of(&frame, rotation)?.crop(part);
-    let restored = subject.restoration(Extras::default())?.apply(&mut frame)?;
-    let after = Canvas::of(&frame, rotation)?.crop(part);
-    watch.poll()?;
-    joined(&[before, after], false, DIVIDER.0, DIVIDER.1).save_png(out)?;
+    let (mut frames, count) = (subject.footage.frames(threads)?, subject.footage.count());
+    let mut words = String::new();
+    let one = idx..idx + 1;
+    subject.restoration(Extras::default())?.over(frames.as_mut(), &[one], count, &mut |source, frame, restored| {
+        let before = Canvas::of(source, rotation)?.crop(part);
+        let after = Canvas::of(&frame, rotation)?.crop(part);
+        words = restored.origins.words();
+        watch.poll()?;
+        joined(&[before, after], false, DIVIDER.0, DIVIDER.1).save_png(out)
+    })?;
     watch.end();
     let seconds = subject.footage.clip().starts.get(idx as usize).copied().unwrap_or(0.0);
     watch.tell(Event::info(format!(
@@ -53,7 +56,7 @@ pub fn preview(job: &Job, at: Option<&Times>, out: &Path, observer: &mut dyn Obs
         part.h,
         part.x,
         part.y,
-        restored.origins.words()
+        words
     )));
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Pass 2: every segment that is not in the store is decoded, restored, encoded, checked and committed.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::BufReader;
 use std::ops::Range;
@@ -19,7 +20,7 @@ use crate::observer::Event;
 use crate::options::VerifyMode;
 use crate::plan::Plan;
 use crate::report::{OriginCounts, StageReport};
-use crate::restore::{Extras, Restoration, Restored};
+use crate::restore::{Extras, Restoration, Restored, with_context};
 use crate::store::{Store, StoreWriter};
 
 /// What is known of a finished segment, kept beside its packets.
@@ -102,9 +103,21 @@ pub(crate) struct Rendered {
     pub(crate) stages: Vec<StageReport>,
 }
 
+/// What decoding yields.
+enum Decoded {
+    /// A frame; one that is not wanted is only looked at by the tiers of others.
+    Frame { frame: Frame, is_wanted: bool },
+    /// All frames of a segment have come, the last of them `last`.
+    Segment { number: usize, last: FrameIdx, damage: Damage },
+    /// The next frame does not follow the last one.
+    Gap,
+}
+
+/// What restoring yields.
 enum Unit {
-    Frame(usize, Frame, Restored),
-    End(Damage),
+    Frame(Frame, Restored),
+    /// All frames of a segment have come.
+    End(usize, Damage),
 }
 
 /// An encoder with the blob that its packets go to.
@@ -172,14 +185,18 @@ impl Render<'_> {
         let records = Mutex::new(done.into_iter().map(|r| r.map(|r| (r, true))).collect::<Vec<_>>());
         let bound = (self.queue_bytes / 2).max(LEAST_QUEUED * self.picture_bytes());
         let (decoded, restored) = (Queue::new(bound), Queue::new(bound));
+        let wants = |kind| self.extras.iter().any(|(extra, _)| *extra == kind);
+        let extras = Extras { origin_map: wants(Extra::OriginMap), mask: wants(Extra::Mask) };
+        let restoration = Restoration::new(self.plan, extras)?;
+        let context = restoration.context();
         // At most one segment is checked while the next one is encoded.
         let ending = Queue::new(1);
         let (busy, frames) = (Busy::default(), AtomicU64::new(0));
         let (events, heard) = mpsc::channel();
         if !missing.is_empty() {
             let stages: Vec<Stage<'_>> = vec![
-                ("decode", Box::new(|| self.decode(&missing, &decoded, &busy, cancel))),
-                ("restore", Box::new(|| self.restore(&decoded, &restored, &busy, cancel))),
+                ("decode", Box::new(|| self.decode(&missing, context, &decoded, &busy, cancel))),
+                ("restore", Box::new(|| self.restore(restoration, &decoded, &restored, &busy, cancel))),
                 ("encode", Box::new(|| self.encode(&restored, &ending, &busy, &frames, cancel))),
                 ("check", Box::new(|| self.conclude(&ending, &busy, &records, events, cancel))),
             ];
@@ -199,18 +216,34 @@ impl Render<'_> {
         picture_bytes(self.plan.encoder.source_format, pin.width, pin.height)
     }
 
-    fn decode(&self, missing: &[usize], out: &Queue<Unit>, busy: &Busy, cancel: &Cancel) -> Staged {
+    /// Decodes the frames of `missing` segments with `context` frames around them.
+    fn decode(
+        &self,
+        missing: &[usize],
+        context: (u64, u64),
+        out: &Queue<Decoded>,
+        busy: &Busy,
+        cancel: &Cancel,
+    ) -> Staged {
         let out = out.giver();
         let mut reader = self.source.reader(self.decoder_threads)?;
+        let runs: Vec<Range<FrameIdx>> = missing.iter().map(|n| self.plan.segments[*n].clone()).collect();
+        let mut numbers = missing.iter();
         let mut next = 0;
-        for number in missing {
-            let frames = self.plan.segments[*number].clone();
-            if next != frames.start {
-                reader.seek(frames.start)?;
+        for (run, wanted) in with_context(&runs, context, self.plan.source.frames) {
+            if next != run.start {
+                reader.seek(run.start)?;
+                out.push(Decoded::Gap, 0)?;
             }
-            let before = reader.damage().clone();
-            for idx in frames.clone() {
+            next = run.end;
+            let mut wanted = wanted.into_iter().peekable();
+            let mut before = None;
+            for idx in run {
                 cancel.check()?;
+                let is_wanted = wanted.peek().is_some_and(|range| range.contains(&idx));
+                if is_wanted && before.is_none() {
+                    before = Some(reader.damage().clone());
+                }
                 let since = Instant::now();
                 let frame = reader.read()?.ok_or_else(|| {
                     Error::Internal(format!("the source ended at frame {idx} of {}", self.plan.source.frames))
@@ -220,33 +253,51 @@ impl Render<'_> {
                     return Err(Error::Internal(format!("frame {} came where {idx} was due", frame.idx)).into());
                 }
                 let bytes = frame_bytes(&frame);
-                out.push(Unit::Frame(*number, frame, Restored::default()), bytes)?;
+                out.push(Decoded::Frame { frame, is_wanted }, bytes)?;
+                if wanted.next_if(|range| range.end == idx + 1).is_some() {
+                    let damage = before.take().map(|before| reader.damage().since(&before)).unwrap_or_default();
+                    if let Some(number) = numbers.next() {
+                        out.push(Decoded::Segment { number: *number, last: idx, damage }, 0)?;
+                    }
+                }
             }
-            next = frames.end;
-            out.push(Unit::End(reader.damage().since(&before)), 0)?;
         }
         Ok(())
     }
 
-    fn restore(&self, input: &Queue<Unit>, out: &Queue<Unit>, busy: &Busy, cancel: &Cancel) -> Staged {
+    fn restore(
+        &self,
+        mut restoration: Restoration,
+        input: &Queue<Decoded>,
+        out: &Queue<Unit>,
+        busy: &Busy,
+        cancel: &Cancel,
+    ) -> Staged {
         let (input, out) = (input.taker(), out.giver());
-        let wants = |kind| self.extras.iter().any(|(extra, _)| *extra == kind);
-        let extras = Extras { origin_map: wants(Extra::OriginMap), mask: wants(Extra::Mask) };
-        let mut restoration = Restoration::new(self.plan, extras)?;
-        while let Some(unit) = input.pop() {
-            cancel.check()?;
-            match unit {
-                Unit::Frame(number, mut frame, _) => {
+        let mut ends = VecDeque::new();
+        let pass =
+            |restoration: &mut Restoration, ends: &mut VecDeque<(usize, FrameIdx, Damage)>, ended: bool| -> Staged {
+                loop {
+                    cancel.check()?;
                     let since = Instant::now();
-                    let restored = restoration.apply(&mut frame)?;
+                    let Some((frame, restored)) = restoration.next(ended)? else { return Ok(()) };
                     busy.add(1, since);
-                    let bytes = frame_bytes(&frame);
-                    out.push(Unit::Frame(number, frame, restored), bytes)?;
+                    let (idx, bytes) = (frame.idx, frame_bytes(&frame));
+                    out.push(Unit::Frame(frame, restored), bytes)?;
+                    if let Some((number, _, damage)) = ends.pop_front_if(|(_, last, _)| *last == idx) {
+                        out.push(Unit::End(number, damage), 0)?;
+                    }
                 }
-                end @ Unit::End(..) => out.push(end, 0)?,
+            };
+        while let Some(unit) = input.pop() {
+            match unit {
+                Decoded::Frame { frame, is_wanted } => restoration.push(frame, is_wanted),
+                Decoded::Segment { number, last, damage } => ends.push_back((number, last, damage)),
+                Decoded::Gap => pass(&mut restoration, &mut ends, true)?,
             }
+            pass(&mut restoration, &mut ends, false)?;
         }
-        Ok(())
+        pass(&mut restoration, &mut ends, true)
     }
 
     fn encode(
@@ -263,10 +314,10 @@ impl Render<'_> {
             cancel.check()?;
             let since = Instant::now();
             match unit {
-                Unit::Frame(number, frame, restored) => {
+                Unit::Frame(frame, restored) => {
                     let segment = match &mut open {
                         Some(segment) => segment,
-                        None => open.insert(self.open(number)?),
+                        None => open.insert(self.open(frame.idx)?),
                     };
                     segment.record.origins.add(restored.origins);
                     segment.record.frames_marked += u64::from(restored.marked);
@@ -278,8 +329,8 @@ impl Render<'_> {
                     frames.fetch_add(1, Ordering::Relaxed);
                     busy.add(2, since);
                 }
-                Unit::End(damage) => {
-                    let Some(mut segment) = open.take() else { continue };
+                Unit::End(number, damage) => {
+                    let Some(mut segment) = open.take_if(|segment| segment.number == number) else { continue };
                     segment.record.damage = damage;
                     let ended = segment.finish(cancel)?;
                     busy.add(2, since);
@@ -290,7 +341,10 @@ impl Render<'_> {
         Ok(())
     }
 
-    fn open(&self, number: usize) -> Result<Open> {
+    /// The segment that begins with frame `first`.
+    fn open(&self, first: FrameIdx) -> Result<Open> {
+        let number = self.plan.segments.iter().position(|segment| segment.start == first);
+        let number = number.ok_or_else(|| Error::Internal(format!("no segment begins at frame {first}")))?;
         let key = &self.keys[number];
         let mut tracks = vec![self.writing(key, None, &self.plan.encoder)?];
         for (extra, spec) in &self.extras {

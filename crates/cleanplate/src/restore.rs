@@ -1,17 +1,23 @@
-//! One frame through the tiers: its holes are opened, settled by the first tier that can, and closed.
+//! Frames through the tiers: their holes are opened, settled by the first tier that can, and closed.
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use cleanplate_core::{
-    Frame, Hole, Mask, MaskTrack, Origin, Overlay, Patch, Raster, Rect, Restorer, Rows, SpatialFill, Unblend, Window,
+    Borrow, Crop, Frame, FrameIdx, Hole, Mask, MaskTrack, Origin, Overlay, Patch, Raster, Reach, Rect, Restorer, Rows,
+    SpatialFill, Unblend, Window,
 };
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::footage::Frames;
 use crate::masks::{MaskFolder, MaskRef};
 use crate::options::Tier;
 use crate::plan::{Mark, Plan};
+use crate::render::picture_bytes;
 use crate::report::OriginCounts;
+use crate::window::Waiting;
 
 /// Pixels around a mask that a hole shows to the tiers: what the spatial fill reads of the surroundings.
 const CONTEXT: u32 = 24;
@@ -49,33 +55,143 @@ pub(crate) struct Restoration {
     extras: Extras,
     /// Masks of the frame before: most frames carry the same.
     last: (Vec<MaskRef>, Arc<Vec<Mask>>),
+    waiting: Waiting,
+    views: Vec<View>,
+}
+
+/// The crops of a place that a hole sees; kept because the next frame's hole sees nearly the same ones.
+struct View {
+    rect: Rect,
+    rows: Rows,
+    crops: VecDeque<Crop>,
+    /// The last frame that looked at it.
+    used: FrameIdx,
 }
 
 impl Restoration {
     pub(crate) fn new(plan: &Plan, extras: Extras) -> Result<Self> {
-        Self::of(&plan.marks, &plan.tiers, plan.mask_folder(), extras)
+        let (pin, format) = (&plan.source, plan.encoder.source_format);
+        let bytes = picture_bytes(format, pin.width, pin.height);
+        Self::of(&plan.marks, &plan.tiers, plan.mask_folder(), extras, bytes)
     }
 
-    /// For `marks` whose masks lie in `masks`, by `tiers`.
-    pub(crate) fn of(marks: &[Mark], tiers: &[Tier], masks: MaskFolder, extras: Extras) -> Result<Self> {
+    /// For `marks` whose masks lie in `masks`, by `tiers`, on frames of `picture_bytes`.
+    pub(crate) fn of(
+        marks: &[Mark],
+        tiers: &[Tier],
+        masks: MaskFolder,
+        extras: Extras,
+        picture_bytes: u64,
+    ) -> Result<Self> {
         let tracks = marks.iter().filter(|m| m.enabled).map(Mark::track).collect::<Result<_>>()?;
         let tiers = open(marks, tiers, masks.folder())?;
-        Ok(Self { tracks, masks, tiers, extras, last: Default::default() })
+        let reach = tiers.iter().fold(Reach::default(), |reach, tier| reach.union(tier.reach()));
+        let waiting = Waiting::new(reach, picture_bytes);
+        Ok(Self { tracks, masks, tiers, extras, last: Default::default(), waiting, views: Vec::new() })
     }
 
-    /// Restores `frame` in place.
-    pub(crate) fn apply(&mut self, frame: &mut Frame) -> Result<Restored> {
-        let groups = self.groups(frame)?;
+    /// How many frames before a wanted one have to be pushed, and how many after it, where the clip has them.
+    pub(crate) fn context(&self) -> (u64, u64) {
+        self.waiting.context()
+    }
+
+    /// Takes the next frame of a run. Those that are not `wanted` are only looked at.
+    pub(crate) fn push(&mut self, frame: Frame, wanted: bool) {
+        self.waiting.push(frame, wanted);
+    }
+
+    /// The next wanted frame, restored, once all that its tiers look at has been pushed; `ended`: the run is over.
+    pub(crate) fn next(&mut self, ended: bool) -> Result<Option<(Frame, Restored)>> {
+        let Some(at) = self.waiting.ready(ended) else { return Ok(None) };
+        let around = self.waiting.around(at);
+        let source = self.waiting.frame(at).clone();
+        let groups = self.groups(&source)?;
+        let mut holes = open_holes(&source, &groups);
+        drop(source);
+        for hole in &mut holes {
+            let mut window = Window::default();
+            if around.len() > 1 {
+                let view = self.view(hole, around.clone(), at)?;
+                window = Window { crops: self.views[view].crops.make_contiguous() };
+            }
+            for tier in &mut self.tiers {
+                tier.restore(window, std::slice::from_mut(hole));
+            }
+        }
+        let Some(mut frame) = self.waiting.take(at) else { return Ok(None) };
+        self.views.retain(|view| view.used + 1 >= frame.idx);
+        let restored = self.close(&mut frame, &groups, holes);
+        Ok(Some((frame, restored)))
+    }
+
+    /// Restores the frames of `runs` (rising, apart) of footage of `count` frames and hands each to `visit`, as the source has
+    /// it and restored.
+    pub(crate) fn over(
+        &mut self,
+        frames: &mut dyn Frames,
+        runs: &[Range<FrameIdx>],
+        count: FrameIdx,
+        visit: &mut dyn FnMut(&Frame, Frame, Restored) -> Result<()>,
+    ) -> Result<()> {
+        let mut sources = VecDeque::new();
+        for (run, wanted) in with_context(runs, self.context(), count) {
+            let end = run.end;
+            for idx in run {
+                let frame = frames.at(idx)?.ok_or_else(|| Error::Internal(format!("frame {idx} is missing")))?;
+                let is_wanted = wanted.iter().any(|range| range.contains(&idx));
+                if is_wanted {
+                    sources.push_back(frame.clone());
+                }
+                self.push(frame, is_wanted);
+                while let Some((frame, restored)) = self.next(idx + 1 == end)? {
+                    let source = sources.pop_front().ok_or_else(|| Error::Internal("a frame came twice".into()))?;
+                    visit(&source, frame, restored)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The position in `views` of what `hole` sees of the frames at `around`.
+    fn view(&mut self, hole: &Hole, around: Range<usize>, at: usize) -> Result<usize> {
+        let (patch, own) = (hole.patch(), self.waiting.frame(at));
+        let (rows, margin) = (patch.rows, self.waiting.reach().margin);
+        let rect = patch.rect.grow(margin, own.width, rows.count(own.height));
+        let (first, used) = (self.waiting.frame(around.start).idx, own.idx);
+        let known = self.views.iter().position(|view| (view.rect, view.rows) == (rect, rows));
+        let n = known.unwrap_or(self.views.len());
+        if n == self.views.len() {
+            self.views.push(View { rect, rows, crops: VecDeque::new(), used });
+        }
+        let mut crops = std::mem::take(&mut self.views[n].crops);
+        while crops.front().is_some_and(|crop| crop.idx < first) {
+            crops.pop_front();
+        }
+        if crops.front().is_some_and(|crop| crop.idx != first) {
+            crops.clear();
+        }
+        crops.truncate(around.len());
+        for k in around.start + crops.len()..around.end {
+            let frame = self.waiting.frame(k).clone();
+            let mut patch = Patch::default();
+            frame.lift(rect, rows, &mut patch);
+            let groups = self.groups(&frame)?;
+            let covered = groups.iter().fold(Mask::empty(), |all, mask| all.union(mask));
+            crops.push_back(Crop::new(frame.idx, patch, &covered));
+        }
+        self.views[n].crops = crops;
+        self.views[n].used = used;
+        Ok(n)
+    }
+
+    /// Writes what the holes hold into their frame.
+    fn close(&self, frame: &mut Frame, groups: &[Mask], holes: Vec<Hole>) -> Restored {
         let mut restored = Restored { marked: !groups.is_empty(), ..Restored::default() };
         if self.extras.origin_map {
             restored.origin_map = Some(Raster::new(frame.width, frame.height, origin_gray(Origin::Kept)));
         }
         if self.extras.mask {
-            restored.mask = Some(whole_mask(frame, &groups));
-        }
-        let mut holes = open_holes(frame, &groups);
-        for tier in &mut self.tiers {
-            tier.restore(Window::default(), &mut holes);
+            restored.mask = Some(whole_mask(frame, groups));
         }
         let mut counts = [0; 4];
         for hole in holes {
@@ -88,7 +204,7 @@ impl Restoration {
         let all = u64::from(frame.width) * u64::from(frame.height);
         let kept = all - unblended - borrowed - invented;
         restored.origins = OriginCounts { kept, unblended, borrowed, invented };
-        Ok(restored)
+        restored
     }
 
     /// The masks on this frame, joined where one's surroundings would show another's pixels.
@@ -114,6 +230,26 @@ impl Restoration {
     }
 }
 
+/// A run of frames to be read, with the runs in it that are wanted.
+pub(crate) type Reading = (Range<FrameIdx>, Vec<Range<FrameIdx>>);
+
+/// The frames to be read for `runs` (rising, apart) with `context` around each, clipped to `count` frames; runs whose
+/// contexts meet are read as one.
+pub(crate) fn with_context(runs: &[Range<FrameIdx>], (before, after): (u64, u64), count: FrameIdx) -> Vec<Reading> {
+    let mut read: Vec<Reading> = Vec::new();
+    for run in runs {
+        let (start, end) = (run.start.saturating_sub(before), (run.end + after).min(count));
+        match read.last_mut().filter(|(last, _)| start <= last.end) {
+            Some((last, inside)) => {
+                last.end = end;
+                inside.push(run.clone());
+            }
+            None => read.push((start..end, vec![run.clone()])),
+        }
+    }
+    read
+}
+
 /// The tiers that may be used, the truest first.
 fn open(marks: &[Mark], tiers: &[Tier], blobs: &Path) -> Result<Vec<Box<dyn Restorer>>> {
     let mut list: Vec<Box<dyn Restorer>> = Vec::new();
@@ -125,6 +261,7 @@ fn open(marks: &[Mark], tiers: &[Tier], blobs: &Path) -> Result<Vec<Box<dyn Rest
                     list.push(Box::new(Unblend::new(overlays, open(marks, &tiers[n + 1..], blobs)?)));
                 }
             }
+            Tier::Borrow => list.push(Box::new(Borrow::default())),
             Tier::Fill => list.push(Box::new(SpatialFill::new())),
         }
     }
@@ -190,4 +327,17 @@ fn whole_mask(frame: &Frame, groups: &[Mask]) -> Raster<u8> {
         }
     }
     whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_whose_contexts_meet_are_read_once() {
+        let read = with_context(&[10..20, 25..30, 60..62], (4, 2), 63);
+        assert_eq!(read, [(6..32, vec![10..20, 25..30]), (56..63, vec![60..62])]);
+        assert_eq!(with_context(&[0..5, 5..9], (0, 0), 9), [(0..9, vec![0..5, 5..9])]);
+        assert!(with_context(&[], (4, 2), 9).is_empty());
+    }
 }

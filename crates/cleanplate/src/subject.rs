@@ -14,6 +14,7 @@ use crate::options::{Job, Tier};
 use crate::plan::{Mark, Plan};
 use crate::prepare;
 use crate::region::to_shown;
+use crate::render::picture_bytes;
 use crate::restore::{Extras, Restoration};
 use crate::watch::Watch;
 
@@ -80,7 +81,9 @@ impl Subject {
 
     /// The tiers, ready to work on its frames.
     pub(crate) fn restoration(&self, extras: Extras) -> Result<Restoration> {
-        Restoration::of(&self.marks, &self.tiers, self.mask_folder(), extras)
+        let clip = self.footage.clip();
+        let bytes = picture_bytes(clip.format, clip.size.0, clip.size.1);
+        Restoration::of(&self.marks, &self.tiers, self.mask_folder(), extras, bytes)
     }
 
     /// The masks on frame `idx`, with the position of each one's mark in [`marks`](Self::marks); those that cover nothing are

@@ -2,6 +2,7 @@
 //! at all.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use cleanplate_core::{Frame, FrameIdx, MaskTrack, Raster, Row};
@@ -20,8 +21,9 @@ use crate::observer::{Event, Observer, Phase};
 use crate::options::{EncodeOptions, Job, VerifyMode};
 use crate::plan::{ALGORITHMS, Mark, write_beside};
 use crate::prepare::place_marks;
+use crate::render::picture_bytes;
 use crate::report::{CheckReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StageReport, StreamReport};
-use crate::restore::{Extras, Restoration};
+use crate::restore::{Extras, Restoration, Restored};
 use crate::run::{first_pass, mark_report, refuse_existing, refuse_same_file};
 use crate::store::{DirStore, Store};
 use crate::watch::Watch;
@@ -217,23 +219,29 @@ impl<'a> Work<'a> {
         }
         let extras = Extras { origin_map: options.origin_map.is_some(), mask: options.mask_out.is_some() };
         let tiers: Vec<_> = options.tiers.iter().copied().collect();
-        let mut restoration = Restoration::of(marks, &tiers, MaskFolder::new(masks), extras)?;
+        let clip = sequence.clip();
+        let bytes = picture_bytes(clip.format, clip.size.0, clip.size.1);
+        let mut restoration = Restoration::of(marks, &tiers, MaskFolder::new(masks), extras, bytes)?;
         let (mut finished, since) = (before, std::time::Instant::now());
-        for (n, known) in done.into_iter().enumerate() {
-            let resumed = known.is_some();
-            let record = match known {
-                Some(record) => record,
-                None => {
-                    let record = self.image(n, &mut restoration, sequence, report)?;
-                    let mut writer = store.put(&record_name(&keys[n]))?;
-                    let json =
-                        serde_json::to_vec(&record).map_err(|e| Error::Internal(format!("image record: {e}")))?;
-                    std::io::Write::write_all(&mut writer, &json).map_err(Error::io("write", store.path(&keys[n])))?;
-                    writer.commit()?;
-                    finished += 1;
-                    record
-                }
-            };
+        let was_done: Vec<bool> = done.iter().map(Option::is_some).collect();
+        let missing: Vec<Range<FrameIdx>> =
+            (0..).zip(&was_done).filter(|(_, done)| !**done).map(|(n, _)| n..n + 1).collect();
+        let mut records = done;
+        let mut frames = sequence.frames(0)?;
+        restoration.over(frames.as_mut(), &missing, keys.len() as FrameIdx, &mut |_, frame, restored| {
+            let n = frame.idx as usize;
+            let record = self.image(n, &frame, &restored, sequence, report)?;
+            let mut writer = store.put(&record_name(&keys[n]))?;
+            let json = serde_json::to_vec(&record).map_err(|e| Error::Internal(format!("image record: {e}")))?;
+            std::io::Write::write_all(&mut writer, &json).map_err(Error::io("write", store.path(&keys[n])))?;
+            writer.commit()?;
+            records[n] = Some(record);
+            finished += 1;
+            let is_last = finished == keys.len() as u64;
+            if watch.progress(finished).is_break() && !is_last { Err(Error::Cancelled) } else { Ok(()) }
+        })?;
+        for (n, (record, resumed)) in records.into_iter().zip(was_done).enumerate() {
+            let record = record.ok_or_else(|| Error::Internal(format!("image {n} was left out")))?;
             let (start, end) = (n as FrameIdx, n as FrameIdx + 1);
             watch.tell(Event::Segment { number: n, start, end, resumed });
             report.origins.add(record.origins);
@@ -248,9 +256,6 @@ impl<'a> Work<'a> {
                 origins: record.origins,
                 frames_marked: u64::from(record.marked),
             });
-            if watch.progress(finished).is_break() && n + 1 < keys.len() {
-                return Err(Error::Cancelled);
-            }
         }
         watch.end();
         let (seconds, units) = (since.elapsed().as_secs_f64(), finished - before);
@@ -307,7 +312,8 @@ impl<'a> Work<'a> {
     fn image(
         &self,
         n: usize,
-        restoration: &mut Restoration,
+        frame: &Frame,
+        restored: &Restored,
         sequence: &Sequence,
         report: &mut Report,
     ) -> Result<Record> {
@@ -318,12 +324,10 @@ impl<'a> Work<'a> {
         if (still.frame.width, still.frame.height) != size || still.rotation != rotation {
             return Err(MediaError::Input(format!("{} has changed since the job began", file.display())).into());
         }
-        let mut frame = still.frame.clone();
-        let restored = restoration.apply(&mut frame)?;
-        let bytes = still.encode(&frame, format, &options.accept_loss)?;
+        let bytes = still.encode(frame, format, &options.accept_loss)?;
         let decoded = options.verify == VerifyMode::Full;
         if decoded {
-            verify(output, &bytes, &frame, format)?;
+            verify(output, &bytes, frame, format)?;
         }
         for what in still.left(format) {
             report.refusals.push(format!("{}: {what} describes the old file: left out", file.display()));

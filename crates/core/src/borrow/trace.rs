@@ -225,9 +225,7 @@ impl Target {
             }
             let n = n as u32 + 1;
             let limit = SLIP[0] + SLIP[1] * n as f32;
-            let asking = |k: &usize| {
-                self.wanted[*k] && trace.choice[*k] == NONE && asks[*k].0 <= n && slip[*k] < limit
-            };
+            let asking = |k: &usize| self.wanted[*k] && trace.choice[*k] == NONE && asks[*k].0 <= n && slip[*k] < limit;
             let seen: Vec<usize> =
                 (0..count).filter(asking).filter(|k| self.shows(step.guide, step.patch, *k, way[*k])).collect();
             let worth = if steps.peek().is_none() { 1 } else { total.div_ceil(WORTH) };
@@ -292,7 +290,11 @@ impl Target {
     /// How much the ring differs, brightness taken out; `None` where too little of it is shown.
     fn misfit(&self, warped: &Level) -> Option<f32> {
         let (mut sum, mut count) = (0.0, 0.0f32);
-        let ring = || (0..self.region.len()).filter(|k| self.ring[*k] > 0).map(|k| self.level.at(k % self.region.width, k / self.region.width));
+        let ring = || {
+            (0..self.region.len())
+                .filter(|k| self.ring[*k] > 0)
+                .map(|k| self.level.at(k % self.region.width, k / self.region.width))
+        };
         for k in ring() {
             sum += warped.firm[k] * (self.level.luma[k] - warped.luma[k]).clamp(-30.0, 30.0);
             count += warped.firm[k];
