@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 use crate::masks::{MaskFolder, MaskRef, hex};
 use crate::mattes::MatteRef;
 use crate::options::Tier;
+use crate::render::picture_bytes;
+use crate::restore::context;
 
 /// Version of the plan's structure; raised when a field changes its meaning or goes.
 pub const PLAN_VERSION: u32 = 1;
@@ -221,11 +223,16 @@ impl Plan {
     /// # Errors
     /// Where the plan cannot be expressed.
     pub(crate) fn key(&self, segment: &Range<FrameIdx>) -> Result<String> {
-        // Of each mark only what holds inside the segment, so that an edit elsewhere leaves this one done.
+        // Of each mark only what holds inside the segment and where its tiers look, so that an edit elsewhere leaves this one
+        // done.
+        let pin = &self.source;
+        let bytes = picture_bytes(self.encoder.source_format, pin.width, pin.height);
+        let (before, after) = context(&self.tiers, bytes);
+        let seen = segment.start.saturating_sub(before)..(segment.end + after).min(pin.frames);
         let marks: Vec<_> = self
-            .active(segment)
+            .active(&seen)
             .map(|mark| {
-                let span = mark.span.start.max(segment.start)..mark.span.end.min(segment.end);
+                let span = mark.span.start.max(seen.start)..mark.span.end.min(seen.end);
                 let before = mark.keys.partition_point(|k| k.0 <= span.start).saturating_sub(1);
                 let keys: Vec<_> = mark.keys[before..]
                     .iter()

@@ -15,7 +15,7 @@ use cleanplate_media::source::{Damage, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::line::{self, Cancel, Queue, Stage, Staged};
+use crate::line::{self, Cancel, Giver, Queue, Stage, Staged};
 use crate::observer::Event;
 use crate::options::VerifyMode;
 use crate::plan::Plan;
@@ -274,30 +274,17 @@ impl Render<'_> {
         cancel: &Cancel,
     ) -> Staged {
         let (input, out) = (input.taker(), out.giver());
-        let mut ends = VecDeque::new();
-        let pass =
-            |restoration: &mut Restoration, ends: &mut VecDeque<(usize, FrameIdx, Damage)>, ended: bool| -> Staged {
-                loop {
-                    cancel.check()?;
-                    let since = Instant::now();
-                    let Some((frame, restored)) = restoration.next(ended)? else { return Ok(()) };
-                    busy.add(1, since);
-                    let (idx, bytes) = (frame.idx, frame_bytes(&frame));
-                    out.push(Unit::Frame(frame, restored), bytes)?;
-                    if let Some((number, _, damage)) = ends.pop_front_if(|(_, last, _)| *last == idx) {
-                        out.push(Unit::End(number, damage), 0)?;
-                    }
-                }
-            };
+        let mut passing = Passing { ends: VecDeque::new(), passed: None, out, busy, cancel };
         while let Some(unit) = input.pop() {
+            let is_gap = matches!(unit, Decoded::Gap);
             match unit {
                 Decoded::Frame { frame, is_wanted } => restoration.push(frame, is_wanted),
-                Decoded::Segment { number, last, damage } => ends.push_back((number, last, damage)),
-                Decoded::Gap => pass(&mut restoration, &mut ends, true)?,
+                Decoded::Segment { number, last, damage } => passing.ends.push_back((number, last, damage)),
+                Decoded::Gap => {}
             }
-            pass(&mut restoration, &mut ends, false)?;
+            passing.on(&mut restoration, is_gap)?;
         }
-        pass(&mut restoration, &mut ends, true)
+        passing.on(&mut restoration, true)
     }
 
     fn encode(
@@ -406,6 +393,37 @@ impl Render<'_> {
             let _ = events.send(Event::Segment { number, start, end, resumed: false });
         }
         Ok(())
+    }
+}
+
+/// The giving side of the restoring stage.
+struct Passing<'a> {
+    /// Segments whose frames have all been decoded: number, last frame, damage.
+    ends: VecDeque<(usize, FrameIdx, Damage)>,
+    /// The last frame that was passed on.
+    passed: Option<FrameIdx>,
+    out: Giver<'a, Unit>,
+    busy: &'a Busy,
+    cancel: &'a Cancel,
+}
+
+impl Passing<'_> {
+    /// Passes on every frame whose surroundings are known, and the ends of segments that are whole with it; `ended`: no
+    /// frame of this run follows.
+    fn on(&mut self, restoration: &mut Restoration, ended: bool) -> Staged {
+        loop {
+            self.cancel.check()?;
+            let passed = self.passed;
+            while let Some((number, _, damage)) = self.ends.pop_front_if(|(_, last, _)| Some(*last) <= passed) {
+                self.out.push(Unit::End(number, damage), 0)?;
+            }
+            let since = Instant::now();
+            let Some((frame, restored)) = restoration.next(ended)? else { return Ok(()) };
+            self.busy.add(1, since);
+            self.passed = Some(frame.idx);
+            let bytes = frame_bytes(&frame);
+            self.out.push(Unit::Frame(frame, restored), bytes)?;
+        }
     }
 }
 

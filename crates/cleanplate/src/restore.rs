@@ -230,6 +230,12 @@ impl Restoration {
     }
 }
 
+/// How many frames before and after a segment decide its pixels by `tiers`, at frames of `picture_bytes`.
+pub(crate) fn context(tiers: &[Tier], picture_bytes: u64) -> (u64, u64) {
+    let reach = if tiers.contains(&Tier::Borrow) { Borrow::REACH } else { Reach::default() };
+    Waiting::new(reach, picture_bytes).context()
+}
+
 /// A run of frames to be read, with the runs in it that are wanted.
 pub(crate) type Reading = (Range<FrameIdx>, Vec<Range<FrameIdx>>);
 

@@ -17,13 +17,14 @@ use super::still::{Still, is_lossless, target};
 use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::masks::{MaskFolder, MaskRef, hex};
+use crate::mattes::MatteRef;
 use crate::observer::{Event, Observer, Phase};
 use crate::options::{EncodeOptions, Job, VerifyMode};
 use crate::plan::{ALGORITHMS, Mark, write_beside};
 use crate::prepare::place_marks;
 use crate::render::picture_bytes;
 use crate::report::{CheckReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StageReport, StreamReport};
-use crate::restore::{Extras, Restoration, Restored};
+use crate::restore::{Extras, Restoration, Restored, context};
 use crate::run::{first_pass, mark_report, refuse_existing, refuse_same_file};
 use crate::store::{DirStore, Store};
 use crate::watch::Watch;
@@ -204,7 +205,10 @@ impl<'a> Work<'a> {
     ) -> Result<()> {
         let options = &self.job.options;
         let tracks = marks.iter().map(Mark::track).collect::<Result<Vec<_>>>()?;
-        let keys = self.keys(&tracks, watch)?;
+        let clip = sequence.clip();
+        let bytes = picture_bytes(clip.format, clip.size.0, clip.size.1);
+        let tiers: Vec<_> = options.tiers.iter().copied().collect();
+        let keys = self.keys(marks, &tracks, context(&tiers, bytes), watch)?;
         let done: Vec<Option<Record>> =
             (0..keys.len()).map(|n| self.done(n, &keys[n], store)).collect::<Result<_>>()?;
         for (output, _) in self.outputs.iter().zip(&done).filter(|(_, done)| done.is_none()) {
@@ -218,15 +222,14 @@ impl<'a> Work<'a> {
             watch.tell(Event::info(format!("resume: {before} of {} images were done by an earlier run", keys.len())));
         }
         let extras = Extras { origin_map: options.origin_map.is_some(), mask: options.mask_out.is_some() };
-        let tiers: Vec<_> = options.tiers.iter().copied().collect();
-        let clip = sequence.clip();
-        let bytes = picture_bytes(clip.format, clip.size.0, clip.size.1);
         let mut restoration = Restoration::of(marks, &tiers, MaskFolder::new(masks), extras, bytes)?;
         let (mut finished, since) = (before, std::time::Instant::now());
         let was_done: Vec<bool> = done.iter().map(Option::is_some).collect();
         let missing: Vec<Range<FrameIdx>> =
             (0..).zip(&was_done).filter(|(_, done)| !**done).map(|(n, _)| n..n + 1).collect();
         let mut records = done;
+        let segment = |n: usize, resumed| Event::Segment { number: n, start: n as u64, end: n as u64 + 1, resumed };
+        (0..keys.len()).filter(|n| was_done[*n]).for_each(|n| watch.tell(segment(n, true)));
         let mut frames = sequence.frames(0)?;
         restoration.over(frames.as_mut(), &missing, keys.len() as FrameIdx, &mut |_, frame, restored| {
             let n = frame.idx as usize;
@@ -236,6 +239,7 @@ impl<'a> Work<'a> {
             std::io::Write::write_all(&mut writer, &json).map_err(Error::io("write", store.path(&keys[n])))?;
             writer.commit()?;
             records[n] = Some(record);
+            watch.tell(segment(n, false));
             finished += 1;
             let is_last = finished == keys.len() as u64;
             if watch.progress(finished).is_break() && !is_last { Err(Error::Cancelled) } else { Ok(()) }
@@ -243,7 +247,6 @@ impl<'a> Work<'a> {
         for (n, (record, resumed)) in records.into_iter().zip(was_done).enumerate() {
             let record = record.ok_or_else(|| Error::Internal(format!("image {n} was left out")))?;
             let (start, end) = (n as FrameIdx, n as FrameIdx + 1);
-            watch.tell(Event::Segment { number: n, start, end, resumed });
             report.origins.add(record.origins);
             report.frames_marked += u64::from(record.marked);
             report.segments.push(SegmentReport {
@@ -277,22 +280,36 @@ impl<'a> Work<'a> {
         CheckReport { name: "images decoded".to_owned(), ok: !full || decoded == report.segments.len(), detail }
     }
 
-    /// A digest of everything that decides each image's bits.
-    fn keys(&self, tracks: &[MaskTrack<MaskRef>], watch: &mut Watch<'_>) -> Result<Vec<String>> {
+    /// A digest of everything that decides each image's bits: itself and its `context` images before and after it.
+    fn keys(
+        &self,
+        marks: &[Mark],
+        tracks: &[MaskTrack<MaskRef>],
+        context: (u64, u64),
+        watch: &mut Watch<'_>,
+    ) -> Result<Vec<String>> {
         let options = &self.job.options;
-        let mut keys = Vec::with_capacity(self.files.len());
+        let mut seen = Vec::with_capacity(self.files.len());
         for (n, file) in self.files.iter().enumerate() {
             watch.poll()?;
             let bytes = fs::read(file).map_err(Error::io("read", file.clone()))?;
             let masks: Vec<&MaskRef> = tracks.iter().filter_map(|t| t.at(n as FrameIdx)).collect();
+            let mattes = marks.iter().filter(|mark| mark.span.contains(&(n as FrameIdx)));
+            let mattes: Vec<&MatteRef> = mattes.filter_map(|mark| mark.matte.as_ref()).collect();
+            seen.push(serde_json::json!([hex(&Sha256::digest(&bytes)), masks, mattes]));
+        }
+        let mut keys = Vec::with_capacity(self.files.len());
+        for n in 0..self.files.len() {
+            let first = n.saturating_sub(context.0 as usize);
+            let last = (n + context.1 as usize).min(seen.len() - 1);
             let all = serde_json::json!({
                 "algorithms": ALGORITHMS,
                 "engine": env!("CARGO_PKG_VERSION"),
-                "source": hex(&Sha256::digest(&bytes)),
+                "source": [&seen[n]],
+                "around": &seen[first..=last],
                 "format": format!("{:?}", self.targets[n]),
                 "accept": options.accept_loss,
                 "tiers": options.tiers,
-                "masks": masks,
             });
             let text = serde_json::to_vec(&all).map_err(|e| Error::Internal(format!("image key: {e}")))?;
             keys.push(hex(&Sha256::digest(&text))[..40].to_owned());
