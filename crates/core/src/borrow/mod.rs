@@ -28,9 +28,6 @@ use trace::{COLOURS, Grid, NONE, Region, Scratch, Step, Target, Trace, to_guide}
 /// Two sources that differ by more, in 8-bit codes, cannot both be right.
 const CONTRADICTION: f32 = 12.0;
 
-/// Offsets are trusted up to this error of the ring and fade out to twice that, in 8-bit codes.
-const OFFSET_ERROR: f32 = 4.0;
-
 /// Settles samples with what other frames of the shot show in their place.
 #[derive(Debug)]
 pub struct Borrow {
@@ -76,7 +73,7 @@ impl Borrow {
         let motions: Vec<Arc<[Motion; 2]>> = (1..keys.len())
             .map(|n| self.cache.motion([keys[n - 1], keys[n]], [&guides[n - 1], &guides[n]]))
             .collect();
-        let target = Target::new(crop, &guides[own - first], region, wanted);
+        let target = Target::new(crop, &guides[own - first], region, wanted, &mut self.scratch);
         let forward = (own - first..keys.len() - 1).map(|n| Step {
             crop: first + n + 1,
             patch: &crops[first + n + 1],
@@ -89,6 +86,7 @@ impl Borrow {
             guide: &guides[n],
             motion: &motions[n][1],
         });
+        if std::env::var("DBG").is_ok() { eprintln!("hole {}", hole.idx); }
         let traces = [
             target.trace(forward, self.cache.tools(), &mut self.scratch),
             target.trace(backward, self.cache.tools(), &mut self.scratch),
@@ -192,7 +190,7 @@ fn shares<'a>(traces: &[Trace; 2], region: Region, k: usize, guide_of: impl Fn(u
         *luma = guide_of(source.crop).levels[0].value(x as f32 + dx, y as f32 + dy) + source.offset[k][0];
         // Nearer in time and better agreeing sources weigh more (measured in `benches/borrow`).
         let error = source.error[k];
-        *share = (Some(at), 1.0 / ((source.distance as f32 + 3.0) * (1.0 + error * error / 9.0)));
+        *share = (Some(at), 1.0 / ((source.distance as f32 + 3.0) * (1.0 + 4.0 * error * error)));
     }
     if let [(Some(_), a), (Some(_), b)] = out
         && (luma[0] - luma[1]).abs() > CONTRADICTION
@@ -220,7 +218,7 @@ fn settle(hole: &mut Hole, crops: &[Crop], crop: &Crop, region: Region, traces: 
             let from = &crops[source.crop].patch.planes[plane];
             // A cubic between subsampled samples would reach for what the mark coloured.
             let value = if format.subsampling(plane) == (0, 0) { cubic(from, x, y) } else { linear(from, x, y) };
-            let trusted = (2.0 - source.error[cell] / OFFSET_ERROR).clamp(0.0, 1.0);
+            let trusted = (2.0 - 1.5 * source.error[cell]).clamp(0.0, 1.0);
             sum += share * (value + trusted * code * offset);
             weight += share;
         }

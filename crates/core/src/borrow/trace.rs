@@ -13,11 +13,11 @@ use super::spread::Spread;
 /// Planes with colour at most.
 pub(super) const COLOURS: usize = 3;
 
-/// A source whose ring differs from the hole's by more is not believed, in 8-bit codes (`benches/borrow`).
-const DISAGREEMENT: f32 = 6.0;
-
-/// Gradient, in codes a sample of the guide, at which a difference counts half: next to an edge the slightest shift shows.
-const EDGE: f32 = 12.0;
+/// A source is believed while its ring differs from the hole's by less than this many 8-bit codes (what the codec's noise
+/// leaves at half size) and this share of the ring's own contrast: unrelated pictures differ by 1.4 times the contrast, one
+/// that is off by a sample of the guide by a third of it.
+const FLOOR: f32 = 2.5;
+const CONTRAST: f32 = 0.4;
 
 /// How far motions joined one after the other may miss on the way there and back, and by how much more each step, in samples
 /// of the guide.
@@ -99,8 +99,8 @@ pub(super) struct Target {
     pub(super) wanted: Vec<bool>,
     level: Level,
     ring: Vec<u8>,
-    /// Gradient of the guide, in codes a sample.
-    edge: Vec<f32>,
+    /// The largest difference that is believed, in 8-bit codes.
+    limit: Vec<f32>,
     /// Every colour plane at the samples of the region, in 8-bit codes.
     colours: Vec<[f32; COLOURS]>,
     grids: Vec<Grid>,
@@ -117,7 +117,7 @@ pub(super) struct Source {
     pub(super) motion: Vec<[f32; 2]>,
     /// What the hole's frame is brighter by, per plane in 8-bit codes.
     pub(super) offset: Vec<[f32; COLOURS]>,
-    /// How much both differ around the mark, in 8-bit codes.
+    /// How much both differ around the mark, as a share of what is believed: sources are taken below 1.
     pub(super) error: Vec<f32>,
 }
 
@@ -146,16 +146,14 @@ pub(super) struct Scratch {
 }
 
 impl Target {
-    pub(super) fn new(crop: &Crop, guide: &Guide, region: Region, wanted: Vec<bool>) -> Self {
+    pub(super) fn new(crop: &Crop, guide: &Guide, region: Region, wanted: Vec<bool>, scratch: &mut Scratch) -> Self {
         let from = &guide.levels[0];
-        let (mut luma, mut ring, mut edge) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut luma, mut ring) = (Vec::new(), Vec::new());
         for k in 0..region.len() {
             let (x, y) = region.place(k);
             let at = from.at(x, y);
             luma.push(from.luma[at]);
             ring.push(guide.ring[y * from.width + x]);
-            let [gx, gy] = from.gradient[at];
-            edge.push(gx.hypot(gy));
         }
         let firm = |x: usize, y: usize| from.is_firm(region.x + x, region.y + y);
         let mut level = Level::padded(region.width, region.height, &luma, firm);
@@ -168,12 +166,20 @@ impl Target {
             wanted,
             level,
             ring,
-            edge,
+            limit: Vec::new(),
             colours: Vec::new(),
             grids,
             scale: 1.0 / (1u32 << (format.depth - 8)) as f32,
         };
         target.colours = (0..region.len()).map(|k| target.colour(crop, guide, k, [0.0; 2])).collect();
+        let known = |k: usize| target.level.firm[target.level.at(k % region.width, k / region.width)] / CROWD;
+        scratch.weights.clear();
+        scratch.weights.extend((0..region.len()).map(known));
+        let mut smooth: Vec<[f32; 1]> = target.colours.iter().map(|c| [c[0]]).collect();
+        scratch.errors.fill(region.width, &mut smooth, &scratch.weights);
+        smooth.iter_mut().zip(&target.colours).for_each(|(s, c)| s[0] = (c[0] - s[0]).abs());
+        scratch.errors.fill(region.width, &mut smooth, &scratch.weights);
+        target.limit = smooth.iter().map(|contrast| FLOOR + CONTRAST * contrast[0]).collect();
         target
     }
 
@@ -242,13 +248,18 @@ impl Target {
             let id = trace.sources.len() as u16;
             let mut used = false;
             for k in seen {
-                if source.error[k] < DISAGREEMENT && self.shows(step.guide, step.patch, k, source.motion[k]) {
+                if source.error[k] < 1.0 && self.shows(step.guide, step.patch, k, source.motion[k]) {
                     trace.choice[k] = id;
                     open -= 1;
                     used = true;
                 } else {
                     asks[k] = (n + (2 << asks[k].1.min(5)), asks[k].1 + 1);
                 }
+            }
+            if std::env::var("DBG").is_ok() {
+                let taken: Vec<usize> = (0..count).filter(|k| trace.choice[*k] == id).collect();
+                let m = |f: &dyn Fn(usize) -> f32| taken.iter().map(|k| f(*k)).sum::<f32>() / taken.len().max(1) as f32;
+                eprintln!("  {} -> {} n {n} taken {} open {open}/{total} misfit {:?} err {:.2} limit {:.1} off {:.1} way {:.1},{:.1} slip {:.2}", step.patch.idx, if step.patch.idx as usize > 0 {""} else {""}, taken.len(), self.misfit(&warped), m(&|k| source.error[k]), m(&|k| self.limit[k]), m(&|k| source.offset[k][0].abs()), m(&|k| source.motion[k][0]), m(&|k| source.motion[k][1]), m(&|k| slip[k]));
             }
             if used {
                 trace.sources.push(source);
@@ -365,10 +376,14 @@ impl Target {
         }
         let raw: Vec<f32> = offset.iter().map(|o| o[0]).collect();
         scratch.offsets.fill(width, &mut offset, &scratch.weights);
-        let difference = |k: usize| (raw[k] - offset[k][0]).abs() / (1.0 + self.edge[k] / EDGE);
-        let mut errors: Vec<[f32; 1]> = (0..motion.len()).map(|k| [difference(k)]).collect();
+        // Light changes for all alike; what differs here and there is another thing, or in another place.
+        let mut sorted: Vec<f32> =
+            raw.iter().zip(&scratch.weights).filter(|(_, w)| **w > 0.0).map(|(r, _)| *r).collect();
+        sorted.sort_unstable_by(f32::total_cmp);
+        let middle = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+        let mut errors: Vec<[f32; 1]> = raw.iter().map(|r| [(r - middle).abs()]).collect();
         scratch.errors.fill(width, &mut errors, &scratch.weights);
-        let error: Vec<f32> = errors.iter().map(|e| e[0]).collect();
+        let error: Vec<f32> = errors.iter().zip(&self.limit).map(|(error, limit)| error[0] / limit).collect();
         Source { crop: step.crop, distance, motion, offset, error }
     }
 }
