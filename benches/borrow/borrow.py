@@ -8,7 +8,7 @@ Every case is one clip with one mark, so that marks do not see each other. Luma 
 measured frames. "Share" is the share of the mask's luma samples that were borrowed; "of them" the PSNR of those alone, and of the fill in
 their place.
 Flicker: mean absolute difference of each restored frame from the restored frame before, moved by the clean clip's own motion
-(OpenCV DIS), inside the mask, beside the same figure of the clean clip; the bar is 1.1 x clean + 0.3.
+(OpenCV DIS), where both are borrowed, beside the same figure of the clean clip; the bar is 1.1 x clean + 0.3.
 """
 
 import os
@@ -136,7 +136,7 @@ def measure(args, folder):
     best = max(rest[k] for k in ("telea", "ns", "delogo"))
     borrowed = (origin == 2) & masks
     y0, y1, x0, x1 = box_of(masks.any(0), 24)
-    f = flicker(ours, clean, masks, (y0, y1, x0, x1))
+    f = flicker(ours, clean, borrowed, (y0, y1, x0, x1))
     row = dict(case=folder.name, best=best, fill=rest["fill"], ours=psnr(ours, clean, masks), share=borrowed.sum() / masks.sum(),
                borrowed=psnr(ours, clean, borrowed) if borrowed.any() else float("nan"),
                fill_there=psnr(filled, clean, borrowed) if borrowed.any() else float("nan"), flicker=f[0], flicker_clean=f[1], ms=ms[0], mean=ms[1], worst=ms[2], area=int(masks.any(0).sum()))

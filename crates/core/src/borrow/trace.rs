@@ -19,6 +19,9 @@ pub(super) const COLOURS: usize = 3;
 const FLOOR: f32 = 2.5;
 const CONTRAST: f32 = 0.4;
 
+/// How far beyond what is believed a source may differ while the other direction of time confirms it.
+pub(super) const LENIENT: f32 = 1.5;
+
 /// How far motions joined one after the other may miss on the way there and back, and by how much more each step, in samples
 /// of the guide.
 const SLIP: [f32; 2] = [4.0, 0.075];
@@ -117,7 +120,8 @@ pub(super) struct Source {
     pub(super) motion: Vec<[f32; 2]>,
     /// What the hole's frame is brighter by, per plane in 8-bit codes.
     pub(super) offset: Vec<[f32; COLOURS]>,
-    /// How much both differ around the mark, as a share of what is believed: sources are taken below 1.
+    /// How much both differ around the mark, as a share of what is believed: below 1 a source is taken by itself, below
+    /// [`LENIENT`] with another. Infinite where it does not show what is hidden.
     pub(super) error: Vec<f32>,
 }
 
@@ -210,8 +214,8 @@ impl Target {
         let mut trace = Trace { sources: Vec::new(), choice: vec![NONE; count] };
         let mut way = vec![[0.0f32; 2]; count];
         let mut slip = vec![0.0f32; count];
-        // Step at which a sample that was refused asks again, and how often it was.
-        let mut asks = vec![(0u32, 0u32); count];
+        // Step at which a sample that was refused asks again, how often it was, and its error so far.
+        let mut asks = vec![(0u32, 0u32, f32::INFINITY); count];
         let total = self.wanted.iter().filter(|w| **w).count();
         let mut open = total;
         let mut steps = steps.enumerate().peekable();
@@ -231,9 +235,7 @@ impl Target {
             }
             let n = n as u32 + 1;
             let limit = SLIP[0] + SLIP[1] * n as f32;
-            let asking = |k: &usize| {
-                self.wanted[*k] && trace.choice[*k] == NONE && asks[*k].0 <= n && slip[*k] < limit
-            };
+            let asking = |k: &usize| self.wanted[*k] && asks[*k].2 >= 1.0 && asks[*k].0 <= n && slip[*k] < limit;
             let seen: Vec<usize> =
                 (0..count).filter(asking).filter(|k| self.shows(step.guide, step.patch, *k, way[*k])).collect();
             let worth = if steps.peek().is_none() { 1 } else { total.div_ceil(WORTH) };
@@ -244,22 +246,24 @@ impl Target {
                 continue;
             };
             way.copy_from_slice(&motion);
-            let source = self.agree(&step, n as usize, motion, &warped, scratch);
+            let mut source = self.agree(&step, n as usize, motion, &warped, scratch);
+            for (k, wanted) in self.wanted.iter().enumerate() {
+                if *wanted && !(slip[k] < limit && self.shows(step.guide, step.patch, k, source.motion[k])) {
+                    source.error[k] = f32::INFINITY;
+                }
+            }
             let id = trace.sources.len() as u16;
             let mut used = false;
             for k in seen {
-                if source.error[k] < 1.0 && self.shows(step.guide, step.patch, k, source.motion[k]) {
+                let ask = &mut asks[k];
+                let error = source.error[k];
+                if error < LENIENT.min(0.8 * ask.2) {
                     trace.choice[k] = id;
-                    open -= 1;
+                    ask.2 = error;
+                    open -= usize::from(error < 1.0);
                     used = true;
-                } else {
-                    asks[k] = (n + (2 << asks[k].1.min(5)), asks[k].1 + 1);
                 }
-            }
-            if std::env::var("DBG").is_ok() {
-                let taken: Vec<usize> = (0..count).filter(|k| trace.choice[*k] == id).collect();
-                let m = |f: &dyn Fn(usize) -> f32| taken.iter().map(|k| f(*k)).sum::<f32>() / taken.len().max(1) as f32;
-                eprintln!("  {} -> {} n {n} taken {} open {open}/{total} misfit {:?} err {:.2} limit {:.1} off {:.1} way {:.1},{:.1} slip {:.2}", step.patch.idx, if step.patch.idx as usize > 0 {""} else {""}, taken.len(), self.misfit(&warped), m(&|k| source.error[k]), m(&|k| self.limit[k]), m(&|k| source.offset[k][0].abs()), m(&|k| source.motion[k][0]), m(&|k| source.motion[k][1]), m(&|k| slip[k]));
+                *ask = (n + (2 << ask.1.min(5)), ask.1 + 1, ask.2);
             }
             if used {
                 trace.sources.push(source);
