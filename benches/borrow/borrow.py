@@ -5,9 +5,10 @@
     python3 borrow.py --out /tmp/borrowcases > table.md          # cases are built once and kept in --out
 
 Every case is one clip with one mark, so that marks do not see each other. Luma PSNR inside the mask is pooled over all
-measured frames. "Share" is the share of the mask's luma samples that were borrowed; "of them" the PSNR of those alone.
+measured frames. "Share" is the share of the mask's luma samples that were borrowed; "of them" the PSNR of those alone, and of the fill in
+their place.
 Flicker: mean absolute difference of each restored frame from the restored frame before, moved by the clean clip's own motion
-(OpenCV DIS), inside the mask, beside the same figure of the clean clip; the bar is 1.1 x clean + 0.3.
+(OpenCV DIS), where both are borrowed, beside the same figure of the clean clip; the bar is 1.1 x clean + 0.3.
 """
 
 import os
@@ -126,17 +127,19 @@ def measure(args, folder):
             subprocess.run([args.fill, str(w), str(h), f"{tmp}/mask", str(folder / "marked.yuv"), f"{tmp}/out"], check=True,
                            capture_output=True)
             filled = luma(f"{tmp}/out", w, h)
+            np.save(folder / "fill.npy", filled)
             sums["fill"] = [[float(((filled[masks].astype(np.float32) - clean[masks]) ** 2).sum()), int(masks.sum())]]
         db = lambda v: 10 * np.log10(65025 / max(np.sum(v, 0)[0] / np.sum(v, 0)[1], 0.05))
         cache.write_text(json.dumps({k: db(v) for k, v in sums.items()}))
     rest = json.loads(cache.read_text())
+    filled = np.load(folder / "fill.npy", mmap_mode="r")
     best = max(rest[k] for k in ("telea", "ns", "delogo"))
     borrowed = (origin == 2) & masks
     y0, y1, x0, x1 = box_of(masks.any(0), 24)
-    f = flicker(ours, clean, masks, (y0, y1, x0, x1))
+    f = flicker(ours, clean, borrowed, (y0, y1, x0, x1))
     row = dict(case=folder.name, best=best, fill=rest["fill"], ours=psnr(ours, clean, masks), share=borrowed.sum() / masks.sum(),
                borrowed=psnr(ours, clean, borrowed) if borrowed.any() else float("nan"),
-               fill_there=float("nan"), flicker=f[0], flicker_clean=f[1], ms=ms[0], mean=ms[1], worst=ms[2], area=int(masks.any(0).sum()))
+               fill_there=psnr(filled, clean, borrowed) if borrowed.any() else float("nan"), flicker=f[0], flicker_clean=f[1], ms=ms[0], mean=ms[1], worst=ms[2], area=int(masks.any(0).sum()))
     return row
 
 
@@ -153,7 +156,7 @@ def main():
     for name, start, count, width in CLIPS:
         if not args.only or any(o.split("-")[0] in name or name in o or o in ("badge", "caption", "blink") for o in args.only.split(",")):
             build(args, name, start, count, width)
-    print("| case | best of Telea, NS, delogo | fill | ours | gain | share | of them | flicker (clean) | ms median, mean, worst |")
+    print("| case | best of Telea, NS, delogo | fill | ours | gain | share | of them (fill there) | flicker (clean) | ms median, mean, worst |")
     print("|---|---|---|---|---|---|---|---|---|")
     for folder in sorted(Path(args.out).iterdir()):
         if not wanted(args, folder.name) or not (folder / "info.json").exists():
@@ -161,7 +164,7 @@ def main():
         r = measure(args, folder)
         bar = "" if r["flicker"] <= 1.1 * r["flicker_clean"] + 0.3 else " !"
         print(f"| {r['case']} | {r['best']:.2f} | {r['fill']:.2f} | **{r['ours']:.2f}** | **{r['ours'] - r['best']:+.2f}** | "
-              f"{100 * r['share']:.1f} % | {r['borrowed']:.2f} | {r['flicker']:.2f} ({r['flicker_clean']:.2f}){bar} | "
+              f"{100 * r['share']:.1f} % | {r['borrowed']:.2f} ({r['fill_there']:.2f}) | {r['flicker']:.2f} ({r['flicker_clean']:.2f}){bar} | "
               f"{r['ms']:.0f}, {r['mean']:.0f}, {r['worst']:.0f} |", flush=True)
 
 

@@ -5,6 +5,7 @@
 //! around the mark; its samples are taken once, between samples by a cubic, with a smooth offset of brightness. What is not
 //! seen, or where the surroundings disagree, stays open for the next tier. Refuses to know marks and other tiers.
 
+mod blend;
 mod cache;
 mod flow;
 mod guide;
@@ -19,17 +20,12 @@ use std::sync::Arc;
 
 use crate::hole::{Crop, Hole, Origin, Reach, Restorer, Window};
 
+use blend::Blend;
 use cache::{Cache, Key};
 use guide::{Guide, RING};
 use motion::Motion;
 use sample::{bilinear, cubic, linear};
-use trace::{COLOURS, Grid, NONE, Region, Scratch, Step, Target, Trace, to_guide};
-
-/// Two sources that differ by more, in 8-bit codes, cannot both be right.
-const CONTRADICTION: f32 = 12.0;
-
-/// Offsets are trusted up to this error of the ring and fade out to twice that, in 8-bit codes.
-const OFFSET_ERROR: f32 = 4.0;
+use trace::{COLOURS, Grid, Region, Scratch, Step, Target, to_guide, to_luma};
 
 /// Settles samples with what other frames of the shot show in their place.
 #[derive(Debug)]
@@ -44,9 +40,6 @@ impl Default for Borrow {
         Self::new(Self::REACH)
     }
 }
-
-/// What a sample of the region takes: up to one source of each direction, by weight.
-type Shares = [(Option<usize>, f32); 2];
 
 impl Borrow {
     /// A mark of 90 rows under a slow pan is passed within 24 frames; frames after are held whole by whoever decodes.
@@ -73,9 +66,10 @@ impl Borrow {
             keys.iter().zip(&crops[first..]).map(|(key, crop)| self.cache.guide(*key, crop)).collect();
         let Some(guides) = guides else { return };
         let Some((region, wanted)) = wanted(crop, hole, guides[own - first].size()) else { return };
-        let motions: Vec<Arc<[Motion; 2]>> =
-            (1..keys.len()).map(|n| self.cache.motion([keys[n - 1], keys[n]], [&guides[n - 1], &guides[n]])).collect();
-        let target = Target::new(crop, &guides[own - first], region, wanted);
+        let motions: Vec<Arc<[Motion; 2]>> = (1..keys.len())
+            .map(|n| self.cache.motion([keys[n - 1], keys[n]], [&guides[n - 1], &guides[n]]))
+            .collect();
+        let target = Target::new(crop, &guides[own - first], region, wanted, &mut self.scratch);
         let forward = (own - first..keys.len() - 1).map(|n| Step {
             crop: first + n + 1,
             patch: &crops[first + n + 1],
@@ -93,8 +87,8 @@ impl Borrow {
             target.trace(backward, self.cache.tools(), &mut self.scratch),
         ];
         let guide_of = |crop: usize| guides[crop - first].as_ref();
-        let shares: Vec<Shares> = (0..region.len()).map(|k| shares(&traces, region, k, guide_of)).collect();
-        settle(hole, crops, crop, region, &traces, &shares);
+        let blend = Blend::new(&traces, region, guide_of);
+        settle(hole, crops, crop, region, &blend);
     }
 }
 
@@ -135,15 +129,15 @@ fn shift(crop: &Crop, hole: &Hole, plane: usize) -> [u32; 2] {
     [inner.x - outer.x, inner.y - outer.y]
 }
 
-/// Calls `visit` with plane, position in it, and place in the guide of every open sample.
-fn open_samples(crop: &Crop, hole: &Hole, mut visit: impl FnMut(usize, usize, [u32; 2], [f32; 2])) {
+/// Calls `visit` with plane, number in it, and place in the crop's guide of every open sample.
+fn open_samples(crop: &Crop, hole: &Hole, mut visit: impl FnMut(usize, usize, [f32; 2])) {
     let format = crop.patch.format;
     for plane in (0..crop.patch.planes.len().min(COLOURS)).filter(|plane| !format.is_alpha(*plane)) {
         let (grid, [dx, dy]) = (Grid::new(crop, plane), shift(crop, hole, plane));
         let width = hole.patch().planes[plane].width();
         for k in (0..hole.need()[plane].data().len()).filter(|k| hole.is_open(plane, *k)) {
             let (x, y) = (k as u32 % width + dx, k as u32 / width + dy);
-            visit(plane, k, [x, y], grid.luma(x as f32, y as f32).map(to_guide));
+            visit(plane, k, grid.luma(x as f32, y as f32).map(to_guide));
         }
     }
 }
@@ -152,7 +146,7 @@ fn open_samples(crop: &Crop, hole: &Hole, mut visit: impl FnMut(usize, usize, [u
 fn wanted(crop: &Crop, hole: &Hole, (width, height): (usize, usize)) -> Option<(Region, Vec<bool>)> {
     let mut cells = vec![false; width * height];
     let (mut x0, mut x1, mut y0, mut y1) = (width, 0, height, 0);
-    open_samples(crop, hole, |_, _, _, place| {
+    open_samples(crop, hole, |_, _, place| {
         let (x, y) = nearest(place, width, height);
         cells[y * width + x] = true;
         (x0, x1, y0, y1) = (x0.min(x), x1.max(x + 1), y0.min(y), y1.max(y + 1));
@@ -176,51 +170,25 @@ fn nearest([x, y]: [f32; 2], width: usize, height: usize) -> (usize, usize) {
     (index(x, width), index(y, height))
 }
 
-/// The sources of a sample of the region: both directions where they agree, else the better.
-fn shares<'a>(traces: &[Trace; 2], region: Region, k: usize, guide_of: impl Fn(usize) -> &'a Guide) -> Shares {
-    let (x, y) = region.place(k);
-    let mut luma = [0.0; 2];
-    let mut out: Shares = [(None, 0.0); 2];
-    for ((trace, share), luma) in traces.iter().zip(&mut out).zip(&mut luma) {
-        if trace.choice[k] == NONE {
-            continue;
-        }
-        let at = usize::from(trace.choice[k]);
-        let source = &trace.sources[at];
-        let [dx, dy] = source.motion[k];
-        *luma = guide_of(source.crop).levels[0].value(x as f32 + dx, y as f32 + dy) + source.offset[k][0];
-        // Nearer in time and better agreeing sources weigh more (measured in `benches/borrow`).
-        let error = source.error[k];
-        *share = (Some(at), 1.0 / ((source.distance as f32 + 3.0) * (1.0 + error * error / 9.0)));
-    }
-    if let [(Some(_), a), (Some(_), b)] = out
-        && (luma[0] - luma[1]).abs() > CONTRADICTION
-    {
-        out[usize::from(a >= b)] = (None, 0.0);
-    }
-    out
-}
-
-fn settle(hole: &mut Hole, crops: &[Crop], crop: &Crop, region: Region, traces: &[Trace; 2], shares: &[Shares]) {
+fn settle(hole: &mut Hole, crops: &[Crop], crop: &Crop, region: Region, blend: &Blend<'_>) {
     let format = crop.patch.format;
     let code = (1u32 << (format.depth - 8)) as f32;
+    let grids: Vec<Grid> = (0..crop.patch.planes.len()).map(|plane| Grid::new(crop, plane)).collect();
     let mut values = Vec::new();
     let (columns, rows) = (region.x + region.width, region.y + region.height);
-    open_samples(crop, hole, |plane, k, _, place| {
+    open_samples(crop, hole, |plane, k, place| {
         let (cx, cy) = nearest(place, columns, rows);
         let cell = (cy - region.y) * region.width + cx - region.x;
-        let (local, grid) = ([place[0] - region.x as f32, place[1] - region.y as f32], Grid::new(crop, plane));
+        let [x, y] = [place[0] - region.x as f32, place[1] - region.y as f32];
         let (mut sum, mut weight) = (0.0, 0.0);
-        for (trace, (source, share)) in traces.iter().zip(shares[cell]) {
-            let Some(source) = source.map(|at| &trace.sources[at]) else { continue };
-            let [dx, dy] = bilinear(&source.motion, region.width, local[0], local[1]);
-            let offset = bilinear(&source.offset, region.width, local[0], local[1])[plane];
-            let [x, y] = grid.plane([trace::to_luma(place[0] + dx), trace::to_luma(place[1] + dy)]);
+        for (source, share) in blend.at(cell) {
+            let [dx, dy] = bilinear(&source.motion, region.width, x, y);
+            let offset = bilinear(&source.offset, region.width, x, y)[plane];
+            let [x, y] = grids[plane].plane([to_luma(place[0] + dx), to_luma(place[1] + dy)]);
             let from = &crops[source.crop].patch.planes[plane];
             // A cubic between subsampled samples would reach for what the mark coloured.
             let value = if format.subsampling(plane) == (0, 0) { cubic(from, x, y) } else { linear(from, x, y) };
-            let trusted = (2.0 - source.error[cell] / OFFSET_ERROR).clamp(0.0, 1.0);
-            sum += share * (value + trusted * code * offset);
+            sum += share * (value + source.trusted(cell) * code * offset);
             weight += share;
         }
         if weight > 0.0 {

@@ -1,1 +1,278 @@
+//! Borrowing on painted clips whose truth is known at every sample.
 
+use super::*;
+use crate::format::{PixelFormat, PixelLayout};
+use crate::frame::{Frame, FrameIdx, HostSurface, Patch, RowMut, Rows, Surface};
+use crate::geometry::Rect;
+use crate::mask::Mask;
+
+const SIZE: (u32, u32) = (176, 144);
+const BOX: Rect = Rect::new(70, 58, 34, 24);
+
+/// A smooth texture without a period: values of a lattice, joined by cubic steps, at two sizes. In 8-bit codes.
+fn texture(seed: u32, plane: usize, x: f32, y: f32) -> f32 {
+    let lattice = |x: i32, y: i32| {
+        let mix = |h: u32, v: u32| (h ^ v).wrapping_mul(0x9E37_79B1).rotate_left(13).wrapping_mul(0x85EB_CA77);
+        let h = mix(mix(mix(seed, plane as u32), x as u32), y as u32);
+        ((h ^ h >> 15) >> 8) as f32 / (1u32 << 24) as f32 - 0.5
+    };
+    let layer = |size: f32| {
+        let (x, y) = (x / size, y / size);
+        let (x0, y0) = (x.floor(), y.floor());
+        let ease = |t: f32| t * t * (3.0 - 2.0 * t);
+        let (fx, fy) = (ease(x - x0), ease(y - y0));
+        let row = |y: i32| {
+            let (a, b) = (lattice(x0 as i32, y), lattice(x0 as i32 + 1, y));
+            a + fx * (b - a)
+        };
+        let (a, b) = (row(y0 as i32), row(y0 as i32 + 1));
+        a + fy * (b - a)
+    };
+    120.0 + 50.0 * layer(13.0) + 80.0 * layer(31.0)
+}
+
+/// A scene that is the texture, moved.
+#[derive(Clone, Copy)]
+struct Scene {
+    format: PixelFormat,
+    seed: u32,
+    /// Luma samples a frame.
+    speed: (f32, f32),
+    /// Codes a frame by which it grows brighter.
+    fade: f32,
+}
+
+const PAN: Scene = Scene { format: PixelFormat::YUV420P8, seed: 5, speed: (3.0, 0.0), fade: 0.0 };
+
+impl Scene {
+    /// Frame `idx`, with every sample of `mark` painted over.
+    fn frame(&self, idx: FrameIdx, mark: &Mask) -> Frame {
+        let format = self.format;
+        let code = (1u32 << (format.depth - 8)) as f32;
+        let mut surface = HostSurface::new(format, SIZE.0, SIZE.1);
+        for plane in 0..format.planes() {
+            let (sw, sh) = format.subsampling(plane);
+            let (w, h) = format.plane_size(plane, SIZE.0, SIZE.1);
+            let cover = mark.in_plane(Rect::new(0, 0, w, h), Rows::All, sw, sh);
+            let luma = |v: u32, log2: u8| (v as f32 + 0.5) * (1u32 << log2) as f32 - 0.5;
+            for y in 0..h {
+                let value = |x: u32| {
+                    if cover.at(x, y) > 0 && !format.is_alpha(plane) {
+                        return 235.0 * code;
+                    }
+                    let time = idx as f32;
+                    let (u, v) = (luma(x, sw) + self.speed.0 * time, luma(y, sh) + self.speed.1 * time);
+                    (code * (texture(self.seed, plane, u, v) + self.fade * time)).round()
+                };
+                match surface.row_mut(plane, y) {
+                    RowMut::U8(row) => (0..w).zip(row).for_each(|(x, s)| *s = value(x) as u8),
+                    RowMut::U16(row) => (0..w).zip(row).for_each(|(x, s)| *s = value(x) as u16),
+                }
+            }
+        }
+        Frame::new(idx, 0, 1, SIZE, format, Box::new(surface))
+    }
+
+    fn crops(&self, frames: std::ops::Range<FrameIdx>, rows: Rows, mark: impl Fn(FrameIdx) -> Mask) -> Vec<Crop> {
+        let crop = |idx| {
+            let mut patch = Patch::default();
+            self.frame(idx, &mark(idx)).lift(place(rows).grow(48, SIZE.0, SIZE.1), rows, &mut patch);
+            Crop::new(idx, patch, &mark(idx))
+        };
+        frames.map(crop).collect()
+    }
+
+    fn hole(&self, idx: FrameIdx, rows: Rows, mark: &Mask) -> Hole {
+        let mut patch = Patch::default();
+        self.frame(idx, mark).lift(place(rows), rows, &mut patch);
+        Hole::new(idx, patch, mark)
+    }
+
+    /// The largest difference of a borrowed sample from the truth, in 8-bit codes, and the share of the mask borrowed.
+    fn judge(&self, hole: &Hole) -> (f32, f32) {
+        let truth = self.hole(hole.idx, hole.patch().rows, &Mask::empty());
+        let code = (1u32 << (self.format.depth - 8)) as f32;
+        let (mut worst, mut borrowed, mut all) = (0.0f32, 0.0, 0.0);
+        for plane in 0..hole.patch().planes.len() {
+            let pairs = hole.patch().planes[plane].data().iter().zip(truth.patch().planes[plane].data());
+            for (k, (a, b)) in pairs.enumerate() {
+                let origin = hole.origin()[plane].data()[k];
+                assert!(origin == Origin::Kept || origin == Origin::Borrowed);
+                all += f32::from(u8::from(hole.need()[plane].data()[k] > 0));
+                if origin == Origin::Borrowed {
+                    borrowed += 1.0;
+                    worst = worst.max((a - b).abs() / code);
+                }
+            }
+        }
+        (worst, borrowed / all)
+    }
+}
+
+/// The rectangle of the holes, in rows.
+fn place(rows: Rows) -> Rect {
+    let step = rows.start_step().1;
+    Rect::new(BOX.x, BOX.y / step, BOX.w, BOX.h / step).grow(16, SIZE.0, rows.count(SIZE.1))
+}
+
+fn mark() -> Mask {
+    Mask::rectangle(BOX)
+}
+
+fn borrowed(borrow: &mut Borrow, crops: &[Crop], mut hole: Hole) -> Hole {
+    borrow.restore(Window { crops }, std::slice::from_mut(&mut hole));
+    hole
+}
+
+#[test]
+fn a_pan_brings_back_what_the_mark_hides() {
+    for speed in [(3.0, 0.0), (-2.0, 1.0), (0.0, 4.0), (2.5, 0.25), (-1.3, -1.7), (11.0, -3.0)] {
+        let scene = Scene { speed, ..PAN };
+        let crops = scene.crops(0..30, Rows::All, |_| mark());
+        for idx in [14, 29] {
+            let hole = borrowed(&mut Borrow::default(), &crops, scene.hole(idx, Rows::All, &mark()));
+            let (worst, share) = scene.judge(&hole);
+            // Half a code each for rounding the source and the truth, one for the registration.
+            assert!(worst <= 2.0, "{speed:?} at {idx}: {worst}");
+            assert!(share >= 0.95, "{speed:?} at {idx}: {share}");
+        }
+    }
+}
+
+#[test]
+fn what_no_frame_uncovers_stays_open() {
+    let bar = Mask::rectangle(Rect::new(0, BOX.y, SIZE.0, BOX.h));
+    for (speed, mask) in [((0.0, 0.0), mark()), ((3.0, 0.0), bar)] {
+        let scene = Scene { speed, ..PAN };
+        let crops = scene.crops(0..20, Rows::All, |_| mask.clone());
+        let hole = borrowed(&mut Borrow::default(), &crops, scene.hole(10, Rows::All, &mask));
+        assert_eq!(scene.judge(&hole).1, 0.0, "{speed:?}");
+    }
+    // Of a mark that shifts by half its width, the half that both cover is never seen.
+    let scene = Scene { speed: (0.0, 0.0), ..PAN };
+    let shown = |idx: FrameIdx| Mask::rectangle(Rect::new(BOX.x + if idx < 10 { 0 } else { 17 }, BOX.y, 34, BOX.h));
+    let crops = scene.crops(0..20, Rows::All, shown);
+    let hole = borrowed(&mut Borrow::default(), &crops, scene.hole(9, Rows::All, &shown(9)));
+    let rect = hole.patch().rect;
+    for (k, origin) in hole.origin()[0].data().iter().enumerate() {
+        let x = rect.x + k as u32 % rect.w;
+        assert!(*origin == Origin::Kept || x < BOX.x + 17, "column {x}");
+    }
+    assert!(scene.judge(&hole).1 > 0.3);
+}
+
+#[test]
+fn a_mark_that_comes_and_goes_before_a_still_camera_is_replaced_by_what_was_there() {
+    let scene = Scene { speed: (0.0, 0.0), ..PAN };
+    let shown = |idx: FrameIdx| if idx < 8 { Mask::empty() } else { mark() };
+    let crops = scene.crops(0..25, Rows::All, shown);
+    let hole = borrowed(&mut Borrow::default(), &crops, scene.hole(20, Rows::All, &mark()));
+    assert_eq!(scene.judge(&hole), (0.0, 1.0));
+}
+
+#[test]
+fn a_scene_that_grows_brighter_is_met_by_an_offset() {
+    let scene = Scene { fade: 0.7, ..PAN };
+    let crops = scene.crops(0..30, Rows::All, |_| mark());
+    let hole = borrowed(&mut Borrow::default(), &crops, scene.hole(15, Rows::All, &mark()));
+    let (worst, share) = scene.judge(&hole);
+    // 9 codes between the frames; the offset varies by rounding, and the registration by the change.
+    assert!(worst <= 3.0 && share >= 0.95, "{worst} {share}");
+}
+
+#[test]
+fn frames_that_show_something_else_are_not_believed() {
+    let other = Scene { seed: 77, ..PAN };
+    let mut crops = other.crops(0..30, Rows::All, |_| mark());
+    crops[15] = PAN.crops(15..16, Rows::All, |_| mark()).remove(0);
+    let hole = borrowed(&mut Borrow::default(), &crops, PAN.hole(15, Rows::All, &mark()));
+    assert!(PAN.judge(&hole).1 < 0.05, "{}", PAN.judge(&hole).1);
+}
+
+#[test]
+fn every_format_and_field_is_served() {
+    for depth in [8, 10, 12, 16] {
+        for (layout, log2_chroma_w, log2_chroma_h, alpha) in [
+            (PixelLayout::Gray, 0, 0, false),
+            (PixelLayout::Yuv, 1, 1, false),
+            (PixelLayout::Yuv, 1, 0, true),
+            (PixelLayout::Yuv, 2, 0, false),
+            (PixelLayout::Yuv, 0, 0, false),
+            (PixelLayout::Gbr, 0, 0, true),
+        ] {
+            let format = PixelFormat { layout, depth, log2_chroma_w, log2_chroma_h, alpha };
+            let scene = Scene { format, speed: (4.0, 0.0), ..PAN };
+            for rows in [Rows::All, Rows::Top, Rows::Bottom] {
+                let crops = scene.crops(0..20, rows, |_| mark());
+                let hole = borrowed(&mut Borrow::default(), &crops, scene.hole(10, rows, &mark()));
+                let (worst, share) = scene.judge(&hole);
+                // Chroma at a quarter of the width is sharper than a straight line between its samples.
+                let bound = if log2_chroma_w == 2 { 8.0 } else { 4.0 };
+                assert!(worst <= bound && share >= 0.95, "{format:?} {rows:?}: {worst} {share}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_asked_before_does_not_show() {
+    let crops = PAN.crops(0..30, Rows::All, |_| mark());
+    let hole = |idx| PAN.hole(idx, Rows::All, &mark());
+    let fresh = borrowed(&mut Borrow::default(), &crops, hole(12));
+    let mut used = Borrow::default();
+    // Other samples under the same frame numbers, then the same in any order.
+    let other = Scene { seed: 9, speed: (-1.0, 2.0), ..PAN };
+    borrowed(&mut used, &other.crops(0..30, Rows::All, |_| mark()), other.hole(12, Rows::All, &mark()));
+    for idx in [29, 3, 11, 13, 0] {
+        borrowed(&mut used, &crops, hole(idx));
+    }
+    let again = borrowed(&mut used, &crops, hole(12));
+    assert_eq!(fresh.patch(), again.patch());
+    assert_eq!(fresh.origin(), again.origin());
+    // Nor do crops beyond the reach.
+    let reach = Reach { before: 6, after: 5, margin: 48 };
+    let near = borrowed(&mut Borrow::new(reach), &crops[6..18], hole(12));
+    let far = borrowed(&mut Borrow::new(reach), &crops, hole(12));
+    assert_eq!(near.patch(), far.patch());
+}
+
+#[test]
+fn softly_covered_samples_keep_their_share_and_settled_ones_stay() {
+    let mut soft = mark();
+    soft = Mask::new(soft.rect(), crate::raster::Raster::new(BOX.w, BOX.h, 51)).unwrap();
+    let crops = PAN.crops(0..30, Rows::All, |_| mark());
+    let mut hole = PAN.hole(15, Rows::All, &soft);
+    let k = (0..hole.need()[0].data().len()).find(|k| hole.is_open(0, *k)).unwrap();
+    hole.settle(0, k, 7.0, Origin::Unblended);
+    let out = borrowed(&mut Borrow::default(), &crops, hole);
+    let truth = PAN.hole(15, Rows::All, &Mask::empty());
+    assert_eq!(out.patch().planes[0].data()[k], 7.0);
+    for (n, value) in out.patch().planes[0].data().iter().enumerate() {
+        if out.origin()[0].data()[n] == Origin::Borrowed {
+            let expected = 0.8 * 235.0 + 0.2 * truth.patch().planes[0].data()[n];
+            assert!((value - expected).abs() <= 0.5, "{n}: {value} {expected}");
+        }
+    }
+}
+
+#[test]
+fn windows_that_do_not_fit_leave_everything_open() {
+    let crops = PAN.crops(0..10, Rows::All, |_| mark());
+    let mut alien = crops.clone();
+    alien[3].patch.rect.x += 1;
+    let mut tiny = crops.clone();
+    tiny.iter_mut().for_each(|crop| {
+        PAN.frame(crop.idx, &mark()).lift(Rect::new(70, 58, 9, 5), Rows::All, &mut crop.patch);
+        crop.need = crop.patch.need(&mark());
+    });
+    for window in [&[][..], &crops[..4], &alien[..], &tiny[..]] {
+        let hole = borrowed(&mut Borrow::default(), window, PAN.hole(5, Rows::All, &mark()));
+        assert_eq!(PAN.judge(&hole).1, 0.0);
+    }
+    let mut hole = PAN.hole(5, Rows::All, &mark());
+    let rect = Rect::new(72, 60, 4, 3);
+    let mut patch = Patch::default();
+    PAN.frame(5, &mark()).lift(rect, Rows::All, &mut patch);
+    hole = Hole::new(hole.idx, patch, &mark());
+    borrowed(&mut Borrow::default(), &tiny, hole);
+}

@@ -13,11 +13,14 @@ use super::spread::Spread;
 /// Planes with colour at most.
 pub(super) const COLOURS: usize = 3;
 
-/// A source whose ring differs from the hole's by more is not believed, in 8-bit codes (`benches/borrow`).
-const DISAGREEMENT: f32 = 6.0;
+/// A source is believed while its ring differs from the hole's by less than this many 8-bit codes (what the codec's noise
+/// leaves at half size) and this share of the ring's own contrast: unrelated pictures differ by 1.4 times the contrast, one
+/// that is off by a sample of the guide by a third of it.
+const FLOOR: f32 = 2.5;
+const CONTRAST: f32 = 0.4;
 
-/// Gradient, in codes a sample of the guide, at which a difference counts half: next to an edge the slightest shift shows.
-const EDGE: f32 = 12.0;
+/// How far beyond what is believed a source may differ while the other direction of time confirms it.
+pub(super) const LENIENT: f32 = 1.5;
 
 /// How far motions joined one after the other may miss on the way there and back, and by how much more each step, in samples
 /// of the guide.
@@ -99,8 +102,8 @@ pub(super) struct Target {
     pub(super) wanted: Vec<bool>,
     level: Level,
     ring: Vec<u8>,
-    /// Gradient of the guide, in codes a sample.
-    edge: Vec<f32>,
+    /// The largest difference that is believed, in 8-bit codes.
+    limit: Vec<f32>,
     /// Every colour plane at the samples of the region, in 8-bit codes.
     colours: Vec<[f32; COLOURS]>,
     grids: Vec<Grid>,
@@ -117,7 +120,8 @@ pub(super) struct Source {
     pub(super) motion: Vec<[f32; 2]>,
     /// What the hole's frame is brighter by, per plane in 8-bit codes.
     pub(super) offset: Vec<[f32; COLOURS]>,
-    /// How much both differ around the mark, in 8-bit codes.
+    /// How much both differ around the mark, as a share of what is believed: below 1 a source is taken by itself, below
+    /// [`LENIENT`] with another. Infinite where it does not show what is hidden.
     pub(super) error: Vec<f32>,
 }
 
@@ -146,16 +150,14 @@ pub(super) struct Scratch {
 }
 
 impl Target {
-    pub(super) fn new(crop: &Crop, guide: &Guide, region: Region, wanted: Vec<bool>) -> Self {
+    pub(super) fn new(crop: &Crop, guide: &Guide, region: Region, wanted: Vec<bool>, scratch: &mut Scratch) -> Self {
         let from = &guide.levels[0];
-        let (mut luma, mut ring, mut edge) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut luma, mut ring) = (Vec::new(), Vec::new());
         for k in 0..region.len() {
             let (x, y) = region.place(k);
             let at = from.at(x, y);
             luma.push(from.luma[at]);
             ring.push(guide.ring[y * from.width + x]);
-            let [gx, gy] = from.gradient[at];
-            edge.push(gx.hypot(gy));
         }
         let firm = |x: usize, y: usize| from.is_firm(region.x + x, region.y + y);
         let mut level = Level::padded(region.width, region.height, &luma, firm);
@@ -168,12 +170,20 @@ impl Target {
             wanted,
             level,
             ring,
-            edge,
+            limit: Vec::new(),
             colours: Vec::new(),
             grids,
             scale: 1.0 / (1u32 << (format.depth - 8)) as f32,
         };
         target.colours = (0..region.len()).map(|k| target.colour(crop, guide, k, [0.0; 2])).collect();
+        let known = |k: usize| target.level.firm[target.level.at(k % region.width, k / region.width)] / CROWD;
+        scratch.weights.clear();
+        scratch.weights.extend((0..region.len()).map(known));
+        let mut smooth: Vec<[f32; 1]> = target.colours.iter().map(|c| [c[0]]).collect();
+        scratch.errors.fill(region.width, &mut smooth, &scratch.weights);
+        smooth.iter_mut().zip(&target.colours).for_each(|(s, c)| s[0] = (c[0] - s[0]).abs());
+        scratch.errors.fill(region.width, &mut smooth, &scratch.weights);
+        target.limit = smooth.iter().map(|contrast| FLOOR + CONTRAST * contrast[0]).collect();
         target
     }
 
@@ -204,8 +214,8 @@ impl Target {
         let mut trace = Trace { sources: Vec::new(), choice: vec![NONE; count] };
         let mut way = vec![[0.0f32; 2]; count];
         let mut slip = vec![0.0f32; count];
-        // Step at which a sample that was refused asks again, and how often it was.
-        let mut asks = vec![(0u32, 0u32); count];
+        // Step at which a sample that was refused asks again, how often it was, and its error so far.
+        let mut asks = vec![(0u32, 0u32, f32::INFINITY); count];
         let total = self.wanted.iter().filter(|w| **w).count();
         let mut open = total;
         let mut steps = steps.enumerate().peekable();
@@ -225,7 +235,7 @@ impl Target {
             }
             let n = n as u32 + 1;
             let limit = SLIP[0] + SLIP[1] * n as f32;
-            let asking = |k: &usize| self.wanted[*k] && trace.choice[*k] == NONE && asks[*k].0 <= n && slip[*k] < limit;
+            let asking = |k: &usize| self.wanted[*k] && asks[*k].2 >= 1.0 && asks[*k].0 <= n && slip[*k] < limit;
             let seen: Vec<usize> =
                 (0..count).filter(asking).filter(|k| self.shows(step.guide, step.patch, *k, way[*k])).collect();
             let worth = if steps.peek().is_none() { 1 } else { total.div_ceil(WORTH) };
@@ -236,17 +246,24 @@ impl Target {
                 continue;
             };
             way.copy_from_slice(&motion);
-            let source = self.agree(&step, n as usize, motion, &warped, scratch);
+            let mut source = self.agree(&step, n as usize, motion, &warped, scratch);
+            for (k, wanted) in self.wanted.iter().enumerate() {
+                if *wanted && !(slip[k] < limit && self.shows(step.guide, step.patch, k, source.motion[k])) {
+                    source.error[k] = f32::INFINITY;
+                }
+            }
             let id = trace.sources.len() as u16;
             let mut used = false;
             for k in seen {
-                if source.error[k] < DISAGREEMENT && self.shows(step.guide, step.patch, k, source.motion[k]) {
+                let ask = &mut asks[k];
+                let error = source.error[k];
+                if error < LENIENT.min(0.8 * ask.2) {
                     trace.choice[k] = id;
-                    open -= 1;
+                    ask.2 = error;
+                    open -= usize::from(error < 1.0);
                     used = true;
-                } else {
-                    asks[k] = (n + (2 << asks[k].1.min(5)), asks[k].1 + 1);
                 }
+                *ask = (n + (2 << ask.1.min(5)), ask.1 + 1, ask.2);
             }
             if used {
                 trace.sources.push(source);
@@ -290,11 +307,7 @@ impl Target {
     /// How much the ring differs, brightness taken out; `None` where too little of it is shown.
     fn misfit(&self, warped: &Level) -> Option<f32> {
         let (mut sum, mut count) = (0.0, 0.0f32);
-        let ring = || {
-            (0..self.region.len())
-                .filter(|k| self.ring[*k] > 0)
-                .map(|k| self.level.at(k % self.region.width, k / self.region.width))
-        };
+        let ring = || (0..self.region.len()).filter(|k| self.ring[*k] > 0).map(|k| self.level.at(k % self.region.width, k / self.region.width));
         for k in ring() {
             sum += warped.firm[k] * (self.level.luma[k] - warped.luma[k]).clamp(-30.0, 30.0);
             count += warped.firm[k];
@@ -367,10 +380,14 @@ impl Target {
         }
         let raw: Vec<f32> = offset.iter().map(|o| o[0]).collect();
         scratch.offsets.fill(width, &mut offset, &scratch.weights);
-        let difference = |k: usize| (raw[k] - offset[k][0]).abs() / (1.0 + self.edge[k] / EDGE);
-        let mut errors: Vec<[f32; 1]> = (0..motion.len()).map(|k| [difference(k)]).collect();
+        // Light changes for all alike; what differs here and there is another thing, or in another place.
+        let mut sorted: Vec<f32> =
+            raw.iter().zip(&scratch.weights).filter(|(_, w)| **w > 0.0).map(|(r, _)| *r).collect();
+        sorted.sort_unstable_by(f32::total_cmp);
+        let middle = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+        let mut errors: Vec<[f32; 1]> = raw.iter().map(|r| [(r - middle).abs()]).collect();
         scratch.errors.fill(width, &mut errors, &scratch.weights);
-        let error: Vec<f32> = errors.iter().map(|e| e[0]).collect();
+        let error: Vec<f32> = errors.iter().zip(&self.limit).map(|(error, limit)| error[0] / limit).collect();
         Source { crop: step.crop, distance, motion, offset, error }
     }
 }

@@ -1,0 +1,128 @@
+//! How much of every source a hidden sample takes: both directions of time where they agree, else the surer one, with soft
+//! borders between sources.
+
+use super::guide::Guide;
+use super::trace::{LENIENT, NONE, Region, Source, Trace};
+
+/// Both directions confirm each other up to this many 8-bit codes, and this share of the larger of their values' spread.
+const CONFIRMED: f32 = 12.0;
+
+/// Samples of the guide over which one source passes into another, to each side.
+const FEATHER: usize = 2;
+
+/// A share below this part of all is not worth a sample.
+const LEAST: f32 = 0.04;
+
+/// The sources and their shares of every sample of the region.
+pub(super) struct Blend<'a> {
+    sources: Vec<&'a Source>,
+    shares: Vec<Vec<f32>>,
+}
+
+impl Source {
+    /// How far its offset is to be trusted.
+    pub(super) fn trusted(&self, k: usize) -> f32 {
+        (2.0 - 1.5 * self.error[k]).clamp(0.0, 1.0)
+    }
+
+    /// Nearer in time and better agreeing sources weigh more.
+    fn weight(&self, k: usize) -> f32 {
+        1.0 / ((self.distance as f32 + 3.0) * (1.0 + 4.0 * self.error[k] * self.error[k]))
+    }
+}
+
+impl<'a> Blend<'a> {
+    pub(super) fn new(traces: &'a [Trace; 2], region: Region, guide_of: impl Fn(usize) -> &'a Guide) -> Self {
+        let count = region.len();
+        let chosen = |trace: &'a Trace, k: usize| match trace.choice[k] {
+            NONE => None,
+            at => trace.sources.get(usize::from(at)),
+        };
+        let luma = |source: &Source, k: usize| {
+            let ((x, y), [dx, dy]) = (region.place(k), source.motion[k]);
+            let value = guide_of(source.crop).levels[0].value(x as f32 + dx, y as f32 + dy);
+            value + source.trusted(k) * source.offset[k][0]
+        };
+        let mut difference = vec![0.0; count];
+        let mut both = vec![0.0; count];
+        for k in 0..count {
+            if let (Some(a), Some(b)) = (chosen(&traces[0], k), chosen(&traces[1], k)) {
+                difference[k] = (luma(a, k) - luma(b, k)).abs();
+                both[k] = 1.0;
+            }
+        }
+        // One sample may agree by chance, its neighbours with it hardly.
+        soften(&mut difference, region.width, 1);
+        let mut near = both.clone();
+        soften(&mut near, region.width, 1);
+        let sources: Vec<&Source> = traces.iter().flat_map(|trace| &trace.sources).collect();
+        let mut shares = vec![vec![0.0; count]; sources.len()];
+        let first = [0, traces[0].sources.len()];
+        for k in 0..count {
+            let taken: [Option<(usize, &Source)>; 2] = std::array::from_fn(|direction| {
+                let source = chosen(&traces[direction], k)?;
+                Some((first[direction] + usize::from(traces[direction].choice[k]), source))
+            });
+            let confirmed = both[k] > 0.0 && difference[k] <= CONFIRMED * near[k];
+            let surer = taken.iter().flatten().map(|(_, source)| source.weight(k)).fold(0.0, f32::max);
+            for (at, source) in taken.into_iter().flatten() {
+                let alone = source.error[k] < 1.0 && source.weight(k) >= surer;
+                if (confirmed && source.error[k] < LENIENT) || alone {
+                    shares[at][k] = source.weight(k);
+                }
+            }
+        }
+        let mut blend = Self { sources, shares };
+        blend.feather(region.width);
+        blend
+    }
+
+    /// Lets sources pass into each other where more than one shows what is hidden.
+    fn feather(&mut self, width: usize) {
+        let count = self.shares.first().map_or(0, Vec::len);
+        let settled: Vec<bool> = (0..count).map(|k| self.shares.iter().any(|share| share[k] > 0.0)).collect();
+        let mut total = vec![0.0; count];
+        for (share, source) in self.shares.iter_mut().zip(&self.sources) {
+            for _ in 0..2 {
+                soften(share, width, FEATHER);
+            }
+            for (k, share) in share.iter_mut().enumerate() {
+                if !settled[k] || source.error[k] >= LENIENT {
+                    *share = 0.0;
+                }
+                total[k] += *share;
+            }
+        }
+        for share in &mut self.shares {
+            share.iter_mut().zip(&total).filter(|(s, t)| **s < LEAST * **t).for_each(|(s, _)| *s = 0.0);
+        }
+    }
+
+    /// The sources of sample `k` and their shares, which add up to anything.
+    pub(super) fn at(&self, k: usize) -> impl Iterator<Item = (&'a Source, f32)> + '_ {
+        let shares = self.shares.iter().map(move |share| share[k]);
+        self.sources.iter().copied().zip(shares).filter(|(_, share)| *share > 0.0)
+    }
+}
+
+/// Mean over a square of `2 radius + 1`; nothing lies beyond the border.
+fn soften(values: &mut [f32], width: usize, radius: usize) {
+    let scale = 1.0 / (2 * radius + 1) as f32;
+    let mut line = Vec::new();
+    for row in values.chunks_exact_mut(width) {
+        line.clear();
+        line.extend_from_slice(row);
+        for (x, out) in row.iter_mut().enumerate() {
+            *out = scale * line[x.saturating_sub(radius)..(x + radius + 1).min(width)].iter().sum::<f32>();
+        }
+    }
+    let all = values.to_vec();
+    let height = values.len() / width;
+    for y in 0..height {
+        let row = &mut values[y * width..][..width];
+        row.fill(0.0);
+        for from in y.saturating_sub(radius)..(y + radius + 1).min(height) {
+            row.iter_mut().zip(&all[from * width..][..width]).for_each(|(o, v)| *o += scale * v);
+        }
+    }
+}
