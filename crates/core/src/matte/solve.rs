@@ -3,7 +3,8 @@
 //! Per plane and sample the model is `J = keep I + add` in coded values, the same over all frames. Knows crops; refuses to
 //! know files, shots and when the mark is shown: every frame seen must show it fully.
 
-use super::colour::{Gamut, PLANES};
+use super::check;
+use super::colour::{Gamut, PLANES, Weights};
 use super::evidence::{MARGIN, MatteEvidence, Solution};
 use super::moments::Moments;
 use super::morphology::{Area, dilated, quantile};
@@ -25,6 +26,8 @@ const AROUND: u32 = 6;
 const MOST_SCENERY: f32 = 0.10;
 /// Samples that follow their prediction less than this are not seen through the mark.
 const LEAST_CORRELATION: f32 = 0.35;
+/// Opacities that colours miss by more, in squared deviations, are not those of a mark.
+const MOST_MISFIT: f32 = 2.2;
 /// Less of the source than this is not worth computing.
 const LEAST_KEEP: f32 = 0.15;
 /// Opacity and added code values that change a sample.
@@ -77,13 +80,18 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
     let gamut = Gamut { layout: evidence.format.layout, full: evidence.full_range };
     let stress = if evidence.format.layout == PixelLayout::Yuv { [1.0, 1.5, 1.5] } else { [1.0; PLANES] };
     let opacity = opacity::solved(&known, (&open, width), weights, (gamut, stress));
+    if opacity.misfit > MOST_MISFIT {
+        return Err(Refusal(format!("no few colours explain the mark (misfit {:.1})", opacity.misfit)));
+    }
     let alpha = opacity::core(&opacity.alpha, &open);
     if 1.0 - alpha < LEAST_KEEP {
         return Err(Refusal(format!("the mark hides {:.0} % of the source", 100.0 * alpha)));
     }
     let sure = opacity::sure(&known, &opacity.alpha, (&open, width), weights);
     let opens: Vec<Area> = stacks.iter().map(|stack| halved(stack).touched(&sure, width)).collect();
-    let planes = planes(stacks, &moments, &opens, &opacity, (width, code(evidence.format)));
+    let planes = planes(stacks, &moments, &opens, &opacity, weights, (width, code(evidence.format)));
+    let (strange, shift) = check::strangeness(&stacks[0], &planes[0], &sure, code(evidence.format));
+    let share = sure.iter().filter(|s| **s).count() as f32 / open.iter().filter(|s| **s).count() as f32;
     let changed = changed(stacks, &planes, (width, height), code(evidence.format));
     let matte =
         Matte::new(evidence.rect, evidence.format, planes).ok_or_else(|| Refusal("the matte is not finite".into()))?;
@@ -108,8 +116,11 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
         confidence: ((correlation - LEAST_CORRELATION) / (0.9 - LEAST_CORRELATION)).clamp(0.05, 1.0)
             * (1.0 - scenery / MOST_SCENERY * 0.5),
         reason: format!(
-            "opacity {alpha:.2} in {colours:?} colours from {} frames ({:.0} independent); correlation {correlation:.2}, misfit \
+            "DIAG {scenery:.3} {correlation:.3} {:.3} {strange:.3} {shift:.3} {:.1} {:.3} {share:.3} END opacity {alpha:.2} in {colours:?} colours from {} frames ({:.0} independent); correlation {correlation:.2}, misfit \
              {:.1}, scenery {:.0} %",
+            opacity.misfit,
+            moments[0].independent,
+            0.0,
             evidence.frames(),
             moments[0].independent,
             opacity.misfit,
@@ -190,6 +201,7 @@ fn planes(
     moments: &[Moments],
     opens: &[Area],
     opacity: &Opacity,
+    weights: Weights,
     (width, code): (usize, f32),
 ) -> Vec<MattePlane> {
     let mut out = Vec::new();
@@ -197,9 +209,17 @@ fn planes(
         let (w, h) = (stack.width as u32, stack.height as u32);
         let alpha = halved(stack).means(&opacity.alpha, width);
         let (mut keep, mut add) = (Raster::new(w, h, 1.0), Raster::new(w, h, 0.0));
+        let of_seen = weights.get(out.len()).map_or(1.0, |w| 1.0 / w.max(1e-3));
+        // In chroma the codec takes part of the mark away, which only what was seen knows of.
+        let painted = if stack.halved == (0, 0) { painted(out.len(), opacity) } else { vec![None; open.len()] };
         for k in (0..open.len()).filter(|k| open[*k]) {
             let share = 1.0 - alpha[k];
-            let value = moments.mean_j[k] - share * moments.mean_r[k];
+            let seen = moments.mean_j[k] - share * moments.mean_r[k];
+            // A wrong opacity makes the colour's share wrong in the mean, and never what was seen.
+            let value = painted[k].map_or(seen, |(paint, variance)| {
+                let of_paint = variance * (paint / alpha[k].max(0.01) - moments.mean_r[k]).powi(2);
+                (seen * of_paint + paint * of_seen) / (of_paint + of_seen)
+            });
             if alpha[k] >= LEAST_ALPHA || (value - NEUTRAL * alpha[k]).abs() >= LEAST_ADD {
                 keep.data_mut()[k] = share;
                 add.data_mut()[k] = value * code;
@@ -208,6 +228,13 @@ fn planes(
         out.push(MattePlane { keep, add });
     }
     out
+}
+
+/// What the colours of the mark add in a plane, and the variance of its opacity; `None` where a sample's colour is not
+/// sure.
+fn painted(plane: usize, opacity: &Opacity) -> Vec<Option<(f32, f32)>> {
+    let all = opacity.paint.iter().zip(&opacity.alpha).zip(&opacity.variance);
+    all.map(|((paint, alpha), variance)| paint.map(|p| (alpha * p[plane], *variance))).collect()
 }
 
 /// Samples of luma that the matte changes in any plane.
