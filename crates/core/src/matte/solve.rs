@@ -33,6 +33,8 @@ const LEAST_KEEP: f32 = 0.15;
 /// Opacity and added code values that change a sample.
 const LEAST_ALPHA: f32 = 0.03;
 const LEAST_ADD: f32 = 3.0;
+/// What a sample keeps that is settled as it is.
+const HARDLY: f32 = 0.9999;
 /// Grey in code values of 8 bits.
 const NEUTRAL: f32 = 128.0;
 
@@ -89,10 +91,13 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
     }
     let sure = opacity::sure(&known, &opacity.alpha, (&open, width), weights);
     let opens: Vec<Area> = stacks.iter().map(|stack| halved(stack).touched(&sure, width)).collect();
-    let planes = planes(stacks, &moments, &opens, &opacity, weights, (width, code(evidence.format)));
-    let (strange, shift) = check::strangeness(&stacks[0], &planes[0], &sure, code(evidence.format));
-    let share = sure.iter().filter(|s| **s).count() as f32 / open.iter().filter(|s| **s).count() as f32;
-    let changed = changed(stacks, &planes, (width, height), code(evidence.format));
+    let code = code(evidence.format);
+    let mut planes = planes(stacks, &moments, &opens, &opacity, weights, width);
+    let changed = changed(stacks, &planes, (width, height));
+    let strange = check::strangeness(&stacks[0], &planes[0], &changed);
+    for (plane, stack) in planes.iter_mut().zip(stacks) {
+        settle(plane, &halved(stack).touched(&changed, width), code);
+    }
     let matte =
         Matte::new(evidence.rect, evidence.format, planes).ok_or_else(|| Refusal("the matte is not finite".into()))?;
     let coverage = changed.iter().map(|c| if *c { 255 } else { 0 }).collect();
@@ -103,30 +108,34 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
     if mask.is_empty() {
         return Err(Refusal("nothing in the given place differs from its surroundings".into()));
     }
-    let colours: Vec<_> = opacity
-        .colours
-        .iter()
-        .map(|c| (c.value.map(|v| v.round()), c.samples, (c.misfit * 100.0).round() / 100.0))
-        .collect();
     Ok(Solution {
-        noise: vec![2.0 * code(evidence.format); matte.planes().len()],
+        noise: vec![2.0 * code; matte.planes().len()],
         matte: Some(matte),
         mask,
         alpha,
-        confidence: ((correlation - LEAST_CORRELATION) / (0.9 - LEAST_CORRELATION)).clamp(0.05, 1.0)
-            * (1.0 - scenery / MOST_SCENERY * 0.5),
+        confidence: confidence(correlation, scenery, opacity.misfit),
         reason: format!(
-            "DIAG {scenery:.3} {correlation:.3} {:.3} {strange:.3} {shift:.3} {:.1} {:.3} {share:.3} END opacity {alpha:.2} in {colours:?} colours from {} frames ({:.0} independent); correlation {correlation:.2}, misfit \
-             {:.1}, scenery {:.0} %",
-            opacity.misfit,
-            moments[0].independent,
-            0.0,
+            "opacity {alpha:.2}, colours {} from {} frames ({:.0} independent): correlation {correlation:.2}, misfit {:.2}, scenery \
+             {:.0} %, strangeness {strange:.2}",
+            described(&opacity),
             evidence.frames(),
             moments[0].independent,
             opacity.misfit,
             100.0 * scenery
         ),
     })
+}
+
+/// How far the figures are from where they would be refused.
+fn confidence(correlation: f32, scenery: f32, misfit: f32) -> f32 {
+    let followed = (correlation - LEAST_CORRELATION) / (0.9 - LEAST_CORRELATION);
+    followed.min(1.0 - scenery / MOST_SCENERY).min((MOST_MISFIT - misfit) / (MOST_MISFIT - 1.0)).clamp(0.05, 1.0)
+}
+
+/// The colours in code values of 8 bits.
+fn described(opacity: &Opacity) -> String {
+    let all = opacity.colours.iter().map(|c| c.value.map(|v| format!("{v:.0}")).join("/"));
+    all.collect::<Vec<_>>().join(", ")
 }
 
 /// How far every sample of luma lies from the mask's rectangle, in the farther of both directions.
@@ -195,14 +204,14 @@ fn points(stacks: &[Stack<'_>], moments: &[Moments], open: &Area) -> (Known, [f3
     (Known { places, points }, weights)
 }
 
-/// Keep and add of every plane.
+/// Keep and add of every plane where `opens` holds, in code values of 8 bits.
 fn planes(
     stacks: &[Stack<'_>],
     moments: &[Moments],
     opens: &[Area],
     opacity: &Opacity,
     weights: Weights,
-    (width, code): (usize, f32),
+    width: usize,
 ) -> Vec<MattePlane> {
     let mut out = Vec::new();
     for ((stack, moments), open) in stacks.iter().zip(moments).zip(opens) {
@@ -220,10 +229,8 @@ fn planes(
                 let of_paint = variance * (paint / alpha[k].max(0.01) - moments.mean_r[k]).powi(2);
                 (seen * of_paint + paint * of_seen) / (of_paint + of_seen)
             });
-            if alpha[k] >= LEAST_ALPHA || (value - NEUTRAL * alpha[k]).abs() >= LEAST_ADD {
-                keep.data_mut()[k] = share;
-                add.data_mut()[k] = value * code;
-            }
+            keep.data_mut()[k] = share;
+            add.data_mut()[k] = value;
         }
         out.push(MattePlane { keep, add });
     }
@@ -238,14 +245,22 @@ fn painted(plane: usize, opacity: &Opacity) -> Vec<Option<(f32, f32)>> {
 }
 
 /// Samples of luma that the matte changes in any plane.
-fn changed(stacks: &[Stack<'_>], planes: &[MattePlane], (width, height): (usize, usize), code: f32) -> Area {
+fn changed(stacks: &[Stack<'_>], planes: &[MattePlane], (width, height): (usize, usize)) -> Area {
     let mut out = vec![false; width * height];
     for (stack, plane) in stacks.iter().zip(planes) {
         for (k, out) in out.iter_mut().enumerate() {
             let at = ((k / width) >> stack.halved.1) * stack.width + ((k % width) >> stack.halved.0);
-            let (keep, add) = (plane.keep.data()[at], plane.add.data()[at] / code);
+            let (keep, add) = (plane.keep.data()[at], plane.add.data()[at]);
             *out |= 1.0 - keep >= LEAST_ALPHA || (add - NEUTRAL * (1.0 - keep)).abs() >= LEAST_ADD;
         }
     }
     out
+}
+
+/// Leaves the matte only where the mask that it goes with covers the plane, and there everywhere, so that no later tier
+/// finds a sample open that hardly changes; `code` is what one code value of 8 bits is in the clip.
+fn settle(plane: &mut MattePlane, covered: &Area, code: f32) {
+    for ((keep, add), covered) in plane.keep.data_mut().iter_mut().zip(plane.add.data_mut()).zip(covered) {
+        (*keep, *add) = if *covered { (keep.min(HARDLY), *add * code) } else { (1.0, 0.0) };
+    }
 }
