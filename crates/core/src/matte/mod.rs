@@ -14,6 +14,8 @@ mod opacity;
 mod solve;
 mod stack;
 mod support;
+#[cfg(test)]
+mod tests;
 mod unblend;
 
 use crate::format::PixelFormat;

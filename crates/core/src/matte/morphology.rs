@@ -26,12 +26,6 @@ pub(super) fn dilated(area: &[bool], width: usize, radius: usize) -> Area {
     out
 }
 
-/// Shrunk by a disc of `radius` samples; beyond the raster nothing shrinks it.
-pub(super) fn eroded(area: &[bool], width: usize, radius: usize) -> Area {
-    let inverse: Area = area.iter().map(|a| !a).collect();
-    dilated(&inverse, width, radius).iter().map(|a| !a).collect()
-}
-
 /// With the gaps of up to two samples closed.
 pub(super) fn closed(area: &[bool], width: usize) -> Area {
     let square = |area: &[bool]| -> Area {

@@ -10,7 +10,7 @@ use super::moments::Moments;
 use super::morphology::{Area, dilated, quantile};
 use super::opacity::{self, Known, Opacity};
 use super::stack::{Stack, code, stacks};
-use super::support::{halved, support};
+use super::support::{Borders, halved, support};
 use super::{Matte, MattePlane};
 use crate::format::PixelLayout;
 use crate::mask::Mask;
@@ -59,7 +59,10 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
     }
     let distances = distances(evidence);
     let around = distances.iter().map(|d| *d >= AROUND).collect();
-    let support = support(stacks, &around);
+    let (rect, (right, bottom)) = (evidence.rect, evidence.size);
+    let borders =
+        Borders { left: rect.x == 0, right: rect.right() == right, top: rect.y == 0, bottom: rect.bottom() == bottom };
+    let support = support(stacks, &around, borders);
     let scenery = scenery(&distances, &support.scenery);
     let (width, height) = (stacks[0].width, stacks[0].height);
     let open = within(evidence, &support.mark);
