@@ -25,9 +25,8 @@ pub(super) fn strangeness(stack: &Stack<'_>, matte: &MattePlane, changed: &Area)
         for k in 0..stack.len() {
             let (right, below) =
                 (k + usize::from((k + 1) % width > 0), if k + width < stack.len() { k + width } else { k });
-            for lane in 0..count.min(LANES) {
-                size[k] += (values[right][lane] - values[k][lane]).hypot(values[below][lane] - values[k][lane]);
-            }
+            let slopes = values[k].iter().zip(&values[right]).zip(&values[below]).take(count.min(LANES));
+            size[k] += slopes.map(|((here, right), below)| (right - here).hypot(below - here)).sum::<f32>();
         }
         frames += count;
     }

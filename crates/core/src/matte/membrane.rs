@@ -108,8 +108,9 @@ impl Membrane {
 fn expand<const N: usize>(level: &Level, parent: &Level, from: &[[f32; N]], here: &mut [[f32; N]]) {
     for (k, _) in &level.cells {
         let (x, y) = (*k as usize % level.width, *k as usize / level.width);
-        let beside =
-            |v: usize, end: usize| if v % 2 == 0 { (v / 2).saturating_sub(1) } else { (v / 2 + 1).min(end - 1) };
+        let beside = |v: usize, end: usize| {
+            if v.is_multiple_of(2) { (v / 2).saturating_sub(1) } else { (v / 2 + 1).min(end - 1) }
+        };
         let (px, py, qx, qy) = (x / 2, y / 2, beside(x, parent.width), beside(y, parent.height));
         let [a, b, c, d] = [(px, py), (qx, py), (px, qy), (qx, qy)].map(|(x, y)| from[y * parent.width + x]);
         for (n, value) in here[*k as usize].iter_mut().enumerate() {
