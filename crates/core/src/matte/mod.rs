@@ -16,6 +16,7 @@ mod stack;
 mod support;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod unblend;
 
 use crate::format::PixelFormat;

@@ -44,7 +44,7 @@ pub(super) struct Opacity {
 /// Two statistics are averaged in logarithms by their variances: the slope of samples on prediction, which is right in the
 /// mean and noisy where the prediction is poor, and the ratio of standard deviations, which is steady and assumes that the
 /// background inside moves as much as around it.
-pub(super) fn from_moments(moments: &Moments, k: usize) -> (f32, f32) {
+pub(super) fn from_moments(moments: &Moments, k: usize, strayed: f32) -> (f32, f32) {
     let n = moments.independent;
     let deviation = moments.deviation[k];
     let slope = (moments.cov[k] + 2.0) / (moments.var_r[k] + 2.0);
@@ -52,7 +52,7 @@ pub(super) fn from_moments(moments: &Moments, k: usize) -> (f32, f32) {
     let rho = moments.correlation(k).abs();
     let missed = 1.0 - rho * rho;
     let of_slope = (missed / rho.max(0.05).powi(2)).clamp(0.0, 25.0) / n + SLOPE.powi(2);
-    let of_ratio = 0.5 * missed / n + RATIO.powi(2) + (1.5 / deviation.max(0.5)).powi(2);
+    let of_ratio = 0.5 * missed / n + RATIO.max(strayed).powi(2) + (1.5 / deviation.max(0.5)).powi(2);
     let (ws, wr) = (1.0 / of_slope, 1.0 / of_ratio);
     let log = (slope.clamp(0.03, 1.2).ln() * ws + ratio.clamp(0.03, 1.2).ln() * wr) / (ws + wr);
     let keep = log.exp().clamp(0.03, 1.1);

@@ -11,6 +11,7 @@ use super::morphology::{Area, dilated, quantile};
 use super::opacity::{self, Known, Opacity};
 use super::stack::{Stack, code, stacks};
 use super::support::{Borders, halved, support};
+use super::trial::{Trial, trial};
 use super::{Matte, MattePlane};
 use crate::format::{PixelFormat, PixelLayout};
 use crate::mask::Mask;
@@ -33,6 +34,8 @@ const LEAST_KEEP: f32 = 0.15;
 /// Opacity and added code values that change a sample.
 const LEAST_ALPHA: f32 = 0.03;
 const LEAST_ADD: f32 = 3.0;
+/// Squared errors of predictions under a mark against those in the narrower patches beside it.
+const DEPTH: f32 = 3.0;
 /// What a sample keeps that is settled as it is.
 const HARDLY: f32 = 0.9999;
 /// Grey in code values of 8 bits.
@@ -81,7 +84,10 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
     if correlation < LEAST_CORRELATION {
         return Err(Refusal(format!("what lies under the mark follows its surroundings by {correlation:.2} only")));
     }
-    let (known, weights) = points(stacks, &moments, &open);
+    let trials: Vec<Option<Trial>> =
+        stacks.iter().zip(&moments).map(|(stack, moments)| trial(stack, moments, (&distances, width))).collect();
+    let (known, weights) = points(stacks, &moments, &trials, &open);
+    let trial_text = format!("TRIAL {:?} {:?}", trials, weights.map(|w| 1.0 / w));
     let gamut = Gamut { layout: evidence.format.layout, full: evidence.full_range };
     let stress = if evidence.format.layout == PixelLayout::Yuv { [1.0, 1.5, 1.5] } else { [1.0; PLANES] };
     let opacity = opacity::solved(&known, (&open, width), weights, (gamut, stress));
@@ -118,7 +124,7 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
         alpha,
         confidence: confidence(correlation, scenery, opacity.misfit),
         reason: format!(
-            "opacity {alpha:.2}, colours {} from {} frames ({:.0} independent): correlation {correlation:.2}, misfit {:.2}, scenery \
+            "{trial_text} opacity {alpha:.2}, colours {} from {} frames ({:.0} independent): correlation {correlation:.2}, misfit {:.2}, scenery \
              {:.0} %, strangeness {strange:.2}",
             described(&opacity),
             evidence.frames(),
@@ -173,13 +179,14 @@ fn within(evidence: &MatteEvidence, persistent: &Area) -> Area {
 }
 
 /// What every open sample of the luma plane shows in all planes, and how much each plane's difference is worth.
-fn points(stacks: &[Stack<'_>], moments: &[Moments], open: &Area) -> (Known, [f32; PLANES]) {
+fn points(stacks: &[Stack<'_>], moments: &[Moments], trials: &[Option<Trial>], open: &Area) -> (Known, [f32; PLANES]) {
     let (width, height) = (stacks[0].width, stacks[0].height);
     let places: Vec<usize> = (0..open.len()).filter(|k| open[*k]).collect();
+    let strayed = trials[0].map_or(0.0, |trial| DEPTH.sqrt() * trial.deviation);
     let mut points: Vec<super::colour::Point> = places
         .iter()
         .map(|k| {
-            let (alpha, variance) = opacity::from_moments(&moments[0], *k);
+            let (alpha, variance) = opacity::from_moments(&moments[0], *k, strayed);
             super::colour::Point { added: [0.0; PLANES], detail: 0.0, behind: [0.0; PLANES], alpha, variance }
         })
         .collect();
@@ -209,7 +216,9 @@ fn points(stacks: &[Stack<'_>], moments: &[Moments], open: &Area) -> (Known, [f3
             }),
             0.5,
         );
-        weights[n] = 1.0 / (missed / moments.independent_misses + 0.5);
+        let seen = missed / moments.independent_misses;
+        let tried = trials[n].map_or(0.0, |trial| DEPTH * trial.mean);
+        weights[n] = 1.0 / (seen.max(tried) + 0.5);
     }
     (Known { places, points }, weights)
 }
