@@ -116,15 +116,17 @@ fn write_matte(path: &str, matte: Option<&Matte>, at: Rect) -> Result<(), Box<dy
     Ok(())
 }
 
-/// Writes `area` of all frames with `mask` restored by `tier`.
+/// Writes `area` of all frames with `mask` restored by `tier` and what it leaves filled.
 fn write(path: &str, frames: &[Frame], area: Rect, mask: &Mask, tier: &mut dyn Restorer) -> Result<(), Box<dyn Error>> {
     let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
+    let mut fill = SpatialFill::new();
     for frame in frames {
         let mut frame = frame.clone();
         let mut patch = Patch::default();
         frame.lift(mask.rect().grow(SpatialFill::MARGIN, frame.width, frame.height), Rows::All, &mut patch);
         let mut hole = Hole::new(frame.idx, patch, mask);
         tier.restore(Window { frames: &[] }, std::slice::from_mut(&mut hole));
+        fill.fill(&mut hole);
         hole.close(&mut frame);
         let mut crop = Patch::default();
         frame.lift(area, Rows::All, &mut crop);

@@ -56,7 +56,33 @@ const SLACK: f32 = 0.10;
 /// The same for luma, black and white, which every matrix agrees on.
 const LUMA_SLACK: f32 = 0.02;
 
+/// How far a fitted colour may be from plain white or black, as a share of the range, to be taken for it: most marks are
+/// drawn in one of them, and what is fitted is off by some per cent.
+const NEARLY: f32 = 0.05;
+/// By how much the misfit of white or black may exceed the best one.
+const ALIKE_COST: f32 = 0.2;
+
 impl Gamut {
+    /// Plain white or black where `value` is nearly that.
+    fn plain(&self, value: [f32; PLANES]) -> Option<[f32; PLANES]> {
+        let (low, high, reach) = if self.full { (0.0, 255.0, 255.0) } else { (16.0, 235.0, 224.0) };
+        [low, high].into_iter().map(|level| self.grey(level)).find(|plain| {
+            (0..PLANES).all(|n| {
+                let range = if n > 0 && self.layout == PixelLayout::Yuv { reach } else { high - low };
+                (value[n] - plain[n]).abs() <= NEARLY * range
+            })
+        })
+    }
+
+    /// The grey of a level.
+    const fn grey(&self, level: f32) -> [f32; PLANES] {
+        match self.layout {
+            PixelLayout::Yuv => [level, 128.0, 128.0],
+            PixelLayout::Gbr => [level; PLANES],
+            PixelLayout::Gray => [level, 0.0, 0.0],
+        }
+    }
+
     /// Whether `value` is a colour that a mark can be drawn in.
     fn holds(&self, value: [f32; PLANES]) -> bool {
         let (low, range, reach) = if self.full { (0.0, 255.0, 255.0) } else { (16.0, 219.0, 224.0) };
@@ -174,20 +200,29 @@ pub(super) fn fitted(points: &[Point], weights: Weights, gamut: Gamut) -> Option
     let mut best: Option<(f32, Colour)> = None;
     for mean in tried {
         let Some(value) = colour_at(&strong, weights, gamut, mean) else { continue };
-        let (mut misfit, mut over) = (0.0, 0.0);
-        for p in &strong {
-            let alpha = p.alpha_for(value, weights);
-            misfit += ((alpha - p.alpha).powi(2) / (p.variance + p.variance_for(value, weights))).min(9.0);
-            over += (alpha - 0.98).max(0.0);
-        }
-        let count = strong.len() as f32;
-        misfit /= count;
-        let cost = misfit + 30.0 * over / count;
+        let (cost, misfit) = judged(&strong, value, weights);
         if best.is_none_or(|(least, _)| cost < least) {
             best = Some((cost, Colour { value, misfit, samples: strong.len() }));
         }
     }
-    best.map(|(_, colour)| colour)
+    let (cost, colour) = best?;
+    let plain = gamut.plain(colour.value).map(|value| (value, judged(&strong, value, weights)));
+    Some(match plain {
+        Some((value, (of_plain, misfit))) if of_plain <= cost + ALIKE_COST => Colour { value, misfit, ..colour },
+        _ => colour,
+    })
+}
+
+/// What a colour costs over all points, and its misfit alone: opacities cannot exceed 1.
+fn judged(points: &[Point], value: [f32; PLANES], weights: Weights) -> (f32, f32) {
+    let (mut misfit, mut over) = (0.0, 0.0);
+    for p in points {
+        let alpha = p.alpha_for(value, weights);
+        misfit += ((alpha - p.alpha).powi(2) / (p.variance + p.variance_for(value, weights))).min(9.0);
+        over += (alpha - 0.98).max(0.0);
+    }
+    let count = points.len() as f32;
+    (misfit / count + 30.0 * over / count, misfit / count)
 }
 
 /// The colour of a mark whose opacity is `mean` in the mean of `points`; `None` outside what samples can be.

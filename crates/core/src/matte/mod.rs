@@ -4,6 +4,7 @@
 //! Stored as `keep = 1 - alpha` and `add = alpha W` the model is linear in both, chroma included. Knows planes and code
 //! values; refuses to know where marks come from and when they are shown.
 
+mod check;
 mod colour;
 mod evidence;
 mod membrane;
@@ -14,6 +15,9 @@ mod residual;
 mod solve;
 mod stack;
 mod support;
+#[cfg(test)]
+mod tests;
+mod trial;
 mod unblend;
 
 use crate::format::PixelFormat;

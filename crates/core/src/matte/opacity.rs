@@ -20,6 +20,9 @@ const LIKELY: f32 = 16.0;
 const PLAIN: f32 = 30.0;
 const LEAST_PLAIN: usize = 12;
 
+/// A colour is sure where it gives the opacity this much better than the moments, in variances.
+const SURE: f32 = 0.5;
+
 /// How often colours are fitted; between, every sample takes the colour that explains it best.
 const ROUNDS: usize = 3;
 
@@ -27,6 +30,10 @@ const ROUNDS: usize = 3;
 pub(super) struct Opacity {
     /// 0..=1 where the support is open, else 0.
     pub(super) alpha: Vec<f32>,
+    /// Its variance.
+    pub(super) variance: Vec<f32>,
+    /// The colour where it is sure.
+    pub(super) paint: Vec<Option<[f32; PLANES]>>,
     pub(super) colours: Vec<Colour>,
     /// Mean misfit of the colours, weighed by their samples; 1 is what noise explains.
     pub(super) misfit: f32,
@@ -37,7 +44,7 @@ pub(super) struct Opacity {
 /// Two statistics are averaged in logarithms by their variances: the slope of samples on prediction, which is right in the
 /// mean and noisy where the prediction is poor, and the ratio of standard deviations, which is steady and assumes that the
 /// background inside moves as much as around it.
-pub(super) fn from_moments(moments: &Moments, k: usize) -> (f32, f32) {
+pub(super) fn from_moments(moments: &Moments, k: usize, strayed: f32) -> (f32, f32) {
     let n = moments.independent;
     let deviation = moments.deviation[k];
     let slope = (moments.cov[k] + 2.0) / (moments.var_r[k] + 2.0);
@@ -45,7 +52,7 @@ pub(super) fn from_moments(moments: &Moments, k: usize) -> (f32, f32) {
     let rho = moments.correlation(k).abs();
     let missed = 1.0 - rho * rho;
     let of_slope = (missed / rho.max(0.05).powi(2)).clamp(0.0, 25.0) / n + SLOPE.powi(2);
-    let of_ratio = 0.5 * missed / n + RATIO.powi(2) + (1.5 / deviation.max(0.5)).powi(2);
+    let of_ratio = 0.5 * missed / n + RATIO.max(strayed).powi(2) + (1.5 / deviation.max(0.5)).powi(2);
     let (ws, wr) = (1.0 / of_slope, 1.0 / of_ratio);
     let log = (slope.clamp(0.03, 1.2).ln() * ws + ratio.clamp(0.03, 1.2).ln() * wr) / (ws + wr);
     let keep = log.exp().clamp(0.03, 1.1);
@@ -89,28 +96,36 @@ pub(super) fn solved(
         let loose = 4.0 * (colour.misfit - 1.0).max(0.0) * point.variance;
         *precise = Some((alpha, point.variance_for(colour.value, weights) + loose));
     }
-    let colours: Vec<Colour> = fits.into_iter().flatten().collect();
     // Where a colour contradicts the moments in a whole neighbourhood, it is the wrong one there.
     let mut off = vec![0.0; open.len()];
     for (n, point) in known.points.iter().enumerate() {
         off[known.places[n]] = precise[n].map_or(0.0, |(a, _)| ((a - point.alpha).powi(2) / point.variance).min(25.0));
     }
     let off = local_mean(&off, open, width, 3.0);
-    let mut alpha = vec![0.0; open.len()];
+    let (mut alpha, mut paint) = (vec![0.0; open.len()], vec![None; open.len()]);
+    let mut variances = vec![0.0; open.len()];
     for (n, point) in known.points.iter().enumerate() {
         let k = known.places[n];
         alpha[k] = match precise[n] {
-            None => point.alpha,
+            None => {
+                variances[k] = point.variance;
+                point.alpha
+            }
             Some((a, variance)) => {
                 let doubt = 0.02f32.powi(2) + variance + (off[k] - 1.0).max(0.0) * point.variance;
+                if doubt < SURE * point.variance {
+                    paint[k] = fits[labels[n]].map(|c| c.value);
+                }
+                variances[k] = 1.0 / (1.0 / point.variance + 1.0 / doubt);
                 (point.alpha / point.variance + a / doubt) / (1.0 / point.variance + 1.0 / doubt)
             }
         }
         .clamp(0.0, 0.98);
     }
+    let colours: Vec<Colour> = fits.into_iter().flatten().collect();
     let samples: usize = colours.iter().map(|c: &Colour| c.samples).sum();
     let misfit = colours.iter().map(|c| c.misfit * c.samples as f32).sum::<f32>() / samples.max(1) as f32;
-    Opacity { alpha, colours, misfit: if samples == 0 { 9.0 } else { misfit } }
+    Opacity { alpha, variance: variances, paint, colours, misfit: if samples == 0 { 9.0 } else { misfit } }
 }
 
 /// The open samples that stand out from what the prediction misses, with a margin for what tails off: the others only

@@ -35,8 +35,17 @@ pub(super) struct Support {
     pub(super) scenery: Area,
 }
 
+/// Sides of the crops that are the frame's own border, which a mark may touch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Borders {
+    pub(super) left: bool,
+    pub(super) right: bool,
+    pub(super) top: bool,
+    pub(super) bottom: bool,
+}
+
 /// The support in all planes; `around` are the samples of luma that lie clearly outside of the mark.
-pub(super) fn support(stacks: &[Stack<'_>], around: &Area) -> Support {
+pub(super) fn support(stacks: &[Stack<'_>], around: &Area, borders: Borders) -> Support {
     let (width, height) = (stacks[0].width, stacks[0].height);
     let mut out = Support { mark: vec![false; width * height], scenery: vec![false; width * height] };
     for stack in stacks {
@@ -47,7 +56,8 @@ pub(super) fn support(stacks: &[Stack<'_>], around: &Area) -> Support {
                 around[y.min(height - 1) * width + x.min(width - 1)]
             })
             .collect();
-        let slopes = Slopes { across: stack.usual_slope(false), down: stack.usual_slope(true), width: stack.width };
+        let slopes =
+            Slopes { across: stack.usual_slope(false), down: stack.usual_slope(true), width: stack.width, borders };
         let noise = quantile(slopes.sizes().zip(&outside).filter(|(_, o)| **o).map(|(s, _)| s), 0.9);
         let plain: Area = slopes.sizes().map(|s| s > SCENERY).collect();
         for (to, area) in [(&mut out.mark, slopes.area(noise, ADDED, &outside)), (&mut out.scenery, plain)] {
@@ -58,7 +68,7 @@ pub(super) fn support(stacks: &[Stack<'_>], around: &Area) -> Support {
         }
     }
     let deviation: Vec<f32> = stacks[0].deviations().iter().map(|d| (d + 1.0).ln()).collect();
-    let slopes = Slopes::of(&deviation, width);
+    let slopes = Slopes::of(&deviation, width, borders);
     let noise = quantile(slopes.sizes().zip(around).filter(|(_, o)| **o).map(|(s, _)| s), 0.9);
     let hidden = dilated(&slopes.area(noise, HIDDEN, around), width, 2);
     out.mark.iter_mut().zip(&hidden).for_each(|(m, h)| *m |= h);
@@ -70,13 +80,14 @@ struct Slopes {
     across: Vec<f32>,
     down: Vec<f32>,
     width: usize,
+    borders: Borders,
 }
 
 impl Slopes {
-    fn of(values: &[f32], width: usize) -> Self {
+    fn of(values: &[f32], width: usize, borders: Borders) -> Self {
         let across = (0..values.len()).map(|k| if (k + 1) % width > 0 { values[k + 1] - values[k] } else { 0.0 });
         let down = (0..values.len()).map(|k| values.get(k + width).map_or(0.0, |v| v - values[k]));
-        Self { across: across.collect(), down: down.collect(), width }
+        Self { across: across.collect(), down: down.collect(), width, borders }
     }
 
     fn sizes(&self) -> impl Iterator<Item = f32> + '_ {
@@ -89,7 +100,7 @@ impl Slopes {
         let shrunk = |slopes: &[f32]| -> Vec<f32> {
             slopes.iter().zip(&size).map(|(v, s)| v * (1.0 - noise / s.max(1e-6)).max(0.0)).collect()
         };
-        let level = integrated(&shrunk(&self.across), &shrunk(&self.down), self.width, size.len() / self.width);
+        let level = levels(shrunk(&self.across), shrunk(&self.down), self.width, self.borders);
         let top_level = quantile(level.iter().map(|v| v.abs()), 0.995);
         let top_slope = quantile(size.iter().copied(), 0.995);
         let chance = quantile(level.iter().zip(outside).filter(|(_, o)| **o).map(|(v, _)| v.abs()), 0.98);
@@ -102,6 +113,47 @@ impl Slopes {
         }
         area
     }
+}
+
+/// As [`integrated`], but nothing is known of what lies beyond the frame: there the picture is mirrored.
+fn levels(across: Vec<f32>, down: Vec<f32>, width: usize, borders: Borders) -> Vec<f32> {
+    let height = across.len() / width;
+    let (wide, tall) = (borders.left || borders.right, borders.top || borders.bottom);
+    if !wide && !tall {
+        return integrated(&across, &down, width, height);
+    }
+    let (w, h) = (if wide { 2 * width } else { width }, if tall { 2 * height } else { height });
+    // Where the original begins: after its mirror image at the near side, or before it at the far one.
+    let (x0, y0) = (if borders.left { width } else { 0 }, if borders.top { height } else { 0 });
+    // The place that stands for `v`, whether its image is mirrored, and whether the next place shows the same sample.
+    let fold = |v: usize, from: usize, len: usize| {
+        if (from..from + len).contains(&v) {
+            (v - from, false, v + 1 == from + len && from == 0)
+        } else if v < from {
+            (from - 1 - v, true, v + 1 == from)
+        } else {
+            (2 * len - 1 - v, true, false)
+        }
+    };
+    let (mut a, mut d) = (vec![0.0; w * h], vec![0.0; w * h]);
+    for y in 0..h {
+        let (sy, turned_y, seam_y) = fold(y, y0, height);
+        for x in 0..w {
+            let (sx, turned_x, seam_x) = fold(x, x0, width);
+            a[y * w + x] = match (turned_x, seam_x, sx) {
+                (_, true, _) | (true, _, 0) => 0.0,
+                (true, _, _) => -across[sy * width + sx - 1],
+                (false, _, _) => across[sy * width + sx],
+            };
+            d[y * w + x] = match (turned_y, seam_y, sy) {
+                (_, true, _) | (true, _, 0) => 0.0,
+                (true, _, _) => -down[(sy - 1) * width + sx],
+                (false, _, _) => down[sy * width + sx],
+            };
+        }
+    }
+    let all = integrated(&a, &d, w, h);
+    (0..width * height).map(|k| all[(y0 + k / width) * w + x0 + k % width]).collect()
 }
 
 /// The picture whose differences come closest to the given ones, 0 beyond the border: Poisson's equation, by a sine
@@ -167,6 +219,23 @@ pub(super) fn halved(stack: &Stack<'_>) -> Halved {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_level_may_touch_the_border_of_the_frame() {
+        let (w, h) = (40, 30);
+        for (borders, x0, y0) in [
+            (Borders { left: true, top: true, ..Borders::default() }, 0, 0),
+            (Borders { right: true, ..Borders::default() }, 28, 10),
+            (Borders { bottom: true, ..Borders::default() }, 15, 20),
+        ] {
+            let inside = |x: usize, y: usize| (x0..x0 + 12).contains(&x) && (y0..y0 + 10).contains(&y);
+            let values: Vec<f32> = (0..w * h).map(|k| if inside(k % w, k / w) { 25.0 } else { 0.0 }).collect();
+            let slopes = Slopes::of(&values, w, borders);
+            let out = levels(slopes.across, slopes.down, w, borders);
+            let off = values.iter().zip(&out).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off < 0.05, "{borders:?}: {off}");
+        }
+    }
 
     #[test]
     fn differences_are_integrated_to_the_picture_that_they_are_of() {
