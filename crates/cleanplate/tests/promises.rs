@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cleanplate::report::OriginCounts;
 use cleanplate::{Control, Event, Job, Observer, Options, Silent, VerifyMode, run};
 use cleanplate_core::{Frame, Rect, Row};
 use cleanplate_media::{OpenOptions, Source};

@@ -16,7 +16,9 @@ fn a_marked_clip_is_cleaned_and_the_report_says_what_was_done() {
     dir.clip("in.mp4", "128x96", 20, FAST);
     let ran = remove(&dir, "--report report.json --log-file job.log").exits(0);
     assert!(ran.out.is_empty(), "people's messages go to stderr: {}", ran.out);
-    for part in ["out.mp4: ", "frames    20 | with a mark 20", "8,8 24x12, all frames, fill-region", "invented", "checks"] {
+    for part in
+        ["out.mp4: ", "frames    20 | with a mark 20", "8,8 24x12, all frames, fill-region", "invented", "checks"]
+    {
         assert!(ran.err.contains(part), "{part:?} in:\n{}", ran.err);
     }
     let log = std::fs::read_to_string(dir.path("job.log")).unwrap();

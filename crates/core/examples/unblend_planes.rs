@@ -125,7 +125,7 @@ fn write(path: &str, frames: &[Frame], area: Rect, mask: &Mask, tier: &mut dyn R
         let mut patch = Patch::default();
         frame.lift(mask.rect().grow(SpatialFill::MARGIN, frame.width, frame.height), Rows::All, &mut patch);
         let mut hole = Hole::new(frame.idx, patch, mask);
-        tier.restore(Window { frames: &[] }, std::slice::from_mut(&mut hole));
+        tier.restore(Window::default(), std::slice::from_mut(&mut hole));
         fill.fill(&mut hole);
         hole.close(&mut frame);
         let mut crop = Patch::default();
