@@ -89,6 +89,20 @@ fn looks<'a>(footage: &dyn Footage, spans: impl Iterator<Item = &'a Range<FrameI
     frames
 }
 
+/// What of a located or drawn `mask` is a part of the mark that the matte does not know: more than the margin around what
+/// the matte changes.
+fn parts_beside(mask: &Mask, changed: &Mask, (w, h): (u32, u32)) -> Mask {
+    let beside = mask.without(&changed.dilated(1, w, h)).trimmed();
+    if beside.is_empty() {
+        return beside;
+    }
+    // Opened by a square of 3: what is thinner is margin.
+    let outside = Mask::rectangle(beside.rect().grow(1, w, h)).without(&beside);
+    let core = beside.without(&outside.dilated(1, w, h));
+    let grown = core.dilated(1, w, h);
+    beside.without(&beside.without(&grown))
+}
+
 /// Writes what was solved into the mark.
 fn apply(
     mark: &mut Mark,
@@ -103,7 +117,10 @@ fn apply(
     let (mut keys, mut area) = (Vec::with_capacity(mark.keys.len()), 0);
     for (idx, name) in &mark.keys {
         let mask = folder.load(name)?;
-        let kept = mask.without(&mask.without(&solution.mask));
+        let mut kept = mask.without(&mask.without(&solution.mask));
+        if mark.from != MarkSource::Region {
+            kept = kept.union(&parts_beside(&mask, &solution.mask, size));
+        }
         area = area.max(kept.area());
         keys.push((*idx, folder.keep(&kept)?));
     }
@@ -115,4 +132,22 @@ fn apply(
     mark.rect = keys.iter().fold(cleanplate_core::Rect::default(), |all, (_, name)| all.union(&name.rect));
     (mark.keys, mark.area) = (keys, area);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cleanplate_core::Rect;
+
+    #[test]
+    fn a_part_of_the_mark_beside_its_matte_stays_in_the_mask_and_the_margin_does_not() {
+        let size = (100, 100);
+        let mark = Mask::rectangle(Rect::new(20, 20, 30, 10));
+        let dot = Mask::rectangle(Rect::new(54, 20, 3, 3));
+        let located = mark.union(&dot).dilated(3, size.0, size.1);
+        let rest = parts_beside(&located, &mark, size);
+        assert!((20..23).all(|y| (54..57).all(|x| rest.at(x, y) > 0)), "the dot");
+        assert!((10..50).all(|x| (10..40).all(|y| rest.at(x, y) == 0)), "the margin");
+        assert!(parts_beside(&mark.dilated(3, 100, 100), &mark, size).is_empty());
+    }
 }

@@ -307,7 +307,11 @@ impl Target {
     /// How much the ring differs, brightness taken out; `None` where too little of it is shown.
     fn misfit(&self, warped: &Level) -> Option<f32> {
         let (mut sum, mut count) = (0.0, 0.0f32);
-        let ring = || (0..self.region.len()).filter(|k| self.ring[*k] > 0).map(|k| self.level.at(k % self.region.width, k / self.region.width));
+        let ring = || {
+            (0..self.region.len())
+                .filter(|k| self.ring[*k] > 0)
+                .map(|k| self.level.at(k % self.region.width, k / self.region.width))
+        };
         for k in ring() {
             sum += warped.firm[k] * (self.level.luma[k] - warped.luma[k]).clamp(-30.0, 30.0);
             count += warped.firm[k];

@@ -29,7 +29,7 @@ const WORTH: f32 = 16.0 * REACH * REACH;
 /// Energy above that of the surroundings by which chance exceeds it at most.
 const CHANCE: f32 = 1.5;
 /// Along edges the error is the same over some samples, of which the finest scale shows a part.
-const SPREAD: f32 = 3.0;
+const SPREAD: f32 = 8.0;
 
 impl MatteEvidence {
     /// Standard deviation of what is wrong with samples that `matte` gives back, per plane over the matte's rectangle, in
