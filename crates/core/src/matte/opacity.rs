@@ -146,6 +146,19 @@ pub(super) fn sure(known: &Known, alpha: &[f32], (open, width): (&Area, usize), 
     dilated(&kept, width, 2).iter().zip(open).map(|(k, o)| *k && *o).collect()
 }
 
+/// Of the samples whose mean plainly differs from the background's, the share outside of `sure`: what of a mark would be left.
+pub(super) fn left(known: &Known, sure: &Area, weights: Weights) -> f32 {
+    let (mut plain, mut left) = (0u32, 0u32);
+    for (point, k) in known.points.iter().zip(&known.places) {
+        let added: f32 = (0..PLANES).map(|n| weights[n] * point.added[n].powi(2)).sum();
+        if added + weights[0] * point.detail.powi(2) > PLAIN {
+            plain += 1;
+            left += u32::from(!sure[*k]);
+        }
+    }
+    left as f32 / plain.max(1) as f32
+}
+
 /// Median of the opacities of at least half of the strongest.
 pub(super) fn core(alpha: &[f32], open: &Area) -> f32 {
     let inside = || alpha.iter().zip(open).filter(|(_, o)| **o).map(|(a, _)| *a);
