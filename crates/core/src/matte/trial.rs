@@ -29,7 +29,7 @@ pub(super) fn trial(stack: &Stack<'_>, moments: &Moments, (distances, width): (&
         .map(|k| {
             let (x, y) = ((k % stack.width) << stack.halved.0, (k / stack.width) << stack.halved.1);
             let near = distances[y.min(height - 1) * width + x.min(width - 1)];
-            RING.contains(&near) && (x / PATCH + y / PATCH) % 2 == 0
+            RING.contains(&near) && (x / PATCH + y / PATCH).is_multiple_of(2)
         })
         .collect();
     let count = open.iter().filter(|o| **o).count();
