@@ -23,6 +23,9 @@ const LEAST_PLAIN: usize = 12;
 /// A colour is sure where it gives the opacity this much better than the moments, in variances.
 const SURE: f32 = 0.5;
 
+/// Mean opacity by the moments from which on a group of samples is a colour of the mark.
+const LEAST_HIDDEN: f32 = 0.03;
+
 /// How often colours are fitted; between, every sample takes the colour that explains it best.
 const ROUNDS: usize = 3;
 
@@ -78,7 +81,8 @@ pub(super) fn solved(
         fits = (0..count)
             .map(|label| {
                 let own = known.points.iter().zip(&labels).filter(|(_, l)| **l == label).map(|(p, _)| *p);
-                fitted(&own.collect::<Vec<Point>>(), weights, gamut)
+                let own = own.collect::<Vec<Point>>();
+                fitted(&own, weights, gamut).filter(|_| hides(&own))
             })
             .collect();
         if round + 1 < ROUNDS {
@@ -128,6 +132,12 @@ pub(super) fn solved(
     Opacity { alpha, variance: variances, paint, colours, misfit: if samples == 0 { 9.0 } else { misfit } }
 }
 
+/// Whether the moments see a mark at all in these points: a colour alone explains every wrong prediction.
+fn hides(points: &[Point]) -> bool {
+    let (alpha, weight) = points.iter().fold((0.0, 0.0), |(a, w), p| (a + p.alpha / p.variance, w + 1.0 / p.variance));
+    alpha > LEAST_HIDDEN * weight
+}
+
 /// The open samples that stand out from what the prediction misses, with a margin for what tails off: the others only
 /// happened to be open.
 pub(super) fn sure(known: &Known, alpha: &[f32], (open, width): (&Area, usize), weights: Weights) -> Area {
@@ -144,6 +154,19 @@ pub(super) fn sure(known: &Known, alpha: &[f32], (open, width): (&Area, usize), 
         }
     }
     dilated(&kept, width, 2).iter().zip(open).map(|(k, o)| *k && *o).collect()
+}
+
+/// Of the samples whose mean plainly differs from the background's, the share outside of `sure`: what of a mark would be left.
+pub(super) fn left(known: &Known, sure: &Area, weights: Weights) -> f32 {
+    let (mut plain, mut left) = (0u32, 0u32);
+    for (point, k) in known.points.iter().zip(&known.places) {
+        let added: f32 = (0..PLANES).map(|n| weights[n] * point.added[n].powi(2)).sum();
+        if added + weights[0] * point.detail.powi(2) > PLAIN {
+            plain += 1;
+            left += u32::from(!sure[*k]);
+        }
+    }
+    left as f32 / plain.max(1) as f32
 }
 
 /// Median of the opacities of at least half of the strongest.

@@ -36,6 +36,8 @@ const SURE_CORRELATION: f32 = 0.5;
 const MOST_STRANGE: f32 = 0.25;
 /// Less of what was taken for the mark standing out means that some of it may be left.
 const LEAST_SHARE: f32 = 0.6;
+/// A larger share of a mark that would be left is not removed but torn.
+const MOST_LEFT: f32 = 0.10;
 /// Less of the source than this is not worth computing.
 const LEAST_KEEP: f32 = 0.15;
 /// Opacity and added code values that change a sample.
@@ -100,6 +102,10 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
     }
     let sure = opacity::sure(&known, &opacity.alpha, (&open, width), weights);
     let opens: Vec<Area> = stacks.iter().map(|stack| halved(stack).touched(&sure, width)).collect();
+    let left = opacity::left(&known, &sure, weights);
+    if left > MOST_LEFT {
+        return Err(Refusal(format!("{:.0} % of the mark has no opacity that can be told", 100.0 * left)));
+    }
     let counted = |area: &Area| area.iter().filter(|a| **a).count() as f32;
     let share = counted(&sure) / counted(&open).max(1.0);
     let code = code(evidence.format);
