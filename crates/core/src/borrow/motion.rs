@@ -8,6 +8,10 @@ use super::spread::Spread;
 /// Motions below this are taken for none, in samples of the guide: the noise of the search on a still scene.
 const STILL: f32 = 0.06;
 
+/// Variance, times four, of a motion that is trusted by half: noise of two squared codes over the 64 samples of a patch whose
+/// texture is as strong.
+const SEARCH_NOISE: f32 = 4.0 / 64.0;
+
 /// Samples of the ring that the model is fitted to at most.
 const FITTED: usize = 3000;
 
@@ -101,6 +105,10 @@ impl Completion {
         for (k, motion) in field.motion.iter_mut().enumerate() {
             let expected = model.at(k % width, k / width);
             *motion = [motion[0] - expected[0], motion[1] - expected[1]];
+            // A difference from the model that noise can explain is none: only so a stiff background stays stiff.
+            let noise = SEARCH_NOISE * (1.0 - field.trust[k]) / field.trust[k].max(1e-6);
+            let kept = (1.0 - noise / (motion[0] * motion[0] + motion[1] * motion[1]).max(1e-12)).max(0.0);
+            *motion = motion.map(|m| kept * m);
             // What moves for itself beside the mark does not move what the mark hides.
             if ring[k] > 0 && motion[0].hypot(motion[1]) > limit {
                 field.trust[k] = 0.0;

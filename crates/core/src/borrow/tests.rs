@@ -167,7 +167,8 @@ fn a_mark_that_comes_and_goes_before_a_still_camera_is_replaced_by_what_was_ther
     let shown = |idx: FrameIdx| if idx < 8 { Mask::empty() } else { mark() };
     let crops = scene.crops(0..25, Rows::All, shown);
     let hole = borrowed(&mut Borrow::default(), &crops, scene.hole(20, Rows::All, &mark()));
-    assert_eq!(scene.judge(&hole), (0.0, 1.0));
+    let (worst, share) = scene.judge(&hole);
+    assert!(worst < 1e-3 && share == 1.0, "{worst} {share}");
 }
 
 #[test]
