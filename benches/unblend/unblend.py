@@ -125,7 +125,7 @@ def main():
                 print(f"| {r['clip'][:10]} | {r['mark']} | {r['filled']:.1f} | {r['solved']:.1f} | {r['oracle']:.1f} | "
                       f"{'' if r['accepted'] else '('}{r['solved'] - r['filled']:+.1f}{'' if r['accepted'] else ')'} | {r['solved'] - r['oracle']:+.1f} | "
                       f"{r['c_filled']:.1f} {r['c_solved']:.1f} {r['c_oracle']:.1f} | {r['alpha_error']:.3f} {r['alpha_bias']:+.3f} | "
-                      f"{r['colour_error']:.0f} | {r['far']} | {r['missed']:.2f} | {r['seconds']:.2f} | {r['reason']} noise {[round(n, 1) for n in r['noise']]} |", flush=True)
+                      f"{r['colour_error']:.0f} | {r['far']} | {r['missed']:.2f} | {r['seconds']:.2f} | {r['reason']} |", flush=True)
     taken = [r for r in rows if r["accepted"]]
     mean = lambda f, some: float(np.mean([f(r) for r in some])) if some else 0.0
     gain = lambda r: r["solved"] - r["filled"]

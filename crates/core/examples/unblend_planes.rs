@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let line = serde_json::json!({
         "accepted": solution.matte.is_some(), "reason": solution.reason, "alpha": solution.alpha,
-        "confidence": solution.confidence, "noise": solution.noise, "changed": solution.mask.area(), "seconds": took,
+        "confidence": solution.confidence, "changed": solution.mask.area(), "seconds": took,
     });
     writeln!(std::io::stdout(), "{line}")?;
     Ok(())

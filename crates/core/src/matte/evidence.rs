@@ -51,8 +51,6 @@ pub struct Solution {
     pub matte: Option<Matte>,
     /// With a matte the samples that it changes; everything else of the given mask was clean. Without one the given mask.
     pub mask: Mask,
-    /// Standard deviation of the codec's noise at the mark, per plane of the matte, in code values.
-    pub noise: Vec<f32>,
     /// Median opacity where the mark is strong, 0..=1; 0 where nothing was solved.
     pub alpha: f32,
     /// How sure the matte is, 0..=1; 0 where refused.

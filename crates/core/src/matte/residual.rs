@@ -14,8 +14,10 @@ use super::stack::{LANES, Stack, code, stacks};
 use super::{Matte, MattePlane};
 use crate::raster::Raster;
 
-/// Noise of the codec in a coded sample (8-bit code values), which the inverse divides by what the mark lets through.
-const CODED: f32 = 2.0;
+/// Noise of the codec in a coded sample of luma (or RGB) and of chroma (8-bit code values), which the inverse divides by what
+/// the mark lets through. Between x264's crf 20 and 28 the best values run from 2 to 4 in luma and from 1.5 to 3 in chroma;
+/// these lose 0.1 dB at most at either end (`benches/unblend`).
+const CODED: [f32; 2] = [2.5, 2.0];
 /// Less of the source than this is not computed.
 const LEAST_KEEP: f32 = 0.10;
 /// A sample that keeps this share is surroundings.
@@ -38,15 +40,16 @@ impl MatteEvidence {
     pub fn residual(&self, matte: &Matte) -> Vec<Raster<f32>> {
         let code = code(self.format);
         let stacks = stacks(self);
-        let planes = stacks.iter().zip(matte.planes());
+        let planes = stacks.iter().zip(matte.planes()).enumerate();
         planes
-            .map(|(stack, plane)| {
+            .map(|(n, (stack, plane))| {
+                let coded = CODED[usize::from(self.format.is_chroma(n))];
                 let (w, h) = (plane.keep.width(), plane.keep.height());
                 let mut noise = Raster::new(w, h, 0.0);
                 let fits = (stack.width, stack.height) == (w as usize, h as usize) && stack.frames() > 0;
                 let extra = if fits { extra(stack, plane, code) } else { vec![0.0; noise.data().len()] };
                 for ((noise, keep), extra) in noise.data_mut().iter_mut().zip(plane.keep.data()).zip(extra) {
-                    *noise = code * ((CODED / keep.max(LEAST_KEEP)).powi(2) + extra).sqrt();
+                    *noise = code * ((coded / keep.max(LEAST_KEEP)).powi(2) + extra).sqrt();
                 }
                 noise
             })
@@ -248,7 +251,7 @@ mod tests {
     fn a_right_matte_leaves_the_codecs_noise_and_a_wrong_one_its_ghost() {
         let evidence = evidence(0.5);
         let right = worst(&evidence, &matte(&evidence, 0.5));
-        assert!((right - 4.0).abs() < 0.8, "{right}");
+        assert!((right - 5.0).abs() < 0.8, "{right}");
         // Too little taken away: about (0.5 - 0.4) * (235 - 100) / 0.6 = 22 code values of the letters remain.
         let ghost = worst(&evidence, &matte(&evidence, 0.4));
         assert!(ghost > 9.0, "{ghost}");

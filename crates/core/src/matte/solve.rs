@@ -13,7 +13,7 @@ use super::stack::{Stack, code, stacks};
 use super::support::{Borders, halved, support};
 use super::trial::{Trial, trial};
 use super::{Matte, MattePlane};
-use crate::format::{PixelFormat, PixelLayout};
+use crate::format::PixelLayout;
 use crate::mask::Mask;
 use crate::raster::Raster;
 
@@ -58,7 +58,6 @@ pub(super) fn solve(evidence: &MatteEvidence) -> Solution {
     solved(evidence, &stacks).unwrap_or_else(|Refusal(reason)| Solution {
         matte: None,
         mask: evidence.mask.clone(),
-        noise: noise(evidence.format),
         alpha: 0.0,
         confidence: 0.0,
         reason,
@@ -139,7 +138,6 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
         return Err(Refusal("nothing in the given place differs from its surroundings".into()));
     }
     Ok(Solution {
-        noise: noise(evidence.format),
         matte: Some(matte),
         mask,
         alpha,
@@ -154,13 +152,6 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
             100.0 * scenery
         ),
     })
-}
-
-/// What the codec puts over the clip. Between x264's crf 20 and 28 the best values run from 2 to 4 in luma and from 1.5 to 3
-/// in chroma; these lose 0.1 dB at most at either end (`benches/unblend`).
-fn noise(format: PixelFormat) -> Vec<f32> {
-    let colours = (0..format.planes()).filter(|plane| !format.is_alpha(*plane));
-    colours.map(|plane| code(format) * if format.is_chroma(plane) { 2.0 } else { 2.5 }).collect()
 }
 
 /// How far the figures are from where they would be refused.
