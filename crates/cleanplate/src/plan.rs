@@ -48,6 +48,9 @@ pub struct Plan {
     pub copy: CopyPlan,
     /// What was looked for and seen, in words.
     pub words: Vec<String>,
+    /// Marks that are treated otherwise in a segment because they showed in its encoded frames.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<Repair>,
     /// Where the masks lie.
     #[serde(skip)]
     pub(crate) masks: PathBuf,
@@ -123,6 +126,30 @@ pub struct Mark {
     /// Its matte, where it is semi-transparent and could be solved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matte: Option<MatteRef>,
+}
+
+/// What is done otherwise about a mark that showed in the encoded frames of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remedy {
+    /// Its matte is not used: what it leaves behind is what shows.
+    Demote,
+    /// Its mask is larger by [`WIDER`] pixels a side.
+    Widen,
+}
+
+/// Pixels a side by which [`Remedy::Widen`] grows a mask.
+pub const WIDER: u32 = 4;
+
+/// An amendment for one segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repair {
+    /// The segment's frames.
+    pub frames: Range<FrameIdx>,
+    /// The mark's number.
+    pub mark: u32,
+    /// What is done.
+    pub remedy: Remedy,
 }
 
 impl Mark {
@@ -250,6 +277,7 @@ impl Plan {
             "encoder": self.encoder,
             "tiers": self.tiers,
             "marks": marks,
+            "repairs": self.repairs.iter().filter(|r| r.frames.start < seen.end && seen.start < r.frames.end).collect::<Vec<_>>(),
         });
         let text = serde_json::to_vec(&all).map_err(|e| Error::Internal(format!("segment key: {e}")))?;
         Ok(hex(&Sha256::digest(&text))[..40].to_owned())

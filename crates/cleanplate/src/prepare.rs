@@ -106,6 +106,7 @@ pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, watch: &mut Watch<'
         encoder_words: choice.substitutions,
         copy,
         words,
+        repairs: Vec::new(),
         masks: masks.to_owned(),
     })
 }

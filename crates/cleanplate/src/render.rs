@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
-use cleanplate_core::{ColorInfo, Frame, FrameIdx, HostSurface, PixelFormat, Raster, RowMut, Scan, Surface};
+use cleanplate_core::{ColorInfo, Frame, FrameIdx, HostSurface, PixelFormat, Raster, RowMut, Scan, Surface, Template};
 use cleanplate_media::encode::{Codec, Encoder, EncoderSpec, StaticSideData};
 use cleanplate_media::pack::{PackHeader, PackReader, PackWriter, StreamParameters, check_pack};
 use cleanplate_media::source::{Damage, Source};
@@ -33,6 +33,21 @@ pub(crate) struct SegmentRecord {
     /// Whether the encoded frames were decoded again before the commit.
     pub(crate) decoded: bool,
     pub(crate) damage: Damage,
+    /// Marks that were looked for in the encoded frames.
+    #[serde(default)]
+    pub(crate) looked_for: Vec<u32>,
+    /// Where they were seen.
+    #[serde(default)]
+    pub(crate) flashes: Vec<Flash>,
+}
+
+/// An encoded frame on which a mark shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Flash {
+    pub(crate) mark: u32,
+    pub(crate) frame: FrameIdx,
+    /// Share of the mark that shows.
+    pub(crate) share: f32,
 }
 
 /// A picture track beside the restored one, kept in packs of its own.
@@ -116,8 +131,8 @@ enum Decoded {
 /// What restoring yields.
 enum Unit {
     Frame(Frame, Restored),
-    /// All frames of a segment have come.
-    End(usize, Damage),
+    /// All frames of a segment have come; with what its marks looked like.
+    End(usize, Damage, Vec<(u32, Template)>),
 }
 
 /// An encoder with the blob that its packets go to.
@@ -133,6 +148,7 @@ struct Ended {
     blobs: Vec<(StoreWriter, String)>,
     pts: Vec<i64>,
     record: SegmentRecord,
+    templates: Vec<(u32, Template)>,
 }
 
 /// A segment that is being encoded. Only one at a time: a second encoder would double the memory (x264 medium holds about
@@ -316,10 +332,10 @@ impl Render<'_> {
                     frames.fetch_add(1, Ordering::Relaxed);
                     busy.add(2, since);
                 }
-                Unit::End(number, damage) => {
+                Unit::End(number, damage, templates) => {
                     let Some(mut segment) = open.take_if(|segment| segment.number == number) else { continue };
                     segment.record.damage = damage;
-                    let ended = segment.finish(cancel)?;
+                    let ended = segment.finish(templates, cancel)?;
                     busy.add(2, since);
                     out.push(ended, 1)?;
                 }
@@ -365,7 +381,7 @@ impl Render<'_> {
         cancel: &Cancel,
     ) -> Staged {
         let input = input.taker();
-        while let Some(Ended { number, mut blobs, pts, mut record }) = input.pop() {
+        while let Some(Ended { number, mut blobs, pts, mut record, templates }) = input.pop() {
             cancel.check()?;
             let since = Instant::now();
             let first = &mut blobs[0].0;
@@ -374,7 +390,9 @@ impl Render<'_> {
                 .map_err(Error::io("look at", self.store.path(&blobs[0].1)))?
                 .len();
             if self.verify == VerifyMode::Full {
-                check(&mut blobs[0].0, &pts, &record.frames, cancel)?;
+                let spans = |id: u32| self.plan.marks.iter().find(|mark| mark.id == id).map(|mark| mark.span.clone());
+                record.flashes = check(&mut blobs[0].0, &pts, &record.frames, &templates, &spans, cancel)?;
+                record.looked_for = templates.iter().map(|(id, _)| *id).collect();
                 record.decoded = true;
             }
             // The record first, the packets last: a segment whose packets are there is done.
@@ -415,7 +433,7 @@ impl Passing<'_> {
             self.cancel.check()?;
             let passed = self.passed;
             while let Some((number, _, damage)) = self.ends.pop_front_if(|(_, last, _)| Some(*last) <= passed) {
-                self.out.push(Unit::End(number, damage), 0)?;
+                self.out.push(Unit::End(number, damage, restoration.templates()), 0)?;
             }
             let since = Instant::now();
             let Some((frame, restored)) = restoration.next(ended)? else { return Ok(()) };
@@ -436,7 +454,7 @@ impl Open {
         self.tracks[0].push(frame)
     }
 
-    fn finish(self, cancel: &Cancel) -> Result<Ended> {
+    fn finish(self, templates: Vec<(u32, Template)>, cancel: &Cancel) -> Result<Ended> {
         let Self { number, tracks, pts, record } = self;
         let mut blobs = Vec::with_capacity(tracks.len());
         for Writing { encoder, mut pack, name } in tracks {
@@ -446,7 +464,7 @@ impl Open {
             })?;
             blobs.push((pack.finish()?, name));
         }
-        Ok(Ended { number, blobs, pts, record })
+        Ok(Ended { number, blobs, pts, record, templates })
     }
 }
 
@@ -458,14 +476,34 @@ impl Writing {
 }
 
 /// Decodes an encoded segment on its own before it counts as done.
-fn check(blob: &mut StoreWriter, pts: &[i64], frames: &Range<FrameIdx>, cancel: &Cancel) -> Result<()> {
+///
+/// Answers with the frames that still show one of the marks that `templates` describe, within their `spans`.
+fn check(
+    blob: &mut StoreWriter,
+    pts: &[i64],
+    frames: &Range<FrameIdx>,
+    templates: &[(u32, Template)],
+    spans: &dyn Fn(u32) -> Option<Range<FrameIdx>>,
+    cancel: &Cancel,
+) -> Result<Vec<Flash>> {
     let path = blob.temporary()?.to_owned();
     let file = File::open(&path).map_err(Error::io("open", path))?;
     let pack = PackReader::open(BufReader::new(file))?;
     let stop = || cleanplate_media::Error::Cancelled;
-    let found = check_pack(pack, pts, &mut |_| if cancel.is_set() { Err(stop()) } else { Ok(()) }, 1)?;
+    let mut flashes = Vec::new();
+    let mut look = |frame: Frame| {
+        let idx = frames.start + frame.idx;
+        for (mark, template) in templates.iter().filter(|(id, _)| spans(*id).is_some_and(|span| span.contains(&idx))) {
+            let shown = template.shown(&frame);
+            if shown.is_flash() {
+                flashes.push(Flash { mark: *mark, frame: idx, share: shown.share });
+            }
+        }
+        if cancel.is_set() { Err(stop()) } else { Ok(()) }
+    };
+    let found = check_pack(pack, pts, &mut look, 1)?;
     if found.is_sound() {
-        return Ok(());
+        return Ok(flashes);
     }
     Err(Error::Verification(format!(
         "the encoded frames {}..{} do not decode as written: {}",

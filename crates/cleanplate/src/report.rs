@@ -37,6 +37,9 @@ pub struct Report {
     pub origins: OriginCounts,
     /// Segments of the worked-on track.
     pub segments: Vec<SegmentReport>,
+    /// Frames of the output on which a mark still shows.
+    #[serde(default)]
+    pub flashes: Vec<FlashReport>,
     /// What could not be used, with the reason.
     pub refusals: Vec<String>,
     /// Damage of the source, in words.
@@ -135,6 +138,17 @@ pub struct SegmentReport {
     pub origins: OriginCounts,
     /// Frames of it that carry a mark.
     pub frames_marked: u64,
+}
+
+/// A frame of the output on which a mark still shows.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct FlashReport {
+    /// The mark's number.
+    pub mark: u32,
+    /// The frame.
+    pub frame: u64,
+    /// Share of the mark's edges that shows, 1 for all of it.
+    pub share: f32,
 }
 
 /// A check of the finished file.

@@ -1,20 +1,20 @@
 //! Frames through the tiers: their holes are opened, settled by the first tier that can, and closed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use cleanplate_core::{
-    Borrow, Crop, Frame, FrameIdx, Hole, Mask, MaskTrack, Origin, Overlay, Patch, Raster, Reach, Rect, Restorer, Rows,
-    SpatialFill, Unblend, Window,
+    Borrow, Crop, Frame, FrameIdx, Hole, Mask, MaskTrack, Origin, Overlay, Patch, Raster, Reach, Rect, Removed,
+    Restorer, Rows, SpatialFill, Template, Unblend, Window,
 };
 
 use crate::error::{Error, Result};
 use crate::footage::Frames;
 use crate::masks::{MaskFolder, MaskRef};
 use crate::options::Tier;
-use crate::plan::{Mark, Plan};
+use crate::plan::{Mark, Plan, Remedy, Repair, WIDER};
 use crate::render::picture_bytes;
 use crate::report::OriginCounts;
 use crate::window::Waiting;
@@ -49,15 +49,21 @@ pub(crate) const fn origin_gray(origin: Origin) -> u8 {
 
 /// The tiers of a plan, ready to work on its frames one by one in any order.
 pub(crate) struct Restoration {
-    tracks: Vec<MaskTrack<MaskRef>>,
+    tracks: Vec<(u32, MaskTrack<MaskRef>)>,
+    repairs: Vec<Repair>,
+    /// What was taken away of each mark since this was asked for last; `None` for one whose mask has changed meanwhile.
+    removed: BTreeMap<u32, Option<(MaskRef, Removed)>>,
     masks: MaskFolder,
     tiers: Vec<Box<dyn Restorer>>,
     extras: Extras,
     /// Masks of the frame before: most frames carry the same.
-    last: (Vec<MaskRef>, Arc<Vec<Mask>>),
+    last: (Vec<Placed>, Arc<Vec<Mask>>),
     waiting: Waiting,
     views: Vec<View>,
 }
+
+/// A mask and the pixels by which it is grown.
+type Placed = (MaskRef, u32);
 
 /// The crops of a place that a hole sees; kept because the next frame's hole sees nearly the same ones.
 struct View {
@@ -72,7 +78,7 @@ impl Restoration {
     pub(crate) fn new(plan: &Plan, extras: Extras) -> Result<Self> {
         let (pin, format) = (&plan.source, plan.encoder.source_format);
         let bytes = picture_bytes(format, pin.width, pin.height);
-        Self::of(&plan.marks, &plan.tiers, plan.mask_folder(), extras, bytes)
+        Self::with_repairs(&plan.marks, &plan.repairs, &plan.tiers, plan.mask_folder(), extras, bytes)
     }
 
     /// For `marks` whose masks lie in `masks`, by `tiers`, on frames of `picture_bytes`.
@@ -83,11 +89,25 @@ impl Restoration {
         extras: Extras,
         picture_bytes: u64,
     ) -> Result<Self> {
-        let tracks = marks.iter().filter(|m| m.enabled).map(Mark::track).collect::<Result<_>>()?;
-        let tiers = open(marks, tiers, masks.folder())?;
+        Self::with_repairs(marks, &[], tiers, masks, extras, picture_bytes)
+    }
+
+    fn with_repairs(
+        marks: &[Mark],
+        repairs: &[Repair],
+        tiers: &[Tier],
+        masks: MaskFolder,
+        extras: Extras,
+        picture_bytes: u64,
+    ) -> Result<Self> {
+        let enabled = marks.iter().filter(|m| m.enabled);
+        let tracks = enabled.map(|mark| Ok((mark.id, mark.track()?))).collect::<Result<_>>()?;
+        let (repairs, removed) = (repairs.to_vec(), BTreeMap::new());
+        let tiers = open(marks, &repairs, tiers, masks.folder())?;
         let reach = tiers.iter().fold(Reach::default(), |reach, tier| reach.union(tier.reach()));
         let waiting = Waiting::new(reach, picture_bytes);
-        Ok(Self { tracks, masks, tiers, extras, last: Default::default(), waiting, views: Vec::new() })
+        let (last, views) = Default::default();
+        Ok(Self { tracks, repairs, removed, masks, tiers, extras, last, waiting, views })
     }
 
     /// How many frames before a wanted one have to be pushed, and how many after it, where the clip has them.
@@ -107,6 +127,7 @@ impl Restoration {
         let source = self.waiting.frame(at).clone();
         let groups = self.groups(&source)?;
         let mut holes = open_holes(&source, &groups);
+        let before = self.look(&source)?;
         drop(source);
         for hole in &mut holes {
             let mut window = Window::default();
@@ -121,7 +142,36 @@ impl Restoration {
         let Some(mut frame) = self.waiting.take(at) else { return Ok(None) };
         self.views.retain(|view| view.used + 1 >= frame.idx);
         let restored = self.close(&mut frame, &groups, holes);
+        for (id, before) in before {
+            if let Some(Some((_, removed))) = self.removed.get_mut(&id) {
+                removed.add(&before, &frame);
+            }
+        }
         Ok(Some((frame, restored)))
+    }
+
+    /// The slopes of every mark that stood still since this was asked for last, as they were taken away.
+    pub(crate) fn templates(&mut self) -> Vec<(u32, Template)> {
+        let removed = std::mem::take(&mut self.removed);
+        removed.into_iter().filter_map(|(id, removed)| Some((id, removed?.1.template()?))).collect()
+    }
+
+    /// What `source` shows at every mark that stands still.
+    fn look(&mut self, source: &Frame) -> Result<Vec<(u32, Vec<f32>)>> {
+        let mut seen = Vec::new();
+        for (id, track) in &self.tracks {
+            let Some(name) = track.at(source.idx).filter(|name| !name.rect.is_empty()) else { continue };
+            if !self.removed.contains_key(id) {
+                let mask = self.masks.load(name)?.clipped(source.width, source.height);
+                self.removed.insert(*id, Some((name.clone(), Removed::new(&mask, source.width, source.height))));
+            }
+            let Some(entry) = self.removed.get_mut(id) else { continue };
+            match entry {
+                Some((known, removed)) if known == name => seen.push((*id, removed.before(source))),
+                _ => *entry = None,
+            }
+        }
+        Ok(seen)
     }
 
     /// Restores the frames of `runs` (rising, apart) of footage of `count` frames and hands each to `visit`, as the source has
@@ -209,13 +259,23 @@ impl Restoration {
 
     /// The masks on this frame, joined where one's surroundings would show another's pixels.
     fn groups(&mut self, frame: &Frame) -> Result<Arc<Vec<Mask>>> {
-        let names: Vec<MaskRef> = self.tracks.iter().filter_map(|t| t.at(frame.idx)).cloned().collect();
+        let placed = |(id, track): &(u32, MaskTrack<MaskRef>)| {
+            let name = track.at(frame.idx)?.clone();
+            let wider = |repair: &&Repair| {
+                repair.remedy == Remedy::Widen && repair.mark == *id && repair.frames.contains(&frame.idx)
+            };
+            Some((name, self.repairs.iter().find(wider).map_or(0, |_| WIDER)))
+        };
+        let names: Vec<Placed> = self.tracks.iter().filter_map(placed).collect();
         if self.last.0 == names {
             return Ok(Arc::clone(&self.last.1));
         }
         let mut groups: Vec<Mask> = Vec::new();
-        for name in &names {
+        for (name, wider) in &names {
             let mut mask = self.masks.load(name)?.clipped(frame.width, frame.height);
+            if *wider > 0 {
+                mask = mask.dilated(*wider, frame.width, frame.height);
+            }
             if mask.is_empty() {
                 continue;
             }
@@ -257,14 +317,14 @@ pub(crate) fn with_context(runs: &[Range<FrameIdx>], (before, after): (u64, u64)
 }
 
 /// The tiers that may be used, the truest first.
-fn open(marks: &[Mark], tiers: &[Tier], blobs: &Path) -> Result<Vec<Box<dyn Restorer>>> {
+fn open(marks: &[Mark], repairs: &[Repair], tiers: &[Tier], blobs: &Path) -> Result<Vec<Box<dyn Restorer>>> {
     let mut list: Vec<Box<dyn Restorer>> = Vec::new();
     for (n, tier) in tiers.iter().enumerate() {
         match tier {
             Tier::Unblend => {
-                let overlays = overlays(marks, blobs)?;
+                let overlays = overlays(marks, repairs, blobs)?;
                 if !overlays.is_empty() {
-                    list.push(Box::new(Unblend::new(overlays, open(marks, &tiers[n + 1..], blobs)?)));
+                    list.push(Box::new(Unblend::new(overlays, open(marks, repairs, &tiers[n + 1..], blobs)?)));
                 }
             }
             Tier::Borrow => list.push(Box::new(Borrow::default())),
@@ -274,16 +334,30 @@ fn open(marks: &[Mark], tiers: &[Tier], blobs: &Path) -> Result<Vec<Box<dyn Rest
     Ok(list)
 }
 
-/// The mattes of marks on their frames.
-fn overlays(marks: &[Mark], blobs: &Path) -> Result<Vec<Overlay>> {
-    let solved = marks.iter().filter(|mark| mark.enabled).filter_map(|mark| Some((mark, mark.matte.as_ref()?)));
-    solved
-        .map(|(mark, name)| {
-            let file = name.load(blobs)?;
-            let (matte, noise, gain) = (Arc::new(file.matte), Arc::new(file.noise), name.gain.clone());
-            Ok(Overlay { span: mark.span.clone(), matte, noise, gain })
-        })
-        .collect()
+/// The mattes of marks on the frames on which they are used.
+fn overlays(marks: &[Mark], repairs: &[Repair], blobs: &Path) -> Result<Vec<Overlay>> {
+    let mut overlays = Vec::new();
+    for mark in marks.iter().filter(|mark| mark.enabled) {
+        let Some(name) = &mark.matte else { continue };
+        let file = name.load(blobs)?;
+        let (matte, noise) = (Arc::new(file.matte), Arc::new(file.noise));
+        let mut demoted: Vec<Range<FrameIdx>> = repairs
+            .iter()
+            .filter(|repair| repair.remedy == Remedy::Demote && repair.mark == mark.id)
+            .map(|repair| repair.frames.clone())
+            .collect();
+        demoted.sort_by_key(|range| range.start);
+        let mut start = mark.span.start;
+        for end in demoted.iter().chain([&(mark.span.end..mark.span.end)]) {
+            let span = start..end.start.min(mark.span.end);
+            if !span.is_empty() {
+                let (matte, noise, gain) = (Arc::clone(&matte), Arc::clone(&noise), name.gain.clone());
+                overlays.push(Overlay { span, matte, noise, gain });
+            }
+            start = start.max(end.end);
+        }
+    }
+    Ok(overlays)
 }
 
 fn touches(a: &Mask, b: &Mask, frame: &Frame) -> bool {

@@ -1,5 +1,6 @@
 //! A whole job: index, analyse, plan, render, assemble, verify, and the new name as the last step.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
@@ -14,11 +15,13 @@ use crate::error::{Error, Result};
 use crate::images;
 use crate::observer::{Event, Observer, Phase};
 use crate::options::{Job, Options, Tier, VerifyMode};
-use crate::plan::{Mark, Plan, write_beside};
+use crate::plan::{Mark, Plan, Remedy, Repair, write_beside};
 use crate::prepare::{self, Opened};
 use crate::region::{Rotation, to_shown};
 use crate::render::{Extra, Render, Rendered, gray_lossless, pack_name};
-use crate::report::{CheckReport, MarkReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StreamReport};
+use crate::report::{
+    CheckReport, FlashReport, MarkReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StreamReport,
+};
 use crate::store::{DirStore, Store};
 use crate::watch::Watch;
 use crate::work::{WorkFolder, need_room, partial_path};
@@ -82,7 +85,7 @@ fn in_work_folder(job: &Job, work: &WorkFolder, watch: &mut Watch<'_>) -> Result
     let options = &job.options;
     let store = work.store(!options.resume)?;
     let opened = prepare::open(&job.input, options, watch)?;
-    let plan = prepare::plan(job, &opened, &work.masks()?, watch)?;
+    let mut plan = prepare::plan(job, &opened, &work.masks()?, watch)?;
     if let Some(path) = &options.plan_out {
         plan.save(path)?;
     }
@@ -97,10 +100,33 @@ fn in_work_folder(job: &Job, work: &WorkFolder, watch: &mut Watch<'_>) -> Result
     }
     need_room(&job.output, room(&plan, &opened))?;
     write_beside(&work.path().join("plan.json"), plan.json()?.as_bytes())?;
-    let keys = plan.segments.iter().map(|s| plan.key(s)).collect::<Result<Vec<_>>>()?;
-    let rendered = render(options, &plan, &opened, &keys, &store, watch)?;
+    let (keys, rendered) = loop {
+        let keys = plan.segments.iter().map(|s| plan.key(s)).collect::<Result<Vec<_>>>()?;
+        let rendered = render(options, &plan, &opened, &keys, &store, watch)?;
+        let repairs = repairs(&plan, &rendered);
+        if repairs.is_empty() {
+            break (keys, rendered);
+        }
+        for repair in &repairs {
+            let Repair { frames, mark, remedy } = repair;
+            let what = match remedy {
+                Remedy::Demote => "its matte is not used there",
+                Remedy::Widen => "its mask is widened there",
+            };
+            let words = format!("check: mark {mark} shows in encoded frames {}..{}: {what}", frames.start, frames.end);
+            watch.tell(Event::warning(words));
+        }
+        plan.repairs.extend(repairs);
+    };
     finish_report(&mut report, &rendered, &keys);
     assemble(job, &plan, &opened, &keys, &store, &mut report, watch)?;
+    if options.verify == VerifyMode::Full {
+        let check = flash_check(&rendered, &mut report);
+        if !check.ok {
+            watch.tell(Event::warning(format!("check: {}", check.detail)));
+        }
+        report.checks.push(check);
+    }
     report.timings = watch.timings();
     report.resources = crate::resources::used();
     if let Some(path) = &options.report {
@@ -303,6 +329,46 @@ fn room(plan: &Plan, opened: &Opened) -> u64 {
     let track =
         if lossless { pin.frames * u64::from(pin.width) * u64::from(pin.height) * planes / 4 } else { video / 2 };
     info.size.saturating_sub(video) + 2 * track
+}
+
+/// What is to be done about marks that show in encoded frames: what has not been tried there yet, the mildest first.
+fn repairs(plan: &Plan, rendered: &Rendered) -> Vec<Repair> {
+    let mut repairs = Vec::new();
+    for (record, _) in &rendered.records {
+        let shown: BTreeSet<u32> = record.flashes.iter().map(|flash| flash.mark).collect();
+        for mark in shown {
+            let is_tried = |remedy| {
+                let same = |r: &&Repair| r.mark == mark && r.remedy == remedy && r.frames == record.frames;
+                plan.repairs.iter().any(|r| same(&r))
+            };
+            let has_matte = plan.marks.iter().any(|m| m.id == mark && m.matte.is_some());
+            let remedy = [Remedy::Demote, Remedy::Widen]
+                .into_iter()
+                .find(|remedy| !is_tried(*remedy) && (has_matte || *remedy != Remedy::Demote));
+            repairs.extend(remedy.map(|remedy| Repair { frames: record.frames.clone(), mark, remedy }));
+        }
+    }
+    repairs
+}
+
+/// What looking for marks in the encoded frames has shown.
+fn flash_check(rendered: &Rendered, report: &mut Report) -> CheckReport {
+    let flashes = rendered.records.iter().flat_map(|(record, _)| &record.flashes);
+    report.flashes =
+        flashes.map(|flash| FlashReport { mark: flash.mark, frame: flash.frame, share: flash.share }).collect();
+    let seen: u64 = rendered
+        .records
+        .iter()
+        .filter(|(record, _)| !record.looked_for.is_empty())
+        .map(|(record, _)| record.frames.end - record.frames.start)
+        .sum();
+    let share = if report.frames > 0 { 100.0 * seen as f64 / report.frames as f64 } else { 0.0 };
+    let frames: Vec<String> = report.flashes.iter().take(8).map(|flash| flash.frame.to_string()).collect();
+    let detail = match report.flashes.len() {
+        0 => format!("no mark shows; {share:.0} % of the encoded frames were looked at"),
+        n => format!("{n} frames still show a mark: {}{}", frames.join(", "), if n > 8 { " ..." } else { "" }),
+    };
+    CheckReport { name: "flashes".into(), ok: report.flashes.is_empty(), detail }
 }
 
 fn nothing_found(job: &Job, plan: &Plan, mut report: Report, watch: &mut Watch<'_>) -> Result<Report> {

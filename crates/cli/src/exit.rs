@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use cleanplate::{Error, ErrorKind};
+use cleanplate::{Error, ErrorKind, Report};
 
 pub(crate) const DONE: u8 = 0;
 pub(crate) const DEFECT: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
+/// Written, but a mark still shows in frames that the report lists.
+pub(crate) const SHOWS: u8 = 11;
 pub(crate) const INTERRUPTED: u8 = 130;
 
 /// The exit code of an error.
@@ -21,6 +23,11 @@ pub(crate) const fn code(kind: ErrorKind) -> u8 {
         ErrorKind::Cancelled => INTERRUPTED,
         _ => DEFECT,
     }
+}
+
+/// The exit code of a job that has written its output.
+pub(crate) const fn of(report: &Report) -> u8 {
+    if report.flashes.is_empty() { DONE } else { SHOWS }
 }
 
 /// The error's text with what the user can do next, where that is not in the text itself.
@@ -48,6 +55,7 @@ pub(crate) const fn word(code: u8) -> &'static str {
         5 => "io",
         6 => "backend",
         10 => "nothing-found",
+        SHOWS => "mark-shows",
         INTERRUPTED => "interrupted",
         _ => "internal",
     }
@@ -55,7 +63,7 @@ pub(crate) const fn word(code: u8) -> &'static str {
 
 /// The exit code of a folder: an interrupt, else the first of these that any file ended with.
 pub(crate) fn worst(codes: impl Iterator<Item = u8> + Clone) -> u8 {
-    let order = [INTERRUPTED, USAGE, DEFECT, 5, 3, 4, 6, 11, 10];
+    let order = [INTERRUPTED, USAGE, DEFECT, 5, 3, 4, 6, SHOWS, 10];
     order.into_iter().find(|code| codes.clone().any(|c| c == *code)).unwrap_or(DONE)
 }
 

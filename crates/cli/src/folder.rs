@@ -78,7 +78,10 @@ pub(crate) fn each(
         } else {
             watch.abandon()
         }
-        let code = result.as_ref().map_or_else(|error| exit::code(error.kind()), |_| exit::DONE);
+        let code = match &result {
+            Ok(report) => report.as_ref().map_or(exit::DONE, exit::of),
+            Err(error) => exit::code(error.kind()),
+        };
         watch.file_done(k + 1, code, &result);
         if let Err(error) = &result {
             tracing::error!("{}", exit::about(&job.input, &exit::advice(error)));

@@ -7,6 +7,7 @@
 
 pub mod borrow;
 pub mod fill;
+pub mod flash;
 pub mod format;
 pub mod frame;
 pub mod geometry;
@@ -19,6 +20,7 @@ pub mod track;
 
 pub use borrow::Borrow;
 pub use fill::SpatialFill;
+pub use flash::{Removed, Shown, Template};
 pub use format::{ColorInfo, PixelFormat, PixelLayout, Scan};
 pub use frame::{Frame, FrameIdx, HostSurface, Patch, Row, RowMut, Rows, Surface};
 pub use geometry::Rect;

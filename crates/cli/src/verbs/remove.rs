@@ -47,8 +47,9 @@ fn single(args: &Remove, job: Job, watch: &mut Watch) -> Result<u8> {
     let report = render(&job, watch)?;
     watch.end();
     watch.lines(&summary::of(&report, &job));
-    watch.done(exit::DONE, Outcome::Report(&report));
-    Ok(exit::DONE)
+    let code = exit::of(&report);
+    watch.done(code, Outcome::Report(&report));
+    Ok(code)
 }
 
 fn whole_folder(args: &Remove, videos: &[PathBuf], output: &Path, options: &Options, watch: &mut Watch) -> Result<u8> {
