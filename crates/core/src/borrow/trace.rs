@@ -26,8 +26,9 @@ pub(super) const LENIENT: f32 = 1.5;
 /// of the guide.
 const SLIP: [f32; 2] = [4.0, 0.075];
 
-/// Share of a hole that a frame must newly show to be worth a registration.
-const WORTH: usize = 12;
+/// Part of a hole that a frame must newly show to be worth a registration: of every other frame less, so that the holes of
+/// neighbouring frames take the same frames and what they take does not shimmer.
+const WORTH: [usize; 2] = [30, 8];
 
 /// A ring sample's weight in the smooth fields of offset and error: this many make one sure.
 const CROWD: f32 = 16.0;
@@ -238,7 +239,7 @@ impl Target {
             let asking = |k: &usize| self.wanted[*k] && asks[*k].2 >= 1.0 && asks[*k].0 <= n && slip[*k] < limit;
             let seen: Vec<usize> =
                 (0..count).filter(asking).filter(|k| self.shows(step.guide, step.patch, *k, way[*k])).collect();
-            let worth = if steps.peek().is_none() { 1 } else { total.div_ceil(WORTH) };
+            let worth = if steps.peek().is_none() { 1 } else { total.div_ceil(WORTH[step.patch.idx as usize % 2]) };
             if seen.len() < worth.min(open) {
                 continue;
             }
