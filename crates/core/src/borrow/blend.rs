@@ -4,8 +4,8 @@
 use super::guide::Guide;
 use super::trace::{LENIENT, NONE, Region, Source, Trace};
 
-/// Both directions confirm each other up to this many 8-bit codes, and this share of the larger of their values' spread.
-const CONFIRMED: f32 = 12.0;
+/// Both directions confirm each other up to this many times the difference that is believed of one.
+const CONFIRMED: f32 = 2.0;
 
 /// Samples of the guide over which one source passes into another, to each side.
 const FEATHER: usize = 2;
@@ -35,7 +35,7 @@ impl Source {
 }
 
 impl<'a> Blend<'a> {
-    pub(super) fn new(traces: &'a [Trace; 2], region: Region, wanted: &[bool], guide_of: impl Fn(usize) -> &'a Guide) -> Self {
+    pub(super) fn new(traces: &'a [Trace; 2], region: Region, wanted: &[bool], limit: &[f32], guide_of: impl Fn(usize) -> &'a Guide) -> Self {
         let count = region.len();
         let chosen = |trace: &'a Trace, k: usize| match trace.choice[k] {
             NONE => None,
@@ -69,7 +69,7 @@ impl<'a> Blend<'a> {
                 let source = chosen(&traces[direction], k)?;
                 Some((first[direction] + usize::from(traces[direction].choice[k]), source))
             });
-            let confirmed = both[k] > 0.0 && difference[k] <= CONFIRMED * near[k];
+            let confirmed = both[k] > 0.0 && difference[k] <= CONFIRMED * limit[k] * near[k];
             let surer = taken.iter().flatten().map(|(_, source)| source.weight(k)).fold(0.0, f32::max);
             for (at, source) in taken.into_iter().flatten() {
                 if confirmed || source.weight(k) >= surer {
