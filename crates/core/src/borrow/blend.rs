@@ -35,7 +35,13 @@ impl Source {
 }
 
 impl<'a> Blend<'a> {
-    pub(super) fn new(traces: &'a [Trace; 2], region: Region, wanted: &[bool], limit: &[f32], guide_of: impl Fn(usize) -> &'a Guide) -> Self {
+    pub(super) fn new(
+        traces: &'a [Trace; 2],
+        region: Region,
+        wanted: &[bool],
+        limit: &[f32],
+        guide_of: impl Fn(usize) -> &'a Guide,
+    ) -> Self {
         let count = region.len();
         let chosen = |trace: &'a Trace, k: usize| match trace.choice[k] {
             NONE => None,
@@ -82,7 +88,11 @@ impl<'a> Blend<'a> {
         soften(&mut believed, region.width, PATCH);
         soften(&mut hidden, region.width, PATCH);
         for share in &mut shares {
-            share.iter_mut().zip(believed.iter().zip(&hidden)).filter(|(_, (b, h))| 2.0 * **b < **h).for_each(|(s, _)| *s = 0.0);
+            share
+                .iter_mut()
+                .zip(believed.iter().zip(&hidden))
+                .filter(|(_, (b, h))| 2.0 * **b < **h)
+                .for_each(|(s, _)| *s = 0.0);
         }
         let mut blend = Self { sources, shares };
         blend.feather(region.width);

@@ -148,8 +148,7 @@ impl Guide {
             (w, h) = (w / 2, h / 2);
             levels.push(Level::new(w, h, &luma, &seen));
         }
-        let unseen: Vec<u8> =
-            (0..width * height).map(|k| u8::from(!levels[0].is_firm(k % width, k / width))).collect();
+        let unseen: Vec<u8> = (0..width * height).map(|k| u8::from(!levels[0].is_firm(k % width, k / width))).collect();
         let mut ring = box_dilated(&unseen, width, RING);
         ring.iter_mut().zip(&unseen).for_each(|(r, u)| *r &= 1 - *u);
         Some(Self { levels, ring, covered })

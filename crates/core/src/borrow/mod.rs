@@ -66,9 +66,8 @@ impl Borrow {
             keys.iter().zip(&crops[first..]).map(|(key, crop)| self.cache.guide(*key, crop)).collect();
         let Some(guides) = guides else { return };
         let Some((region, wanted)) = wanted(crop, hole, guides[own - first].size()) else { return };
-        let motions: Vec<Arc<[Motion; 2]>> = (1..keys.len())
-            .map(|n| self.cache.motion([keys[n - 1], keys[n]], [&guides[n - 1], &guides[n]]))
-            .collect();
+        let motions: Vec<Arc<[Motion; 2]>> =
+            (1..keys.len()).map(|n| self.cache.motion([keys[n - 1], keys[n]], [&guides[n - 1], &guides[n]])).collect();
         let target = Target::new(crop, &guides[own - first], region, wanted, &mut self.scratch);
         let forward = (own - first..keys.len() - 1).map(|n| Step {
             crop: first + n + 1,

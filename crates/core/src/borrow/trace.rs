@@ -194,7 +194,9 @@ impl Target {
     fn contrast(&self, crowd: f32, scratch: &mut Scratch) -> Vec<f32> {
         let width = self.region.width;
         scratch.weights.clear();
-        scratch.weights.extend((0..self.region.len()).map(|k| self.level.firm[self.level.at(k % width, k / width)] / crowd));
+        scratch
+            .weights
+            .extend((0..self.region.len()).map(|k| self.level.firm[self.level.at(k % width, k / width)] / crowd));
         let mut smooth: Vec<[f32; 1]> = self.colours.iter().map(|c| [c[0]]).collect();
         scratch.errors.fill(width, &mut smooth, &scratch.weights);
         smooth.iter_mut().zip(&self.colours).for_each(|(s, c)| s[0] = (c[0] - s[0]).abs());
@@ -359,7 +361,11 @@ impl Target {
     /// How much the ring differs, brightness taken out; `None` where too little of it is shown.
     fn misfit(&self, warped: &Level) -> Option<f32> {
         let (mut sum, mut count) = (0.0, 0.0f32);
-        let ring = || (0..self.region.len()).filter(|k| self.ring[*k] > 0).map(|k| self.level.at(k % self.region.width, k / self.region.width));
+        let ring = || {
+            (0..self.region.len())
+                .filter(|k| self.ring[*k] > 0)
+                .map(|k| self.level.at(k % self.region.width, k / self.region.width))
+        };
         for k in ring() {
             sum += warped.firm[k] * (self.level.luma[k] - warped.luma[k]).clamp(-30.0, 30.0);
             count += warped.firm[k];
