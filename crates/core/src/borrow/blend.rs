@@ -4,11 +4,14 @@
 use super::guide::Guide;
 use super::trace::{LENIENT, NONE, Region, Source, Trace};
 
-/// Both directions confirm each other up to this many 8-bit codes, and this share of the larger of their values' spread.
-const CONFIRMED: f32 = 12.0;
+/// Both directions confirm each other up to this many times the difference that is believed of one.
+const CONFIRMED: f32 = 2.0;
 
 /// Samples of the guide over which one source passes into another, to each side.
 const FEATHER: usize = 2;
+
+/// Samples of the guide to each side that decide together whether what was found is taken.
+const PATCH: usize = 3;
 
 /// A share below this part of all is not worth a sample.
 const LEAST: f32 = 0.04;
@@ -32,7 +35,13 @@ impl Source {
 }
 
 impl<'a> Blend<'a> {
-    pub(super) fn new(traces: &'a [Trace; 2], region: Region, guide_of: impl Fn(usize) -> &'a Guide) -> Self {
+    pub(super) fn new(
+        traces: &'a [Trace; 2],
+        region: Region,
+        wanted: &[bool],
+        limit: &[f32],
+        guide_of: impl Fn(usize) -> &'a Guide,
+    ) -> Self {
         let count = region.len();
         let chosen = |trace: &'a Trace, k: usize| match trace.choice[k] {
             NONE => None,
@@ -58,19 +67,32 @@ impl<'a> Blend<'a> {
         let sources: Vec<&Source> = traces.iter().flat_map(|trace| &trace.sources).collect();
         let mut shares = vec![vec![0.0; count]; sources.len()];
         let first = [0, traces[0].sources.len()];
+        let mut believed = vec![0.0; count];
+        let mut hidden = vec![0.0; count];
         for k in 0..count {
+            hidden[k] = f32::from(u8::from(wanted[k]));
             let taken: [Option<(usize, &Source)>; 2] = std::array::from_fn(|direction| {
                 let source = chosen(&traces[direction], k)?;
                 Some((first[direction] + usize::from(traces[direction].choice[k]), source))
             });
-            let confirmed = both[k] > 0.0 && difference[k] <= CONFIRMED * near[k];
+            let confirmed = both[k] > 0.0 && difference[k] <= CONFIRMED * limit[k] * near[k];
             let surer = taken.iter().flatten().map(|(_, source)| source.weight(k)).fold(0.0, f32::max);
             for (at, source) in taken.into_iter().flatten() {
-                let alone = source.error[k] < 1.0 && source.weight(k) >= surer;
-                if (confirmed && source.error[k] < LENIENT) || alone {
+                if confirmed || source.weight(k) >= surer {
                     shares[at][k] = source.weight(k);
+                    believed[k] = if confirmed || source.error[k] < 1.0 { 1.0 } else { believed[k] };
                 }
             }
+        }
+        // What most around are thought of holds for a sample too: patches the size of the noise would show as specks.
+        soften(&mut believed, region.width, PATCH);
+        soften(&mut hidden, region.width, PATCH);
+        for share in &mut shares {
+            share
+                .iter_mut()
+                .zip(believed.iter().zip(&hidden))
+                .filter(|(_, (b, h))| 2.0 * **b < **h)
+                .for_each(|(s, _)| *s = 0.0);
         }
         let mut blend = Self { sources, shares };
         blend.feather(region.width);

@@ -86,7 +86,7 @@ impl Borrow {
             target.trace(backward, self.cache.tools(), &mut self.scratch),
         ];
         let guide_of = |crop: usize| guides[crop - first].as_ref();
-        let blend = Blend::new(&traces, region, guide_of);
+        let blend = Blend::new(&traces, region, &target.wanted, &target.limit, guide_of);
         settle(hole, crops, crop, region, &blend);
     }
 }

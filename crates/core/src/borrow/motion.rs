@@ -8,9 +8,9 @@ use super::spread::Spread;
 /// Motions below this are taken for none, in samples of the guide: the noise of the search on a still scene.
 const STILL: f32 = 0.06;
 
-/// Variance, times four, of a motion that is trusted by half: noise of two squared codes over the 64 samples of a patch whose
+/// Variance of a motion that is trusted by half: noise of two squared codes over the 64 samples of a patch whose
 /// texture is as strong.
-const SEARCH_NOISE: f32 = 4.0 / 64.0;
+const SEARCH_NOISE: f32 = 1.0 / 64.0;
 
 /// Samples of the ring that the model is fitted to at most.
 const FITTED: usize = 3000;

@@ -13,11 +13,17 @@ use super::spread::Spread;
 /// Planes with colour at most.
 pub(super) const COLOURS: usize = 3;
 
-/// A source is believed while its ring differs from the hole's by less than this many 8-bit codes (what the codec's noise
-/// leaves at half size) and this share of the ring's own contrast: unrelated pictures differ by 1.4 times the contrast, one
-/// that is off by a sample of the guide by a third of it.
-const FLOOR: f32 = 2.5;
-const CONTRAST: f32 = 0.4;
+/// A source is believed while its ring differs from the hole's by less than this many 8-bit codes (noise at half size) and
+/// this share of the ring's own contrast: unrelated pictures differ by 1.4 times the contrast, one that is off by a sample of
+/// the guide by a third of it, and a fill from around by about as much as the contrast over the way to it
+/// (`benches/borrow`: below .65 borrowing is the better of the two).
+const FLOOR: f32 = 1.2;
+const CONTRAST: f32 = 0.55;
+
+/// The contrast is that over about so many samples near what is seen and in the depth of the hole, and the depths, in samples
+/// of the guide, between which the one becomes the other.
+const CROWDS: [f32; 2] = [4.0, 64.0];
+const DEPTHS: [f32; 2] = [2.0, 8.0];
 
 /// How far beyond what is believed a source may differ while the other direction of time confirms it.
 pub(super) const LENIENT: f32 = 1.5;
@@ -26,8 +32,9 @@ pub(super) const LENIENT: f32 = 1.5;
 /// of the guide.
 const SLIP: [f32; 2] = [4.0, 0.075];
 
-/// Share of a hole that a frame must newly show to be worth a registration.
-const WORTH: usize = 12;
+/// Part of a hole that a frame must newly show to be worth a registration: of every other frame less, so that the holes of
+/// neighbouring frames take the same frames and what they take does not shimmer.
+const WORTH: [usize; 2] = [30, 8];
 
 /// A ring sample's weight in the smooth fields of offset and error: this many make one sure.
 const CROWD: f32 = 16.0;
@@ -103,7 +110,7 @@ pub(super) struct Target {
     level: Level,
     ring: Vec<u8>,
     /// The largest difference that is believed, in 8-bit codes.
-    limit: Vec<f32>,
+    pub(super) limit: Vec<f32>,
     /// Every colour plane at the samples of the region, in 8-bit codes.
     colours: Vec<[f32; COLOURS]>,
     grids: Vec<Grid>,
@@ -176,15 +183,62 @@ impl Target {
             scale: 1.0 / (1u32 << (format.depth - 8)) as f32,
         };
         target.colours = (0..region.len()).map(|k| target.colour(crop, guide, k, [0.0; 2])).collect();
-        let known = |k: usize| target.level.firm[target.level.at(k % region.width, k / region.width)] / CROWD;
-        scratch.weights.clear();
-        scratch.weights.extend((0..region.len()).map(known));
-        let mut smooth: Vec<[f32; 1]> = target.colours.iter().map(|c| [c[0]]).collect();
-        scratch.errors.fill(region.width, &mut smooth, &scratch.weights);
-        smooth.iter_mut().zip(&target.colours).for_each(|(s, c)| s[0] = (c[0] - s[0]).abs());
-        scratch.errors.fill(region.width, &mut smooth, &scratch.weights);
-        target.limit = smooth.iter().map(|contrast| FLOOR + CONTRAST * contrast[0]).collect();
+        let [near, far] = CROWDS.map(|crowd| target.contrast(crowd, scratch));
+        let deep = target.depth().into_iter().map(|d| ((d - DEPTHS[0]) / (DEPTHS[1] - DEPTHS[0])).clamp(0.0, 1.0));
+        let contrast = deep.zip(near.iter().zip(&far)).map(|(deep, (near, far))| near + deep * (far - near));
+        target.limit = contrast.map(|contrast| FLOOR + CONTRAST * contrast).collect();
         target
+    }
+
+    /// How much the samples around differ from their mean over about `crowd` of them, continued into the hole.
+    fn contrast(&self, crowd: f32, scratch: &mut Scratch) -> Vec<f32> {
+        let width = self.region.width;
+        scratch.weights.clear();
+        scratch
+            .weights
+            .extend((0..self.region.len()).map(|k| self.level.firm[self.level.at(k % width, k / width)] / crowd));
+        let mut smooth: Vec<[f32; 1]> = self.colours.iter().map(|c| [c[0]]).collect();
+        scratch.errors.fill(width, &mut smooth, &scratch.weights);
+        smooth.iter_mut().zip(&self.colours).for_each(|(s, c)| s[0] = (c[0] - s[0]).abs());
+        scratch.weights.iter_mut().for_each(|w| *w *= crowd / CROWD);
+        scratch.errors.fill(width, &mut smooth, &scratch.weights);
+        smooth.iter().map(|s| s[0]).collect()
+    }
+
+    /// Samples of the guide to the nearest that is seen, along rows, columns and diagonals.
+    fn depth(&self) -> Vec<f32> {
+        let (width, height) = (self.region.width, self.region.height);
+        let far = (width + height) as f32;
+        let mut depth: Vec<f32> = (0..self.region.len())
+            .map(|k| if self.level.firm[self.level.at(k % width, k / width)] > 0.0 { 0.0 } else { far })
+            .collect();
+        let mut pass = |k: usize, beside: [(bool, usize, f32); 4]| {
+            for (_, other, step) in beside.into_iter().filter(|(inside, _, _)| *inside) {
+                depth[k] = depth[k].min(depth[other] + step);
+            }
+        };
+        for k in 0..width * height {
+            let (x, y) = (k % width, k / width);
+            let up = k.wrapping_sub(width);
+            let beside = [
+                (x > 0, k.wrapping_sub(1), 1.0),
+                (y > 0, up, 1.0),
+                (x > 0 && y > 0, up.wrapping_sub(1), std::f32::consts::SQRT_2),
+                (x + 1 < width && y > 0, up.wrapping_add(1), std::f32::consts::SQRT_2),
+            ];
+            pass(k, beside);
+        }
+        for k in (0..width * height).rev() {
+            let (x, y) = (k % width, k / width);
+            let beside = [
+                (x + 1 < width, k + 1, 1.0),
+                (y + 1 < height, k + width, 1.0),
+                (x + 1 < width && y + 1 < height, k + width + 1, std::f32::consts::SQRT_2),
+                (x > 0 && y + 1 < height, (k + width).wrapping_sub(1), std::f32::consts::SQRT_2),
+            ];
+            pass(k, beside);
+        }
+        depth
     }
 
     /// Every plane of a crop at sample `k` of the region, moved by `motion`.
@@ -238,7 +292,7 @@ impl Target {
             let asking = |k: &usize| self.wanted[*k] && asks[*k].2 >= 1.0 && asks[*k].0 <= n && slip[*k] < limit;
             let seen: Vec<usize> =
                 (0..count).filter(asking).filter(|k| self.shows(step.guide, step.patch, *k, way[*k])).collect();
-            let worth = if steps.peek().is_none() { 1 } else { total.div_ceil(WORTH) };
+            let worth = if steps.peek().is_none() { 1 } else { total.div_ceil(WORTH[step.patch.idx as usize % 2]) };
             if seen.len() < worth.min(open) {
                 continue;
             }
