@@ -149,6 +149,7 @@ impl<'a> Marker<'a> {
             confidence,
             reason: reason.to_owned(),
             matte: None,
+            without_matte: Vec::new(),
         });
     }
 

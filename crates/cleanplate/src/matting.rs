@@ -130,7 +130,8 @@ fn apply(
     let file = MatteFile { matte, frame: size, noise, alpha: solution.alpha };
     mark.matte = Some(file.keep(folder.folder())?);
     mark.rect = keys.iter().fold(cleanplate_core::Rect::default(), |all, (_, name)| all.union(&name.rect));
-    (mark.keys, mark.area) = (keys, area);
+    mark.without_matte = std::mem::replace(&mut mark.keys, keys);
+    mark.area = area;
     Ok(())
 }
 

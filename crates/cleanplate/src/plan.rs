@@ -126,20 +126,18 @@ pub struct Mark {
     /// Its matte, where it is semi-transparent and could be solved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matte: Option<MatteRef>,
+    /// As `keys`, where its matte is not used; empty where it has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_matte: Vec<(FrameIdx, MaskRef)>,
 }
 
 /// What is done otherwise about a mark that showed in the encoded frames of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Remedy {
-    /// Its matte is not used: what it leaves behind is what shows.
+    /// Its matte is not used, because what that leaves behind shows: the masks are those of a mark without one.
     Demote,
-    /// Its mask is larger by [`WIDER`] pixels a side.
-    Widen,
 }
-
-/// Pixels a side by which [`Remedy::Widen`] grows a mask.
-pub const WIDER: u32 = 4;
 
 /// An amendment for one segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,7 +156,19 @@ impl Mark {
     /// # Errors
     /// Where an edited plan leaves a frame of the span without an answer.
     pub fn track(&self) -> Result<MaskTrack<MaskRef>> {
-        MaskTrack::new(self.span.clone(), self.keys.clone()).ok_or_else(|| {
+        self.track_of(&self.keys)
+    }
+
+    /// As [`track`](Self::track), for where its matte is not used; `None` where it has none.
+    ///
+    /// # Errors
+    /// As [`track`](Self::track).
+    pub fn track_without_matte(&self) -> Result<Option<MaskTrack<MaskRef>>> {
+        (!self.without_matte.is_empty()).then(|| self.track_of(&self.without_matte)).transpose()
+    }
+
+    fn track_of(&self, keys: &[(FrameIdx, MaskRef)]) -> Result<MaskTrack<MaskRef>> {
+        MaskTrack::new(self.span.clone(), keys.to_vec()).ok_or_else(|| {
             Error::Usage(format!(
                 "mark {} of the plan does not answer on every frame of {}..{}",
                 self.id, self.span.start, self.span.end
@@ -195,7 +205,8 @@ impl Plan {
     pub fn save(&self, path: &Path) -> Result<()> {
         let folder = blobs_of(path);
         fs::create_dir_all(&folder).map_err(Error::io("make the folder", folder.clone()))?;
-        let wanted: BTreeSet<&str> = self.marks.iter().flat_map(|m| m.keys.iter().map(|k| k.1.blob.as_str())).collect();
+        let wanted: BTreeSet<&str> =
+            self.marks.iter().flat_map(|m| m.keys.iter().chain(&m.without_matte)).map(|k| k.1.blob.as_str()).collect();
         let masks = wanted.iter().map(|blob| format!("{blob}.png"));
         let mattes = self.marks.iter().filter_map(|m| m.matte.as_ref()).map(|matte| format!("{}.matte", matte.blob));
         for name in masks.chain(mattes) {
@@ -230,8 +241,10 @@ impl Plan {
         let whole = Rect::new(0, 0, self.source.width, self.source.height);
         for mark in &self.marks {
             mark.track()?;
+            mark.track_without_matte()?;
             let mattes = mark.matte.iter().map(|m| m.rect);
-            let inside = mark.keys.iter().map(|(_, m)| m.rect).chain(mattes).all(|r| r.intersect(&whole) == r);
+            let masks = mark.keys.iter().chain(&mark.without_matte).map(|(_, m)| m.rect);
+            let inside = masks.chain(mattes).all(|r| r.intersect(&whole) == r);
             if mark.span.end > self.source.frames || !inside {
                 return Err(Error::Usage(format!("mark {} of the plan lies outside of the clip", mark.id)));
             }
@@ -266,7 +279,7 @@ impl Plan {
                     .take_while(|k| k.0 < span.end)
                     .map(|(idx, m)| (*idx.max(&span.start), m))
                     .collect();
-                serde_json::json!([span, keys, mark.matte])
+                serde_json::json!([span, keys, mark.matte, mark.without_matte])
             })
             .collect();
         let all = serde_json::json!({

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::footage::Frames;
 use crate::masks::{MaskFolder, MaskRef};
 use crate::options::Tier;
-use crate::plan::{Mark, Plan, Remedy, Repair, WIDER};
+use crate::plan::{Mark, MarkSource, Plan, Remedy, Repair};
 use crate::render::picture_bytes;
 use crate::report::OriginCounts;
 use crate::window::Waiting;
@@ -49,21 +49,53 @@ pub(crate) const fn origin_gray(origin: Origin) -> u8 {
 
 /// The tiers of a plan, ready to work on its frames one by one in any order.
 pub(crate) struct Restoration {
-    tracks: Vec<(u32, MaskTrack<MaskRef>)>,
-    repairs: Vec<Repair>,
+    tracks: Vec<Track>,
     /// What was taken away of each mark since this was asked for last; `None` for one whose mask has changed meanwhile.
     removed: BTreeMap<u32, Option<(MaskRef, Removed)>>,
     masks: MaskFolder,
     tiers: Vec<Box<dyn Restorer>>,
     extras: Extras,
     /// Masks of the frame before: most frames carry the same.
-    last: (Vec<Placed>, Arc<Vec<Mask>>),
+    last: (Vec<MaskRef>, Arc<Vec<Mask>>),
     waiting: Waiting,
     views: Vec<View>,
 }
 
-/// A mask and the pixels by which it is grown.
-type Placed = (MaskRef, u32);
+/// Where a mark lies on every frame of its span.
+struct Track {
+    id: u32,
+    masks: MaskTrack<MaskRef>,
+    /// Frames on which its matte is not used, and the masks that hold there.
+    demoted: Vec<Range<FrameIdx>>,
+    without_matte: Option<MaskTrack<MaskRef>>,
+    /// Whether what is taken away is known to be a mark, and not whatever lies in a rectangle.
+    is_certain: bool,
+}
+
+impl Track {
+    fn of(mark: &Mark, repairs: &[Repair]) -> Result<Self> {
+        let is_certain = mark.matte.is_some() || !matches!(mark.from, MarkSource::Region | MarkSource::FillRegion);
+        let (masks, without_matte) = (mark.track()?, mark.track_without_matte()?);
+        Ok(Self { id: mark.id, masks, demoted: demoted(mark, repairs), without_matte, is_certain })
+    }
+
+    fn is_demoted(&self, idx: FrameIdx) -> bool {
+        self.demoted.iter().any(|frames| frames.contains(&idx))
+    }
+
+    fn at(&self, idx: FrameIdx) -> Option<&MaskRef> {
+        let instead = self.without_matte.as_ref().filter(|_| self.is_demoted(idx));
+        instead.unwrap_or(&self.masks).at(idx)
+    }
+}
+
+/// Frames on which a mark's matte is not used, rising.
+fn demoted(mark: &Mark, repairs: &[Repair]) -> Vec<Range<FrameIdx>> {
+    let here = repairs.iter().filter(|repair| repair.remedy == Remedy::Demote && repair.mark == mark.id);
+    let mut frames: Vec<Range<FrameIdx>> = here.map(|repair| repair.frames.clone()).collect();
+    frames.sort_by_key(|range| range.start);
+    frames
+}
 
 /// The crops of a place that a hole sees; kept because the next frame's hole sees nearly the same ones.
 struct View {
@@ -101,13 +133,13 @@ impl Restoration {
         picture_bytes: u64,
     ) -> Result<Self> {
         let enabled = marks.iter().filter(|m| m.enabled);
-        let tracks = enabled.map(|mark| Ok((mark.id, mark.track()?))).collect::<Result<_>>()?;
-        let (repairs, removed) = (repairs.to_vec(), BTreeMap::new());
-        let tiers = open(marks, &repairs, tiers, masks.folder())?;
+        let tracks = enabled.map(|mark| Track::of(mark, repairs)).collect::<Result<_>>()?;
+        let removed = BTreeMap::new();
+        let tiers = open(marks, repairs, tiers, masks.folder())?;
         let reach = tiers.iter().fold(Reach::default(), |reach, tier| reach.union(tier.reach()));
         let waiting = Waiting::new(reach, picture_bytes);
         let (last, views) = Default::default();
-        Ok(Self { tracks, repairs, removed, masks, tiers, extras, last, waiting, views })
+        Ok(Self { tracks, removed, masks, tiers, extras, last, waiting, views })
     }
 
     /// How many frames before a wanted one have to be pushed, and how many after it, where the clip has them.
@@ -159,8 +191,9 @@ impl Restoration {
     /// What `source` shows at every mark that stands still.
     fn look(&mut self, source: &Frame) -> Result<Vec<(u32, Vec<f32>)>> {
         let mut seen = Vec::new();
-        for (id, track) in &self.tracks {
-            let Some(name) = track.at(source.idx).filter(|name| !name.rect.is_empty()) else { continue };
+        for track in self.tracks.iter().filter(|track| track.is_certain && !track.is_demoted(source.idx)) {
+            let (id, name) = (&track.id, track.at(source.idx).filter(|name| !name.rect.is_empty()));
+            let Some(name) = name else { continue };
             if !self.removed.contains_key(id) {
                 let mask = self.masks.load(name)?.clipped(source.width, source.height);
                 self.removed.insert(*id, Some((name.clone(), Removed::new(&mask, source.width, source.height))));
@@ -259,23 +292,13 @@ impl Restoration {
 
     /// The masks on this frame, joined where one's surroundings would show another's pixels.
     fn groups(&mut self, frame: &Frame) -> Result<Arc<Vec<Mask>>> {
-        let placed = |(id, track): &(u32, MaskTrack<MaskRef>)| {
-            let name = track.at(frame.idx)?.clone();
-            let wider = |repair: &&Repair| {
-                repair.remedy == Remedy::Widen && repair.mark == *id && repair.frames.contains(&frame.idx)
-            };
-            Some((name, self.repairs.iter().find(wider).map_or(0, |_| WIDER)))
-        };
-        let names: Vec<Placed> = self.tracks.iter().filter_map(placed).collect();
+        let names: Vec<MaskRef> = self.tracks.iter().filter_map(|track| track.at(frame.idx)).cloned().collect();
         if self.last.0 == names {
             return Ok(Arc::clone(&self.last.1));
         }
         let mut groups: Vec<Mask> = Vec::new();
-        for (name, wider) in &names {
+        for name in &names {
             let mut mask = self.masks.load(name)?.clipped(frame.width, frame.height);
-            if *wider > 0 {
-                mask = mask.dilated(*wider, frame.width, frame.height);
-            }
             if mask.is_empty() {
                 continue;
             }
@@ -341,14 +364,8 @@ fn overlays(marks: &[Mark], repairs: &[Repair], blobs: &Path) -> Result<Vec<Over
         let Some(name) = &mark.matte else { continue };
         let file = name.load(blobs)?;
         let (matte, noise) = (Arc::new(file.matte), Arc::new(file.noise));
-        let mut demoted: Vec<Range<FrameIdx>> = repairs
-            .iter()
-            .filter(|repair| repair.remedy == Remedy::Demote && repair.mark == mark.id)
-            .map(|repair| repair.frames.clone())
-            .collect();
-        demoted.sort_by_key(|range| range.start);
         let mut start = mark.span.start;
-        for end in demoted.iter().chain([&(mark.span.end..mark.span.end)]) {
+        for end in demoted(mark, repairs).iter().chain([&(mark.span.end..mark.span.end)]) {
             let span = start..end.start.min(mark.span.end);
             if !span.is_empty() {
                 let (matte, noise, gain) = (Arc::clone(&matte), Arc::clone(&noise), name.gain.clone());

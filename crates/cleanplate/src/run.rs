@@ -108,12 +108,11 @@ fn in_work_folder(job: &Job, work: &WorkFolder, watch: &mut Watch<'_>) -> Result
             break (keys, rendered);
         }
         for repair in &repairs {
-            let Repair { frames, mark, remedy } = repair;
-            let what = match remedy {
-                Remedy::Demote => "its matte is not used there",
-                Remedy::Widen => "its mask is widened there",
-            };
-            let words = format!("check: mark {mark} shows in encoded frames {}..{}: {what}", frames.start, frames.end);
+            let Repair { frames, mark, remedy: Remedy::Demote } = repair;
+            let words = format!(
+                "check: mark {mark} shows in encoded frames {}..{}: its matte is not used there",
+                frames.start, frames.end
+            );
             watch.tell(Event::warning(words));
         }
         plan.repairs.extend(repairs);
@@ -331,21 +330,17 @@ fn room(plan: &Plan, opened: &Opened) -> u64 {
     info.size.saturating_sub(video) + 2 * track
 }
 
-/// What is to be done about marks that show in encoded frames: what has not been tried there yet, the mildest first.
+/// What is to be done about marks that show in encoded frames: what has not been tried there yet.
 fn repairs(plan: &Plan, rendered: &Rendered) -> Vec<Repair> {
     let mut repairs = Vec::new();
     for (record, _) in &rendered.records {
         let shown: BTreeSet<u32> = record.flashes.iter().map(|flash| flash.mark).collect();
         for mark in shown {
-            let is_tried = |remedy| {
-                let same = |r: &&Repair| r.mark == mark && r.remedy == remedy && r.frames == record.frames;
-                plan.repairs.iter().any(|r| same(&r))
-            };
+            let same = |r: &Repair| r.mark == mark && r.frames == record.frames;
             let has_matte = plan.marks.iter().any(|m| m.id == mark && m.matte.is_some());
-            let remedy = [Remedy::Demote, Remedy::Widen]
-                .into_iter()
-                .find(|remedy| !is_tried(*remedy) && (has_matte || *remedy != Remedy::Demote));
-            repairs.extend(remedy.map(|remedy| Repair { frames: record.frames.clone(), mark, remedy }));
+            if has_matte && !plan.repairs.iter().any(same) {
+                repairs.push(Repair { frames: record.frames.clone(), mark, remedy: Remedy::Demote });
+            }
         }
     }
     repairs

@@ -2,13 +2,14 @@
 //! nor the machine's state shows in the output.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also outside of test functions
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cleanplate::report::OriginCounts;
-use cleanplate::{Control, Event, Job, Observer, Options, Silent, VerifyMode, run};
+use cleanplate::{Control, Event, Job, Observer, Options, Silent, Tier, VerifyMode, run};
 use cleanplate_core::{Frame, Rect, Row};
 use cleanplate_media::{OpenOptions, Source};
 
@@ -95,6 +96,49 @@ fn outside_of_the_mask_a_lossless_job_changes_no_sample() {
         }
     }
     assert!(folder.leftovers().is_empty(), "{:?}", folder.leftovers());
+}
+
+/// Mean difference inside of `rect` in the first plane, in codes.
+fn off(a: &Frame, b: &Frame, rect: Rect) -> f64 {
+    let mut sum = 0.0;
+    for y in rect.y..rect.bottom() {
+        let (Row::U8(a), Row::U8(b)) = (a.row(0, y), b.row(0, y)) else { panic!("not 8 bits deep") };
+        let columns = rect.x as usize..rect.right() as usize;
+        sum += a[columns.clone()].iter().zip(&b[columns]).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>();
+    }
+    sum / rect.area() as f64
+}
+
+#[test]
+fn a_translucent_mark_is_computed_away_and_an_opaque_one_shows_what_other_frames_show() {
+    let folder = Folder::new();
+    // A picture of smooth waves of several lengths, over which the camera pans.
+    let scene = "-f lavfi -i nullsrc=s=240x136:r=25,geq=cb=128:cr=128:lum=120\
+                 +40*sin((X+4.3*N)/9)*cos((Y+1.7*N)/11)+30*sin((X+4.3*N)/23+(Y+1.7*N)/17)+25*sin((X+4.3*N)/31-(Y+1.7*N)/7)";
+    let coded = "-frames:v 60 -pix_fmt yuv420p -c:v libx264 -crf 12";
+    let clean = folder.make("clean.mkv", &format!("{scene} {coded}"));
+    let inside = Rect::new(160, 30, 40, 20);
+    for alpha in ["0.5", "1.0"] {
+        let bars = (160..200).step_by(8).map(|x| format!("drawbox={x}:30:4:20:white@{alpha}:fill"));
+        let mark = bars.collect::<Vec<_>>().join(",");
+        let input = folder.make("in.mkv", &format!("{scene},{mark} {coded}"));
+        let ends = |tiers: BTreeSet<Tier>| {
+            let job = folder.job(&input, "out.mkv", &["156,26,48,28"]);
+            let job = Job { options: Options { overwrite: true, tiers, ..job.options }, ..job };
+            let report = run(&job, &mut Silent).unwrap();
+            assert!(report.flashes.is_empty() && report.checks.iter().all(|c| c.ok), "{:?}", report.checks);
+            let (truth, made) = (frames(&open(&clean)), frames(&open(&job.output)));
+            let sum: f64 = truth.iter().zip(&made).map(|(a, b)| off(a, b, inside)).sum();
+            (report.origins, sum / truth.len() as f64, report.marks[0].reason.clone())
+        };
+        let (origins, true_first, reason) = ends(Tier::ALL.into());
+        let (_, filled, _) = ends([Tier::Fill].into());
+        let all = origins.unblended + origins.borrowed + origins.invented;
+        // A sample that was computed and borrowed alike has the origin of what weighs more.
+        let computed = origins.unblended > 0;
+        assert!(4 * origins.invented < all && computed == (alpha == "0.5"), "{alpha}: {origins:?}: {reason}");
+        assert!(true_first < 0.5 * filled, "{alpha}: off by {true_first:.2}, filled by {filled:.2}");
+    }
 }
 
 #[test]
