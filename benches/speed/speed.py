@@ -5,7 +5,7 @@
     python3 benches/speed/speed.py target/release/cleanplate CLIP.mp4 [--pairs 3] [--region X,Y,W,H]
 
 CLIP: H.264, best a minute of 1080p. Each pair runs `ffmpeg -c:v libx264 -preset P -crf 20`, then `cleanplate remove` with
-`--tiers fill` and the same settings, once with `--verify packets` and once with the full verification. Printed: median and
+`--tiers fill` (or what `--tiers` says) and the same settings, once with `--verify packets` and once with the full verification. Printed: median and
 range of the ratios of processor time (user + system) and wall time, and the peak resident memory of both. Bars: packets
 <= 1.10, full <= 1.30 (veryfast) and 1.20 (medium); memory <= 1.25x of ffmpeg's + 150 MiB.
 """
@@ -35,13 +35,14 @@ def main():
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--region", default="1650,40,200,80")
     parser.add_argument("--presets", default="veryfast,medium")
+    parser.add_argument("--tiers", default="fill")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "out.mp4")
         for preset in given.presets.split(","):
             plain = ["ffmpeg", "-v", "error", "-y", "-i", given.clip, "-c:v", "libx264", "-preset", preset, "-crf", "20"]
             plain += ["-c:a", "copy", out]
-            ours = [given.program, "remove", given.clip, "-o", out, "-y", "--region", given.region, "--tiers", "fill"]
+            ours = [given.program, "remove", given.clip, "-o", out, "-y", "--region", given.region, "--tiers", given.tiers]
             ours += ["--preset", preset, "--crf", "20", "--progress", "none", "--verify"]
             ratios = {"packets": [], "full": []}
             for _ in range(given.pairs):
