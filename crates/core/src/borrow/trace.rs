@@ -20,6 +20,9 @@ pub(super) const COLOURS: usize = 3;
 const FLOOR: f32 = 1.2;
 const CONTRAST: f32 = 0.55;
 
+/// More is not believed of any picture, in 8-bit codes: reflections and rags of motion differ by more.
+const MOST: f32 = 7.5;
+
 /// The contrast is that over about so many samples near what is seen and in the depth of the hole, and the depths, in samples
 /// of the guide, between which the one becomes the other.
 const CROWDS: [f32; 2] = [4.0, 64.0];
@@ -186,7 +189,7 @@ impl Target {
         let [near, far] = CROWDS.map(|crowd| target.contrast(crowd, scratch));
         let deep = target.depth().into_iter().map(|d| ((d - DEPTHS[0]) / (DEPTHS[1] - DEPTHS[0])).clamp(0.0, 1.0));
         let contrast = deep.zip(near.iter().zip(&far)).map(|(deep, (near, far))| near + deep * (far - near));
-        target.limit = contrast.map(|contrast| FLOOR + CONTRAST * contrast).collect();
+        target.limit = contrast.map(|contrast| (FLOOR + CONTRAST * contrast).min(MOST)).collect();
         target
     }
 
