@@ -15,9 +15,13 @@ const DRIFT: f32 = 32.0;
 const DISAGREE: f32 = 0.05;
 
 /// The most that rows and columns weigh against diffusion, and the depth (samples) at which they weigh 1 - 1/e of it: next to
-/// the border diffusion is nearly always right, deep inside neither is.
+/// the border diffusion is nearly always right.
 const MOST: f32 = 0.6;
 const DEPTH: f32 = 16.0;
+
+/// The depth at which the weight has fallen to 1/e again: deep inside neither is right, and what people see of rows and
+/// columns are streaks.
+const FAR: f32 = 40.0;
 
 /// A bridge longer than any picture.
 const NOWHERE: f32 = 1e9;
@@ -75,7 +79,8 @@ impl Across {
         let mut inside: Vec<u8> = distance.iter().map(|d| if *d == 0 { u8::MAX } else { 0 }).collect();
         chamfer(&mut inside, width);
         let deep = inside.iter().copied().filter(|d| *d > 0).collect();
-        let weight = (0..=u8::MAX).map(|d| MOST * (1.0 - (-f32::from(d) / DEPTH).exp())).collect();
+        let weight = |d: f32| MOST * (1.0 - (-d / DEPTH).exp()) * (-(d / FAR).powi(2)).exp();
+        let weight = (0..=u8::MAX).map(|d| weight(f32::from(d))).collect();
         let inverse = (0..=width + distance.len() / width.max(1)).map(|n| 1.0 / n as f32).collect();
         Self { ends, depth: deep, weight, inverse }
     }
