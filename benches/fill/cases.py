@@ -14,23 +14,19 @@ import argparse
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from planar import encode, probe
+
 RUN = 6  # consecutive frames a run
 STARTS = {1: (0.25, 0.7), 2: (0.1, 0.5), 3: (0.35, 0.85)}  # where the runs start, as a share of the clip, by layout
 MAX_WIDTH = 1920
-
-
-def probe(path):
-    out = subprocess.run(
-        ["ffprobe", "-v", "error", "-select_streams", "v:0", "-count_packets", "-show_entries",
-         "stream=width,height,nb_read_packets", "-of", "json", path], capture_output=True, text=True, check=True)
-    s = json.loads(out.stdout)["streams"][0]
-    return s["width"], s["height"], int(s["nb_read_packets"])
 
 
 def decode(path, start, count, width, height):
@@ -38,17 +34,6 @@ def decode(path, start, count, width, height):
     vf = f"select=gte(n\\,{start}),scale={width}:{height}:flags=area,format=yuv420p"
     raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-vf", vf, "-frames:v", str(count), "-vsync", "0", "-f",
                           "rawvideo", "-"], capture_output=True, check=True).stdout
-    return np.frombuffer(raw, np.uint8).reshape(-1, width * height * 3 // 2)
-
-
-def encode(frames, width, height, crf):
-    """The frames after x264 at `crf`."""
-    size = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{width}x{height}"]
-    packed = subprocess.run(["ffmpeg", "-v", "error", *size, "-r", "25", "-i", "-", "-c:v", "libx264", "-preset", "medium",
-                             "-crf", str(crf), "-threads", "1", "-f", "matroska", "-"], input=frames.tobytes(),
-                            capture_output=True, check=True).stdout
-    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", "-", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"], input=packed,
-                         capture_output=True, check=True).stdout
     return np.frombuffer(raw, np.uint8).reshape(-1, width * height * 3 // 2)
 
 

@@ -11,23 +11,19 @@ import argparse
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from planar import encode, probe
+
 MAX_WIDTH = 1280
 MARKS = ("white20", "soft35", "white50", "white70", "grey50", "orange35", "logo", "star")
 PAD = 24  # samples of the mark's rectangle around what is drawn
-
-
-def probe(path):
-    out = subprocess.run(
-        ["ffprobe", "-v", "error", "-select_streams", "v:0", "-count_packets", "-show_entries",
-         "stream=width,height,nb_read_packets", "-of", "json", path], capture_output=True, text=True, check=True)
-    s = json.loads(out.stdout)["streams"][0]
-    return s["width"], s["height"], int(s["nb_read_packets"])
 
 
 def decode(path, count, step, w, h):
@@ -35,17 +31,6 @@ def decode(path, count, step, w, h):
     vf = f"select=not(mod(n\\,{step})),scale={w}:{h}:flags=area:out_range=tv,format=yuv420p"
     raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-vf", vf, "-frames:v", str(count), "-vsync", "0", "-f",
                           "rawvideo", "-"], capture_output=True, check=True).stdout
-    return np.frombuffer(raw, np.uint8).reshape(-1, w * h * 3 // 2)
-
-
-def encode(frames, w, h, crf):
-    """The frames after x264 at `crf`."""
-    size = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{w}x{h}"]
-    packed = subprocess.run(["ffmpeg", "-v", "error", *size, "-r", "25", "-i", "-", "-c:v", "libx264", "-preset", "medium",
-                             "-crf", str(crf), "-threads", "1", "-f", "matroska", "-"], input=frames.tobytes(),
-                            capture_output=True, check=True).stdout
-    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", "-", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"], input=packed,
-                         capture_output=True, check=True).stdout
     return np.frombuffer(raw, np.uint8).reshape(-1, w * h * 3 // 2)
 
 

@@ -1,0 +1,25 @@
+"""Clips as planar 8-bit 4:2:0 frames, for the case builders of the benchmarks."""
+
+import json
+import subprocess
+
+import numpy as np
+
+
+def probe(path):
+    out = subprocess.run(
+        ["ffprobe", "-v", "error", "-select_streams", "v:0", "-count_packets", "-show_entries",
+         "stream=width,height,nb_read_packets", "-of", "json", path], capture_output=True, text=True, check=True)
+    s = json.loads(out.stdout)["streams"][0]
+    return s["width"], s["height"], int(s["nb_read_packets"])
+
+
+def encode(frames, width, height, crf):
+    """The frames after x264 at `crf`."""
+    size = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{width}x{height}"]
+    packed = subprocess.run(["ffmpeg", "-v", "error", *size, "-r", "25", "-i", "-", "-c:v", "libx264", "-preset", "medium",
+                             "-crf", str(crf), "-threads", "1", "-f", "matroska", "-"], input=frames.tobytes(),
+                            capture_output=True, check=True).stdout
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", "-", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"], input=packed,
+                         capture_output=True, check=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, width * height * 3 // 2)
