@@ -8,6 +8,7 @@ use cleanplate_media::source::{OpenOptions, Source};
 
 use crate::error::{Error, Result};
 use crate::masks::{MaskFolder, MaskRef, read_mask, turned};
+use crate::mattes::MatteFile;
 use crate::options::Options;
 use crate::plan::{Mark, MarkSource};
 use crate::region::{Region, Rotation};
@@ -172,9 +173,36 @@ impl<'a> Marker<'a> {
             let mask = read_mask(path, self.clip.size, self.clip.rotation)?.dilated(grown, w, h);
             self.still(&mask, &self.clip.frames(None), &by_user(MarkSource::Mask))?;
         }
+        for path in &options.mattes {
+            self.matte(path)?;
+        }
         if let Some(path) = &options.mask_video {
             let masks = self.mask_video(path, grown, poll)?;
             self.moving(&masks, &by_user(MarkSource::MaskVideo))?;
+        }
+        Ok(())
+    }
+
+    /// Adds a mark whose matte the user gave.
+    fn matte(&mut self, path: &Path) -> Result<()> {
+        let file = MatteFile::read(path)?;
+        let (size, format) = (self.clip.size, self.clip.format);
+        if file.frame != size || file.matte.format() != format {
+            let (w, h) = file.frame;
+            return Err(Error::Usage(format!(
+                "the matte {} is for frames of {w}x{h} ({:?}), the clip has {}x{} ({format:?})",
+                path.display(),
+                file.matte.format(),
+                size.0,
+                size.1
+            )));
+        }
+        let name = file.keep(self.masks.folder())?;
+        let first = self.marks.len();
+        self.still(&file.matte.mask(), &self.clip.frames(None), &by_user(MarkSource::Matte))?;
+        for mark in &mut self.marks[first..] {
+            mark.matte = Some(name.clone());
+            mark.without_matte = mark.keys.clone();
         }
         Ok(())
     }

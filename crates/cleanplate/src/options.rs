@@ -108,6 +108,8 @@ pub struct Options {
     pub masks: Vec<PathBuf>,
     /// A gray video of the displayed size, frame for frame: white is the mark.
     pub mask_video: Option<PathBuf>,
+    /// Mattes that were solved before, on clips of the same size and format.
+    pub mattes: Vec<PathBuf>,
     /// Rectangles that are never touched; they win over everything.
     pub keep_regions: Vec<Region>,
     /// Nothing is touched at other times.
@@ -140,6 +142,8 @@ pub struct Options {
     pub origin_map: Option<PathBuf>,
     /// A video (FFV1, gray) of the masks is written there.
     pub mask_out: Option<PathBuf>,
+    /// The matte of the mark that has one is written there; where several have, each with the mark's number in its name.
+    pub matte_out: Option<PathBuf>,
     /// The plan is written there.
     pub plan_out: Option<PathBuf>,
     /// The plan is read from there instead of being made.
@@ -159,6 +163,7 @@ impl Default for Options {
             fill_regions: Vec::new(),
             masks: Vec::new(),
             mask_video: None,
+            mattes: Vec::new(),
             keep_regions: Vec::new(),
             only: None,
             dilate: None,
@@ -175,6 +180,7 @@ impl Default for Options {
             report: None,
             origin_map: None,
             mask_out: None,
+            matte_out: None,
             plan_out: None,
             plan_in: None,
             dry_run: false,
@@ -188,7 +194,8 @@ impl Options {
     /// Whether the user said exactly where some mark is. A named place (`bottom`) only says where to look.
     pub fn names_marks(&self) -> bool {
         let exact = self.regions.iter().any(|region| !region.is_named());
-        exact || !self.fill_regions.is_empty() || !self.masks.is_empty() || self.mask_video.is_some()
+        let drawn = !self.masks.is_empty() || self.mask_video.is_some() || !self.mattes.is_empty();
+        exact || drawn || !self.fill_regions.is_empty()
     }
 
     /// Whether marks have to be looked for: everywhere where nothing was said, else in the named places.

@@ -85,6 +85,8 @@ pub enum MarkSource {
     Mask,
     /// A video that the user gave.
     MaskVideo,
+    /// A matte that the user gave.
+    Matte,
     /// The locator.
     Located,
 }
@@ -97,6 +99,7 @@ impl MarkSource {
             Self::FillRegion => "fill-region",
             Self::Mask => "mask",
             Self::MaskVideo => "mask-video",
+            Self::Matte => "matte",
             Self::Located => "located",
         }
     }

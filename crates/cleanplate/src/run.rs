@@ -73,6 +73,23 @@ pub struct Planned {
     _folder: tempfile::TempDir,
 }
 
+/// Writes the mattes of a plan's marks: to `path`, or where there are several each with its mark's number in the name.
+fn write_mattes(plan: &Plan, path: &Path, watch: &mut Watch<'_>) -> Result<()> {
+    let solved: Vec<&Mark> = plan.marks.iter().filter(|mark| mark.matte.is_some()).collect();
+    if solved.is_empty() {
+        watch.tell(Event::warning(format!("no mark has a matte: {} was not written", path.display())));
+    }
+    for mark in &solved {
+        let Some(name) = &mark.matte else { continue };
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let own =
+            if solved.len() > 1 { path.with_file_name(format!("{stem}-{}.matte", mark.id)) } else { path.to_owned() };
+        name.load(plan.mask_folder().folder())?.write(&own)?;
+        watch.tell(Event::info(format!("matte of mark {}: written to {}", mark.id, own.display())));
+    }
+    Ok(())
+}
+
 /// The phases that make the plan.
 pub(crate) fn first_pass(options: &Options) -> impl Iterator<Item = Phase> {
     let fresh = options.plan_in.is_none();
@@ -88,6 +105,9 @@ fn in_work_folder(job: &Job, work: &WorkFolder, watch: &mut Watch<'_>) -> Result
     let mut plan = prepare::plan(job, &opened, &work.masks()?, watch)?;
     if let Some(path) = &options.plan_out {
         plan.save(path)?;
+    }
+    if let Some(path) = &options.matte_out {
+        write_mattes(&plan, path, watch)?;
     }
     let mut report = describe(job, &plan, &opened);
     tell_plan(&plan, &report, watch);

@@ -139,6 +139,22 @@ fn a_translucent_mark_is_computed_away_and_an_opaque_one_shows_what_other_frames
         assert!(4 * origins.invented < all && computed == (alpha == "0.5"), "{alpha}: {origins:?}: {reason}");
         assert!(true_first < 0.5 * filled, "{alpha}: off by {true_first:.2}, filled by {filled:.2}");
     }
+    // The matte of one clip serves another on which too little moves to solve it.
+    let mark: Vec<String> = (160..200).step_by(8).map(|x| format!("drawbox={x}:30:4:20:white@0.5:fill")).collect();
+    let first = folder.make("in.mkv", &format!("{scene},{} {coded}", mark.join(",")));
+    let short = folder.make("short.mkv", &format!("{scene},{} {coded} -frames:v 3", mark.join(",")));
+    let job = folder.job(&first, "out.mkv", &["156,26,48,28"]);
+    let matte = folder.path("mark.matte");
+    let options = Options { overwrite: true, matte_out: Some(matte.clone()), ..job.options };
+    run(&Job { options, ..job }, &mut Silent).unwrap();
+    let job = folder.job(&short, "out.mkv", &[]);
+    let tiers = [Tier::Unblend].into();
+    let job = Job { options: Options { overwrite: true, tiers, mattes: vec![matte], ..job.options }, ..job };
+    let report = run(&job, &mut Silent).unwrap();
+    assert!(report.origins.unblended > 1000 && report.origins.invented == 0, "{:?}", report.origins);
+    let (truth, made) = (frames(&open(&clean)), frames(&open(&job.output)));
+    let worst = made.iter().zip(&truth).map(|(a, b)| off(a, b, inside)).fold(0.0, f64::max);
+    assert!(worst < 5.0, "off by {worst:.2}");
 }
 
 #[test]

@@ -217,6 +217,9 @@ pub(crate) struct Place {
     /// A gray video of the displayed size, frame for frame: white is the mark
     #[arg(long, value_name = "M.mkv", value_hint = ValueHint::FilePath)]
     pub(crate) mask_video: Option<PathBuf>,
+    /// A matte that --matte-out has written, of the same mark on a clip of the same size and format; repeatable
+    #[arg(long, value_name = "M.matte", value_hint = ValueHint::FilePath)]
+    pub(crate) matte: Vec<PathBuf>,
     /// Never touch this rectangle; wins over everything; repeatable
     #[arg(long, value_name = "X,Y,W,H[@TIMES]", value_delimiter = ';', allow_hyphen_values = true)]
     pub(crate) keep_region: Vec<Region>,
@@ -319,6 +322,9 @@ pub(crate) struct Written {
     /// Write the masks as a gray FFV1 video
     #[arg(long, value_name = "M.mkv", value_hint = ValueHint::FilePath)]
     pub(crate) mask_out: Option<PathBuf>,
+    /// Write the matte of the mark that has one, for --matte on other clips
+    #[arg(long, value_name = "M.matte", value_hint = ValueHint::FilePath)]
+    pub(crate) matte_out: Option<PathBuf>,
     /// Write the plan
     #[arg(long, value_name = "P.json", value_hint = ValueHint::FilePath)]
     pub(crate) plan_out: Option<PathBuf>,

@@ -12,6 +12,7 @@ impl Place {
         options.fill_regions.clone_from(&self.fill_region);
         options.masks.clone_from(&self.mask);
         options.mask_video.clone_from(&self.mask_video);
+        options.mattes.clone_from(&self.matte);
         options.keep_regions.clone_from(&self.keep_region);
         options.only.clone_from(&self.only);
         options.dilate = self.dilate.or(environment.dilate()?);
@@ -74,6 +75,7 @@ impl Written {
         options.report.clone_from(&self.report);
         options.origin_map.clone_from(&self.origin_map);
         options.mask_out.clone_from(&self.mask_out);
+        options.matte_out.clone_from(&self.matte_out);
         options.plan_out.clone_from(&self.plan_out);
     }
 }

@@ -56,8 +56,13 @@ fn whole_folder(args: &Remove, videos: &[PathBuf], output: &Path, options: &Opti
     paths::protect_input(&args.input, Some(output), "-o")?;
     let jobs = folder::jobs(videos, output, options);
     if !args.dry_run {
-        let written = [&options.report, &options.origin_map, &options.mask_out, &options.plan_out, &options.work_dir];
-        for dir in written.into_iter().flatten().map(PathBuf::as_path).chain([output]) {
+        let Options { report, origin_map, mask_out, matte_out, plan_out, work_dir, .. } = options;
+        for dir in [report, origin_map, mask_out, matte_out, plan_out, work_dir]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
+            .chain([output])
+        {
             std::fs::create_dir_all(dir).map_err(|source| Error::Io {
                 action: "create",
                 path: dir.to_owned(),
@@ -78,7 +83,8 @@ fn whole_folder(args: &Remove, videos: &[PathBuf], output: &Path, options: &Opti
 /// Refuses what must not be written, then does the job.
 fn render(job: &Job, watch: &mut Watch) -> Result<Report> {
     let Options { overwrite, dry_run, .. } = job.options;
-    let documents = [("--report", &job.options.report), ("--plan-out", &job.options.plan_out)];
+    let Options { report, plan_out, matte_out, .. } = &job.options;
+    let documents = [("--report", report), ("--plan-out", plan_out), ("--matte-out", matte_out)];
     let videos = [("--origin-map", &job.options.origin_map), ("--mask-out", &job.options.mask_out)];
     let mut written: Vec<(&str, &Path)> = vec![("-o", &job.output)];
     written.extend(documents.iter().chain(&videos).filter_map(|(what, path)| Some((*what, path.as_deref()?))));

@@ -22,6 +22,7 @@ mod unblend;
 
 use crate::format::PixelFormat;
 use crate::geometry::Rect;
+use crate::mask::Mask;
 use crate::raster::Raster;
 
 pub use evidence::{MatteEvidence, Solution};
@@ -70,6 +71,22 @@ impl Matte {
     /// The samples it is for.
     pub const fn format(&self) -> PixelFormat {
         self.format
+    }
+
+    /// The luma samples that it changes in any plane.
+    pub fn mask(&self) -> Mask {
+        let mut coverage = Raster::new(self.rect.w, self.rect.h, 0u8);
+        for (plane, matte) in self.planes.iter().enumerate() {
+            let ((sw, sh), area) = (self.format.subsampling(plane), self.plane_rect(plane));
+            for k in 0..self.rect.w * self.rect.h {
+                let (x, y) = (k % self.rect.w, k / self.rect.w);
+                let (px, py) = (((self.rect.x + x) >> sw) - area.x, ((self.rect.y + y) >> sh) - area.y);
+                if matte.keep.at(px, py) < 1.0 || matte.add.at(px, py) != 0.0 {
+                    coverage.set(x, y, 255);
+                }
+            }
+        }
+        Mask::new(self.rect, coverage).map_or_else(Mask::empty, |mask| mask.trimmed())
     }
 
     /// Its planes, in the order of the format.
