@@ -20,6 +20,14 @@ const CANDIDATES: usize = 96;
 /// Frames of those that are looked at closely (restoration notes, section 2: 48 most different frames).
 const CLOSE: usize = 48;
 
+/// How a line about a place begins that was not believed to be a mark.
+const DOUBTED: &str = "doubted";
+
+/// Of the words of [`locate`] those about places that were not believed.
+pub(crate) fn doubts(words: &[String]) -> impl Iterator<Item = String> + '_ {
+    words.iter().filter(|line| line.starts_with(DOUBTED)).cloned()
+}
+
 /// Places that the log names; the plan has them all.
 const SAID: usize = 8;
 
@@ -76,7 +84,7 @@ pub(crate) fn locate(
     let mut words = Vec::new();
     for found in &conclusion.detections {
         let r = found.rect;
-        let sure = if found.confident { "found" } else { "doubted" };
+        let sure = if found.confident { "found" } else { DOUBTED };
         words.push(format!(
             "{sure} {},{} {}x{} (score {:.2}){}",
             r.x,

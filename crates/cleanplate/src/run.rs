@@ -426,10 +426,7 @@ fn describe(job: &Job, plan: &Plan, opened: &Opened) -> Report {
         encoder: plan.encoder_words.clone(),
         marks: plan.marks.iter().filter(|m| m.enabled).map(|m| mark_report(m, size, rotation)).collect(),
         frames: plan.source.frames,
-        refusals: plan
-            .words
-            .iter()
-            .cloned()
+        refusals: crate::analyse::doubts(&plan.words)
             .chain(plan.copy.losses.iter().map(|l| format!("lost with consent ({}): {}", l.kind, l.what)))
             .collect(),
         damage: opened.source.damage().summary(),

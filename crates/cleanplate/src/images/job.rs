@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::input::Input;
 use super::sequence::Sequence;
 use super::still::{Still, is_lossless, target};
+use crate::analyse::doubts;
 use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::masks::{MaskFolder, MaskRef, hex};
@@ -117,7 +118,7 @@ impl<'a> Work<'a> {
         }
         let (marks, words) = place_marks(options, &sequence, masks, watch)?;
         watch.end();
-        report.refusals.extend(words.iter().cloned());
+        report.refusals.extend(doubts(&words));
         report.marks = marks.iter().map(|m| mark_report(m, (w, h), sequence.clip().rotation)).collect();
         if marks.is_empty() {
             return self.nothing_found(&words, report, watch);
