@@ -50,7 +50,7 @@ fn what_makes_no_sense_is_refused_with_exit_code_2_and_the_offending_text() {
         ("clean in.mp4", "clean"),
         ("remove", "IN"),
         ("remove in.mp4", "--output"),
-        ("remove in.mp4 -o out.mp4 --matte x.png", "--matte"),
+        ("remove in.mp4 -o out.mp4 --detector x.onnx", "--detector"),
         ("remove in.mp4 -o out.mp4 --region nowhere", "nowhere"),
         ("remove in.mp4 -o out.mp4 --region 1,2,3,0", "no area"),
         ("remove in.mp4 -o out.mp4 --region -5,0,9,9", "-5"),
