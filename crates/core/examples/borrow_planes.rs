@@ -5,14 +5,16 @@
 //! mean and worst milliseconds of a frame with a hole, for borrowing alone (lifting and filling not counted), the median of
 //! the fill, and the share of luma samples borrowed. `benches/borrow` runs it.
 
+mod planar;
+
 use std::error::Error;
 use std::io::Write;
 use std::time::Instant;
 
 use cleanplate_core::{
-    Borrow, Crop, Frame, Hole, HostSurface, Mask, Patch, PixelFormat, Raster, Reach, Rect, Restorer, Row, RowMut, Rows,
-    SpatialFill, Surface, Window,
+    Borrow, Crop, Frame, Hole, Mask, Patch, PixelFormat, Raster, Reach, Rect, Restorer, Row, Rows, SpatialFill, Window,
 };
+use planar::{frame_of, rows};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -92,21 +94,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     let worst = times.last().copied().unwrap_or_default();
     writeln!(std::io::stdout(), "{median:.3} {mean:.3} {worst:.3} {fill:.3} {share:.4}")?;
     Ok(())
-}
-
-fn rows(plane: usize, width: u32, height: u32) -> impl Iterator<Item = (usize, u32)> {
-    (0..PixelFormat::YUV420P8.plane_size(plane, width, height).1).map(move |y| (plane, y))
-}
-
-fn frame_of(packed: &[u8], idx: u64, width: u32, height: u32) -> Frame {
-    let format = PixelFormat::YUV420P8;
-    let mut surface = HostSurface::new(format, width, height);
-    let mut at = 0;
-    for (plane, y) in (0..3).flat_map(|p| rows(p, width, height)) {
-        if let RowMut::U8(row) = surface.row_mut(plane, y) {
-            row.copy_from_slice(&packed[at..at + row.len()]);
-            at += row.len();
-        }
-    }
-    Frame::new(idx, idx as i64, 1, (width, height), format, Box::new(surface))
 }

@@ -5,13 +5,14 @@
 //! written to standard output in milliseconds, after the time of the very first frame, which prepares the mask.
 //! `benches/fill` runs it.
 
+mod planar;
+
 use std::error::Error;
 use std::io::Write;
 use std::time::Instant;
 
-use cleanplate_core::{
-    Frame, Hole, HostSurface, Mask, Patch, PixelFormat, Raster, Rect, Row, RowMut, Rows, SpatialFill, Surface,
-};
+use cleanplate_core::{Hole, Mask, Patch, PixelFormat, Raster, Rect, Row, Rows, SpatialFill};
+use planar::{frame_of, rows};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -57,21 +58,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
     writeln!(std::io::stdout(), "{:.3} {median:.3} {worst:.3}", first.unwrap_or_default())?;
     Ok(())
-}
-
-fn rows(plane: usize, width: u32, height: u32) -> impl Iterator<Item = (usize, u32)> {
-    (0..PixelFormat::YUV420P8.plane_size(plane, width, height).1).map(move |y| (plane, y))
-}
-
-fn frame_of(packed: &[u8], idx: u64, width: u32, height: u32) -> Frame {
-    let format = PixelFormat::YUV420P8;
-    let mut surface = HostSurface::new(format, width, height);
-    let mut at = 0;
-    for (plane, y) in (0..3).flat_map(|p| rows(p, width, height)) {
-        if let RowMut::U8(row) = surface.row_mut(plane, y) {
-            row.copy_from_slice(&packed[at..at + row.len()]);
-            at += row.len();
-        }
-    }
-    Frame::new(idx, idx as i64, 1, (width, height), format, Box::new(surface))
 }

@@ -6,15 +6,18 @@
 //! rectangle), also to OUT.filled (its mask and 2 samples more filled) and OUT.oracle (computed away with the true matte),
 //! and the solved matte over that rectangle to OUT.matte. One line of JSON says what was solved. `benches/unblend` runs it.
 
+mod planar;
+
 use std::error::Error;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
 use cleanplate_core::{
-    Frame, Hole, HostSurface, Mask, Matte, MatteEvidence, MattePlane, Overlay, Patch, PixelFormat, Raster, Rect,
-    Restorer, RowMut, Rows, SpatialFill, Surface, Unblend, Window,
+    Frame, Hole, Mask, Matte, MatteEvidence, MattePlane, Overlay, Patch, PixelFormat, Raster, Rect, Restorer, Rows,
+    SpatialFill, Unblend, Window,
 };
+use planar::frame_of;
 
 const FORMAT: PixelFormat = PixelFormat::YUV420P8;
 
@@ -29,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bytes: usize =
         (0..3).map(|plane| FORMAT.plane_size(plane, size.0, size.1)).map(|(w, h)| (w * h) as usize).sum();
     let frames: Vec<Frame> =
-        raw.chunks_exact(bytes).enumerate().map(|(idx, packed)| frame_of(packed, idx as u64, size)).collect();
+        raw.chunks_exact(bytes).enumerate().map(|(idx, packed)| frame_of(packed, idx as u64, size.0, size.1)).collect();
     let mut evidence = MatteEvidence::new(&Mask::rectangle(place), FORMAT, size);
     // Frames spread evenly, as a caller that cannot read all of a long clip takes them.
     let step = frames.len().div_ceil(160).max(1);
@@ -135,18 +138,4 @@ fn write(path: &str, frames: &[Frame], area: Rect, mask: &Mask, tier: &mut dyn R
         }
     }
     Ok(())
-}
-
-fn frame_of(packed: &[u8], idx: u64, (width, height): (u32, u32)) -> Frame {
-    let mut surface = HostSurface::new(FORMAT, width, height);
-    let mut at = 0;
-    for plane in 0..3 {
-        for y in 0..FORMAT.plane_size(plane, width, height).1 {
-            if let RowMut::U8(row) = surface.row_mut(plane, y) {
-                row.copy_from_slice(&packed[at..at + row.len()]);
-                at += row.len();
-            }
-        }
-    }
-    Frame::new(idx, idx as i64, 1, (width, height), FORMAT, Box::new(surface))
 }
