@@ -100,7 +100,7 @@ pub struct EncodeOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
-    /// Rectangles that a mark fills, and named places (`bottom`) in which marks are looked for.
+    /// Rectangles in which a mark lies, and named places (`bottom`) in which marks are looked for.
     pub regions: Vec<Region>,
     /// Rectangles to be filled whole.
     pub fill_regions: Vec<Region>,

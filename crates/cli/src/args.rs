@@ -205,7 +205,8 @@ pub(crate) struct Plan {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where the marks are (located when nothing is said)")]
 pub(crate) struct Place {
-    /// Fill this rectangle (pixels or %, as displayed), or look in a named place (top, bottom-right ...); repeatable
+    /// The mark lies in this rectangle (pixels or %, as displayed), or look in a named place (top, bottom-right ...);
+    /// repeatable
     #[arg(long, value_name = "X,Y,W,H[@TIMES]", value_delimiter = ';', allow_hyphen_values = true)]
     pub(crate) region: Vec<Region>,
     /// Fill the whole rectangle without looking; repeatable
