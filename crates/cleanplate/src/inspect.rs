@@ -114,7 +114,7 @@ fn clip(job: &Job, at: Option<&Times>, out: &Path, container: Container, watch: 
 
 /// The tiers with all that the panels show.
 pub(crate) fn restoration(subject: &Subject) -> Result<Restoration> {
-    subject.restoration(Extras { origin_map: true, mask: false })
+    subject.restoration(Extras { origin_map: true, ..Extras::default() })
 }
 
 /// Draws the panels of one frame after another.

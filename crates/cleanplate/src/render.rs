@@ -202,7 +202,8 @@ impl Render<'_> {
         let bound = (self.queue_bytes / 2).max(LEAST_QUEUED * self.picture_bytes());
         let (decoded, restored) = (Queue::new(bound), Queue::new(bound));
         let wants = |kind| self.extras.iter().any(|(extra, _)| *extra == kind);
-        let extras = Extras { origin_map: wants(Extra::OriginMap), mask: wants(Extra::Mask) };
+        let templates = self.verify == VerifyMode::Full;
+        let extras = Extras { origin_map: wants(Extra::OriginMap), mask: wants(Extra::Mask), templates };
         let restoration = Restoration::new(self.plan, extras)?;
         let context = restoration.context();
         // At most one segment is checked while the next one is encoded.

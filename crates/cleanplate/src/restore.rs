@@ -35,11 +35,13 @@ pub(crate) struct Restored {
     pub(crate) mask: Option<Raster<u8>>,
 }
 
-/// Pictures that are made beside the restored one.
+/// What is made beside the restored picture.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Extras {
     pub(crate) origin_map: bool,
     pub(crate) mask: bool,
+    /// The slopes of marks, by which encoded frames are searched for them.
+    pub(crate) templates: bool,
 }
 
 /// Gray of an origin in the map: black is kept, white is invented.
@@ -110,21 +112,11 @@ impl Restoration {
     pub(crate) fn new(plan: &Plan, extras: Extras) -> Result<Self> {
         let (pin, format) = (&plan.source, plan.encoder.source_format);
         let bytes = picture_bytes(format, pin.width, pin.height);
-        Self::with_repairs(&plan.marks, &plan.repairs, &plan.tiers, plan.mask_folder(), extras, bytes)
+        Self::of(&plan.marks, &plan.repairs, &plan.tiers, plan.mask_folder(), extras, bytes)
     }
 
-    /// For `marks` whose masks lie in `masks`, by `tiers`, on frames of `picture_bytes`.
+    /// For `marks` with their `repairs`, whose masks lie in `masks`, by `tiers`, on frames of `picture_bytes`.
     pub(crate) fn of(
-        marks: &[Mark],
-        tiers: &[Tier],
-        masks: MaskFolder,
-        extras: Extras,
-        picture_bytes: u64,
-    ) -> Result<Self> {
-        Self::with_repairs(marks, &[], tiers, masks, extras, picture_bytes)
-    }
-
-    fn with_repairs(
         marks: &[Mark],
         repairs: &[Repair],
         tiers: &[Tier],
@@ -135,9 +127,8 @@ impl Restoration {
         let enabled = marks.iter().filter(|m| m.enabled);
         let tracks = enabled.map(|mark| Track::of(mark, repairs)).collect::<Result<_>>()?;
         let removed = BTreeMap::new();
+        let waiting = waiting(tiers, picture_bytes);
         let tiers = open(marks, repairs, tiers, masks.folder())?;
-        let reach = tiers.iter().fold(Reach::default(), |reach, tier| reach.union(tier.reach()));
-        let waiting = Waiting::new(reach, picture_bytes);
         let (last, views) = Default::default();
         Ok(Self { tracks, removed, masks, tiers, extras, last, waiting, views })
     }
@@ -159,7 +150,7 @@ impl Restoration {
         let source = self.waiting.frame(at).clone();
         let groups = self.groups(&source)?;
         let mut holes = open_holes(&source, &groups);
-        let before = self.look(&source)?;
+        let before = if self.extras.templates { self.look(&source)? } else { Vec::new() };
         drop(source);
         for hole in &mut holes {
             let mut window = Window::default();
@@ -218,10 +209,11 @@ impl Restoration {
     ) -> Result<()> {
         let mut sources = VecDeque::new();
         for (run, wanted) in with_context(runs, self.context(), count) {
-            let end = run.end;
+            let (end, mut wanted) = (run.end, wanted.into_iter().peekable());
             for idx in run {
                 let frame = frames.at(idx)?.ok_or_else(|| Error::Internal(format!("frame {idx} is missing")))?;
-                let is_wanted = wanted.iter().any(|range| range.contains(&idx));
+                while wanted.next_if(|range| range.end <= idx).is_some() {}
+                let is_wanted = wanted.peek().is_some_and(|range| range.contains(&idx));
                 if is_wanted {
                     sources.push_back(frame.clone());
                 }
@@ -315,8 +307,13 @@ impl Restoration {
 
 /// How many frames before and after a segment decide its pixels by `tiers`, at frames of `picture_bytes`.
 pub(crate) fn context(tiers: &[Tier], picture_bytes: u64) -> (u64, u64) {
+    waiting(tiers, picture_bytes).context()
+}
+
+/// Where frames wait for what `tiers` look at. Borrowing alone looks at other frames.
+fn waiting(tiers: &[Tier], picture_bytes: u64) -> Waiting {
     let reach = if tiers.contains(&Tier::Borrow) { Borrow::REACH } else { Reach::default() };
-    Waiting::new(reach, picture_bytes).context()
+    Waiting::new(reach, picture_bytes)
 }
 
 /// A run of frames to be read, with the runs in it that are wanted.

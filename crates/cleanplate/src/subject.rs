@@ -83,7 +83,7 @@ impl Subject {
     pub(crate) fn restoration(&self, extras: Extras) -> Result<Restoration> {
         let clip = self.footage.clip();
         let bytes = picture_bytes(clip.format, clip.size.0, clip.size.1);
-        Restoration::of(&self.marks, &self.tiers, self.mask_folder(), extras, bytes)
+        Restoration::of(&self.marks, &[], &self.tiers, self.mask_folder(), extras, bytes)
     }
 
     /// The masks on frame `idx`, with the position of each one's mark in [`marks`](Self::marks); those that cover nothing are

@@ -118,9 +118,12 @@ fn a_translucent_mark_is_computed_away_and_an_opaque_one_shows_what_other_frames
     let coded = "-frames:v 60 -pix_fmt yuv420p -c:v libx264 -crf 12";
     let clean = folder.make("clean.mkv", &format!("{scene} {coded}"));
     let inside = Rect::new(160, 30, 40, 20);
-    for alpha in ["0.5", "1.0"] {
+    let bars = |alpha: &str| {
         let bars = (160..200).step_by(8).map(|x| format!("drawbox={x}:30:4:20:white@{alpha}:fill"));
-        let mark = bars.collect::<Vec<_>>().join(",");
+        bars.collect::<Vec<_>>().join(",")
+    };
+    for alpha in ["0.5", "1.0"] {
+        let mark = bars(alpha);
         let input = folder.make("in.mkv", &format!("{scene},{mark} {coded}"));
         let ends = |tiers: BTreeSet<Tier>| {
             let job = folder.job(&input, "out.mkv", &["156,26,48,28"]);
@@ -140,9 +143,9 @@ fn a_translucent_mark_is_computed_away_and_an_opaque_one_shows_what_other_frames
         assert!(true_first < 0.5 * filled, "{alpha}: off by {true_first:.2}, filled by {filled:.2}");
     }
     // The matte of one clip serves another on which too little moves to solve it.
-    let mark: Vec<String> = (160..200).step_by(8).map(|x| format!("drawbox={x}:30:4:20:white@0.5:fill")).collect();
-    let first = folder.make("in.mkv", &format!("{scene},{} {coded}", mark.join(",")));
-    let short = folder.make("short.mkv", &format!("{scene},{} {coded} -frames:v 3", mark.join(",")));
+    let mark = bars("0.5");
+    let first = folder.make("in.mkv", &format!("{scene},{mark} {coded}"));
+    let short = folder.make("short.mkv", &format!("{scene},{mark} {coded} -frames:v 3"));
     let job = folder.job(&first, "out.mkv", &["156,26,48,28"]);
     let matte = folder.path("mark.matte");
     let options = Options { overwrite: true, matte_out: Some(matte.clone()), ..job.options };

@@ -222,8 +222,9 @@ impl<'a> Work<'a> {
         if before > 0 {
             watch.tell(Event::info(format!("resume: {before} of {} images were done by an earlier run", keys.len())));
         }
-        let extras = Extras { origin_map: options.origin_map.is_some(), mask: options.mask_out.is_some() };
-        let mut restoration = Restoration::of(marks, &tiers, MaskFolder::new(masks), extras, bytes)?;
+        let extras =
+            Extras { origin_map: options.origin_map.is_some(), mask: options.mask_out.is_some(), templates: false };
+        let mut restoration = Restoration::of(marks, &[], &tiers, MaskFolder::new(masks), extras, bytes)?;
         let (mut finished, since) = (before, std::time::Instant::now());
         let was_done: Vec<bool> = done.iter().map(Option::is_some).collect();
         let missing: Vec<Range<FrameIdx>> =
