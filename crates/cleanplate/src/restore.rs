@@ -70,19 +70,26 @@ struct Track {
     /// Frames on which its matte is not used, and the masks that hold there.
     demoted: Vec<Range<FrameIdx>>,
     without_matte: Option<MaskTrack<MaskRef>>,
-    /// Whether what is taken away is known to be a mark, and not whatever lies in a rectangle.
-    is_certain: bool,
+    /// Whether what is taken away without a matte is known to be a mark, and not whatever lies in a rectangle.
+    is_drawn: bool,
+    has_matte: bool,
 }
 
 impl Track {
     fn of(mark: &Mark, repairs: &[Repair]) -> Result<Self> {
-        let is_certain = mark.matte.is_some() || !matches!(mark.from, MarkSource::Region | MarkSource::FillRegion);
+        let is_drawn = !matches!(mark.from, MarkSource::Region | MarkSource::FillRegion);
+        let has_matte = mark.matte.is_some();
         let (masks, without_matte) = (mark.track()?, mark.track_without_matte()?);
-        Ok(Self { id: mark.id, masks, demoted: demoted(mark, repairs), without_matte, is_certain })
+        Ok(Self { id: mark.id, masks, demoted: demoted(mark, repairs), without_matte, is_drawn, has_matte })
     }
 
     fn is_demoted(&self, idx: FrameIdx) -> bool {
         self.demoted.iter().any(|frames| frames.contains(&idx))
+    }
+
+    /// Whether what is taken away on this frame is known to be a mark.
+    fn is_certain(&self, idx: FrameIdx) -> bool {
+        self.is_drawn || (self.has_matte && !self.is_demoted(idx))
     }
 
     fn at(&self, idx: FrameIdx) -> Option<&MaskRef> {
@@ -182,7 +189,7 @@ impl Restoration {
     /// What `source` shows at every mark that stands still.
     fn look(&mut self, source: &Frame) -> Result<Vec<(u32, Vec<f32>)>> {
         let mut seen = Vec::new();
-        for track in self.tracks.iter().filter(|track| track.is_certain && !track.is_demoted(source.idx)) {
+        for track in self.tracks.iter().filter(|track| track.is_certain(source.idx)) {
             let (id, name) = (&track.id, track.at(source.idx).filter(|name| !name.rect.is_empty()));
             let Some(name) = name else { continue };
             if !self.removed.contains_key(id) {
