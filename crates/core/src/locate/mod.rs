@@ -7,6 +7,7 @@
 mod candidates;
 mod conclude;
 mod evidence;
+mod extent;
 mod figures;
 mod judge;
 mod persistence;
@@ -16,6 +17,7 @@ mod slope;
 mod stack;
 mod support;
 mod survey;
+mod sway;
 
 pub use conclude::{Conclusion, Detection};
 pub use evidence::{Evidence, MOST_FRAMES};
