@@ -5,12 +5,15 @@
 
 use super::candidates::{Candidate, Edges, FAINT, SKIRT, parts_of};
 use super::judge::MOST_DRIFT;
-use super::region::{Region, bounds_of};
+use super::region::{Bounds, Region, bounds_of};
 use super::sway::MEASURABLE;
 
 /// Least share of the outer box that the inner one takes.
 const TOLD: f32 = 0.5;
-
+/// Words of one line may lie so many of its heights apart when one between them was lost.
+const LINE: usize = 4;
+/// And they are of like strength: at least so much of it.
+const LIKE: f32 = 0.6;
 /// How far around a seed others are asked whether they sway, samples.
 const VOTES: usize = 2;
 
@@ -38,14 +41,12 @@ impl Extent {
         let all = clear(edges, (0..could.set.len()).filter(|i| could.set[*i]).collect(), level);
         let mut alike = Region::new(w, size.1);
         all.iter().chain(&core).for_each(|i| alike.set[*i] = true);
-        let reach = edges.reach();
-        let mut joined: Vec<usize> = Vec::new();
-        for part in alike.grown(reach, reach).parts() {
-            if core.iter().any(|i| part.binary_search(i).is_ok()) {
-                joined.extend(part.into_iter().filter(|i| alike.set[*i]));
-            }
-        }
-        let outer = bounds_of(&joined, w).unwrap_or(inner);
+        let outer = joined(&alike, &core, edges.reach(), inner);
+        let strong = core.iter().map(|i| edges.strength(*i)).sum::<f32>() / core.len() as f32 * LIKE;
+        let others = (0..sure.set.len()).filter(|i| sure.set[*i] && edges.strength(*i) >= level).collect();
+        let words =
+            parts_of_all(&clear(edges, others, strong), w).iter().filter_map(|part| bounds_of(part, w)).collect();
+        let outer = in_line(words, inner, outer);
         let share = inner.area() as f32 / outer.area() as f32;
         if share < TOLD {
             return Self::Open(share);
@@ -63,6 +64,31 @@ impl Extent {
     }
 }
 
+/// The box of what of `alike` lies within `reach` of `core`, which lies in the box `inner`, and of each other.
+fn joined(alike: &Region, core: &[usize], reach: usize, inner: Bounds) -> Bounds {
+    let w = alike.width;
+    let mut outer = inner;
+    for part in alike.grown(reach, reach).parts() {
+        if core.iter().any(|i| part.binary_search(i).is_ok()) {
+            let own: Vec<usize> = part.into_iter().filter(|i| alike.set[*i]).collect();
+            outer = bounds_of(&own, w).map_or(outer, |bounds| outer.around(bounds));
+        }
+    }
+    outer
+}
+
+/// `outer` with those of `parts` that stand in line with `inner`: of a line of words one may have gone with the scene.
+fn in_line(mut parts: Vec<Bounds>, inner: Bounds, mut outer: Bounds) -> Bounds {
+    let (gap, slack) = (LINE * inner.height(), inner.height() / 4);
+    while let Some(at) = parts.iter().position(|b| {
+        let far = b.x0.max(outer.x0).saturating_sub(b.x1.min(outer.x1));
+        b.y0 + slack >= inner.y0 && b.y1 <= inner.y1 + slack && 2 * b.height() >= inner.height() && far <= gap
+    }) {
+        outer = outer.around(parts.swap_remove(at));
+    }
+    outer
+}
+
 /// [`FAINT`] of the upper quartile of the slopes at `samples`.
 fn level(edges: &Edges, samples: &[usize]) -> f32 {
     let mut strengths: Vec<f32> = samples.iter().map(|i| edges.strength(*i)).collect();
@@ -72,11 +98,14 @@ fn level(edges: &Edges, samples: &[usize]) -> f32 {
 
 /// The parts of `samples` that are large enough to measure and as strong as `level` on average.
 fn clear(edges: &Edges, samples: Vec<usize>, level: f32) -> Vec<usize> {
-    let w = edges.seeds.width;
-    let Some(bounds) = bounds_of(&samples, w) else { return samples };
     let strong = |part: &[usize]| part.iter().map(|i| edges.strength(*i)).sum::<f32>() >= level * part.len() as f32;
-    let parts = parts_of(&samples, bounds, w).into_iter();
+    let parts = parts_of_all(&samples, edges.seeds.width).into_iter();
     parts.filter(|part| part.len() >= MEASURABLE && strong(part)).flatten().collect()
+}
+
+/// The connected parts of `samples` of a plane `w` wide.
+fn parts_of_all(samples: &[usize], w: usize) -> Vec<Vec<usize>> {
+    bounds_of(samples, w).map_or_else(Vec::new, |bounds| parts_of(samples, bounds, w))
 }
 
 /// The seeds that sway by `most` at most, and with which most of the seeds around them do: along an edge that moves some
