@@ -94,7 +94,7 @@ impl Edges {
         Self::from_planes(Arc::clone(&self.planes), stack.scale.size(0), stack.frames.len(), bar)
     }
 
-    fn from_planes(planes: Arc<Vec<Persistence>>, (w, h): (usize, usize), frames: usize, bar: Bar) -> Self {
+    pub(super) fn from_planes(planes: Arc<Vec<Persistence>>, (w, h): (usize, usize), frames: usize, bar: Bar) -> Self {
         let mut seeds = Region::new(w, h);
         let needed = (bar.agrees * frames as f32).ceil() as u8;
         for (plane, p) in planes.iter().enumerate() {
@@ -341,3 +341,6 @@ fn longest_run(line: impl Iterator<Item = bool>) -> usize {
     }
     longest
 }
+
+#[cfg(test)]
+mod tests;

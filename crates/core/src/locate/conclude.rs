@@ -324,3 +324,6 @@ fn verdict(detections: &[Detection], views: usize, stillness: f32) -> String {
         _ => format!("{found} marks"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,3 +126,6 @@ fn still(seeds: &Region, sway: &[f32], most: f32) -> Region {
     }
     still
 }
+
+#[cfg(test)]
+mod tests;

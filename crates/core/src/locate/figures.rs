@@ -228,3 +228,6 @@ fn best_plane(edges: &Edges, candidate: &Candidate) -> (usize, Vec<usize>) {
     };
     (best, planes.swap_remove(best))
 }
+
+#[cfg(test)]
+mod tests;

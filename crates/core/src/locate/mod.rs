@@ -25,4 +25,6 @@ pub use figures::Figures;
 pub use survey::Survey;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

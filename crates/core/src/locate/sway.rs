@@ -162,3 +162,6 @@ pub(super) fn sway(frames: &[View<'_>], p: &Persistence, seeds: &Region) -> Vec<
     }
     drift
 }
+
+#[cfg(test)]
+mod tests;
