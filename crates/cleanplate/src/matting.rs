@@ -30,7 +30,10 @@ const CHANGE: f32 = 0.2;
 
 /// A frame shows all of a mark from this gain on; fewer such frames than this are no ground to solve its matte on.
 const FULL: f32 = 0.9;
-const FEWEST_FULL: usize = 24;
+const FEWEST_FULL: usize = 16;
+
+/// Its edges alone are this clear at least, where it is shown at all: how clear depends on what lies behind it.
+const PRESENT: f32 = 0.5;
 
 /// A given matte whose gain differs by less from 1 is right as it is.
 const AS_GIVEN: f32 = 0.04;
@@ -102,7 +105,7 @@ fn solution(evidence: &MatteEvidence) -> Solution {
     let presence = evidence.presence();
     let Some(full) = full_gain(&presence).filter(|full| *full > 0.0) else { return solution };
     let mut shown = evidence.clone();
-    shown.retain(|idx| presence.iter().any(|gain| gain.idx == idx && gain.value >= FULL * full));
+    shown.retain(|idx| presence.iter().any(|gain| gain.idx == idx && gain.value >= PRESENT * full));
     if shown.frames() < FEWEST_FULL || shown.frames() == evidence.frames() {
         return solution;
     }

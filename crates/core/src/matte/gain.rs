@@ -34,6 +34,9 @@ const LEAST_ERROR: f32 = 0.05;
 const FADED: f32 = 0.5;
 /// Gains are known where their error is below this.
 const MOST_ERROR: f32 = 0.15;
+/// So little is nothing, and what lacks so little is all of it: the prediction is not better than that.
+const NOTHING: f32 = 0.05;
+const NEARLY: f32 = 0.15;
 /// Looks that a weaker phase spans at least; shorter ones are errors of measurement.
 const LEAST_LOOKS: usize = 3;
 
@@ -286,8 +289,17 @@ fn fitted(looks: &[Look]) -> Vec<(usize, f32)> {
     knots
 }
 
-/// Dips that never come near to nothing are errors of the prediction, not fades: they are levelled.
+/// Dips that never come near to nothing are errors of the prediction, not fades, and what is nearly nothing or nearly all
+/// over some time is just that.
 fn steady(knots: &mut [(usize, f32)]) {
+    for (near, level) in [((0.0..=NOTHING), 0.0), ((1.0 - NEARLY..=1.0), 1.0)] {
+        for k in 0..knots.len() {
+            let beside = [k.checked_sub(1), Some(k + 1)].into_iter().flatten().filter_map(|n| knots.get(n));
+            if near.contains(&knots[k].1) && beside.into_iter().any(|(_, gain)| near.contains(gain)) {
+                knots[k].1 = level;
+            }
+        }
+    }
     let mut start = 0;
     while start < knots.len() {
         if knots[start].1 >= 1.0 {
