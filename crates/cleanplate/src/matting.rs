@@ -36,7 +36,7 @@ const FEWEST_FULL: usize = 16;
 const PRESENT: f32 = 0.5;
 
 /// A given matte whose gain differs by less from 1 is right as it is.
-const AS_GIVEN: f32 = 0.04;
+const AS_GIVEN: f32 = 0.08;
 
 /// A mark that is looked at.
 struct Case {

@@ -13,6 +13,7 @@ use cleanplate_media::source::Timing;
 
 use crate::error::{Error, Result};
 use crate::images;
+use crate::inks::is_picture;
 use crate::observer::{Event, Observer, Phase};
 use crate::options::{Job, Options, Tier, VerifyMode};
 use crate::plan::{Mark, Plan, Remedy, Repair, write_beside};
@@ -94,7 +95,8 @@ fn write_mattes(plan: &Plan, path: &Path, watch: &mut Watch<'_>) -> Result<()> {
 /// The phases that make the plan.
 pub(crate) fn first_pass(options: &Options) -> impl Iterator<Item = Phase> {
     let fresh = options.plan_in.is_none();
-    let locate = (fresh && options.looks_for_marks()).then_some(Phase::Analyse);
+    let looks = options.looks_for_marks() || options.mattes.iter().any(|path| is_picture(path));
+    let locate = (fresh && looks).then_some(Phase::Analyse);
     let solve = (fresh && options.tiers.contains(&Tier::Unblend)).then_some(Phase::Solve);
     locate.into_iter().chain(solve)
 }

@@ -8,6 +8,7 @@ mod check;
 mod colour;
 mod evidence;
 mod gain;
+mod ink;
 mod membrane;
 mod moments;
 mod morphology;
@@ -28,6 +29,7 @@ use crate::raster::Raster;
 
 pub use evidence::{MatteEvidence, Solution};
 pub use gain::{Gain, full_gain, gain_at, ramps};
+pub use ink::{Ink, InkFound, InkSearch, Placement};
 pub use unblend::{Overlay, Unblend};
 
 /// A matte in one plane.
