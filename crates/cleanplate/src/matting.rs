@@ -110,7 +110,12 @@ fn solution(evidence: &MatteEvidence) -> Solution {
         return solution;
     }
     let again = shown.solve();
-    if again.matte.is_some() { again } else { solution }
+    if again.matte.is_some() {
+        return again;
+    }
+    let reason =
+        format!("{}; on the {} frames that seem to show it: {}", solution.reason, shown.frames(), again.reason);
+    Solution { reason, ..solution }
 }
 
 /// What is known of a mark once its matte is settled.
@@ -201,16 +206,6 @@ impl Solved {
             gains.sort_by_key(|gain| gain.idx);
         }
         self.gain = ramps(gains);
-        if let (Some(first), Some(last)) = (self.gain.first(), self.gain.last()) {
-            let least = self.gain.iter().map(|(_, gain)| *gain).fold(1.0, f32::min);
-            self.reason = format!(
-                "{}; comes and goes: {} changes from frame {} to {}, least gain {least:.2}",
-                self.reason,
-                self.gain.len() - 1,
-                first.0,
-                last.0
-            );
-        }
         Ok(())
     }
 
@@ -239,6 +234,12 @@ impl Solved {
             mark.without_matte = masks;
         }
         mark.keys = while_shown(mark, folder.keep(&Mask::empty())?)?;
+        if mark.matte.as_ref().is_some_and(|matte| !matte.gain.is_empty()) {
+            let ends = mark.keys.iter().map(|(idx, _)| *idx).chain([mark.span.end]).skip(1);
+            let runs = mark.keys.iter().zip(ends).filter(|((_, name), _)| !name.rect.is_empty());
+            let runs: Vec<String> = runs.map(|((start, _), end)| format!("{start}..{end}")).collect();
+            mark.reason = format!("{}; shown in frames {}", mark.reason, runs.join(", "));
+        }
         mark.area = area;
         Ok(())
     }

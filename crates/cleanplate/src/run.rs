@@ -14,11 +14,11 @@ use cleanplate_media::source::Timing;
 use crate::error::{Error, Result};
 use crate::images;
 use crate::inks::is_picture;
+use crate::marks::Clip;
 use crate::observer::{Event, Observer, Phase};
 use crate::options::{Job, Options, Tier, VerifyMode};
 use crate::plan::{Mark, Plan, Remedy, Repair, write_beside};
 use crate::prepare::{self, Opened};
-use crate::marks::Clip;
 use crate::region::to_shown;
 use crate::render::{Extra, Render, Rendered, gray_lossless, pack_name};
 use crate::report::{

@@ -165,10 +165,10 @@ fn a_mark_that_comes_and_goes_is_computed_away_while_it_is_shown_and_a_known_pic
     let folder = Folder::new();
     let scene = "-f lavfi -i nullsrc=s=240x136:r=25,geq=cb=128:cr=128:lum=120\
                  +40*sin((X+4.3*N)/9)*cos((Y+1.7*N)/11)+30*sin((X+4.3*N)/23+(Y+1.7*N)/17)+25*sin((X+4.3*N)/31-(Y+1.7*N)/7)";
-    let coded = "-frames:v 70 -pix_fmt yuv420p -c:v libx264 -crf 12";
+    let coded = "-frames:v 80 -pix_fmt yuv420p -c:v libx264 -crf 12";
     let clean = frames(&open(&folder.make("clean.mkv", &format!("{scene} {coded}"))));
-    let (inside, shown) = (Rect::new(160, 30, 36, 20), 20..48);
-    let bars = (160..200).step_by(8).map(|x| format!("drawbox={x}:30:4:20:white@0.5:fill:enable='between(n,20,47)'"));
+    let (inside, shown) = (Rect::new(160, 30, 36, 20), 20..70);
+    let bars = (160..200).step_by(8).map(|x| format!("drawbox={x}:30:4:20:white@0.5:fill:enable='between(n,20,69)'"));
     let input = folder.make("in.mkv", &format!("{scene},{} {coded}", bars.collect::<Vec<_>>().join(",")));
     let check = |job: &Job, what: &str| {
         let report = run(job, &mut Silent).unwrap();

@@ -370,10 +370,8 @@ impl InkSearch {
             let (size, here) = (2.0 * step / longer, found.at);
             let moved = |dx: f32, dy: f32, grown: f32| {
                 // It grows about its centre.
-                let (cx, cy) = (
-                    ink.offset.0 as f32 + ink.width as f32 / 2.0,
-                    ink.offset.1 as f32 + ink.height as f32 / 2.0,
-                );
+                let (cx, cy) =
+                    (ink.offset.0 as f32 + ink.width as f32 / 2.0, ink.offset.1 as f32 + ink.height as f32 / 2.0);
                 Placement { x: here.x + dx - grown * cx, y: here.y + dy - grown * cy, scale: here.scale + grown }
             };
             let tries = [
