@@ -16,8 +16,12 @@ const FARTHEST: f32 = 4.0;
 const STEP: f32 = 1.1;
 /// Samples of the longer side of a mark in the coarse search.
 const COARSE: f32 = 20.0;
-/// Sizes whose best places are looked at closely.
-const CLOSE: usize = 6;
+/// Places of each size that are taken along, and how many of all are looked at closely.
+const PEAKS: usize = 4;
+const CLOSE: usize = 12;
+/// Marks of less than so many samples are not looked for; so many are left free around one in the coarse search.
+const LEAST_SIZE: f32 = 8.0;
+const EDGE: usize = 2;
 /// A place at the picture's own size that is this alike needs no look at other sizes.
 const CERTAIN: f32 = 0.8;
 /// Samples to which a place is found, and by which the search begins to move.
@@ -286,54 +290,68 @@ impl InkSearch {
     /// a quarter to four times that of its picture.
     pub fn find(&self, ink: &Ink, bounds: &[Rect]) -> Option<InkFound> {
         let mean = self.mean();
-        let own = self.coarse(&mean, ink, 1.0, bounds).map(|at| self.refined(&mean, ink, at));
+        let best = |mut places: Vec<(Placement, f32)>| {
+            places.sort_by(|a, b| b.1.total_cmp(&a.1));
+            let close = places.into_iter().take(CLOSE).map(|(at, _)| self.refined(&mean, ink, at));
+            close.max_by(|a, b| a.likeness.total_cmp(&b.likeness))
+        };
+        let own = best(self.coarse(&mean, ink, 1.0, bounds));
         if own.is_some_and(|found| found.likeness >= CERTAIN) {
             return own;
         }
         let steps = (FARTHEST.ln() / STEP.ln()).floor() as i32;
-        let mut places: Vec<(Placement, f32)> = (-steps..=steps)
-            .filter(|step| *step != 0)
-            .filter_map(|step| self.coarse(&mean, ink, STEP.powi(step), bounds))
-            .collect();
-        places.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let close = places.into_iter().take(CLOSE).map(|at| self.refined(&mean, ink, at));
-        close.chain(own).max_by(|a, b| a.likeness.total_cmp(&b.likeness))
+        let others = (-steps..=steps).filter(|step| *step != 0);
+        let others = best(others.flat_map(|step| self.coarse(&mean, ink, STEP.powi(step), bounds)).collect());
+        others.into_iter().chain(own).max_by(|a, b| a.likeness.total_cmp(&b.likeness))
     }
 
     /// The place near `at`, within about a sample, at which `ink` is most alike.
     pub fn near(&self, ink: &Ink, at: Placement) -> InkFound {
-        self.refined(&self.mean(), ink, (at, 1.0))
+        self.refined(&self.mean(), ink, at)
     }
 
-    /// The best place at one size, to a sample of a raster on which the mark is small, and half the size of such a sample.
-    fn coarse(&self, mean: &Slopes, ink: &Ink, scale: f32, bounds: &[Rect]) -> Option<(Placement, f32)> {
+    /// The best places at one size with their likeness, to a sample of a raster on which the mark is small.
+    fn coarse(&self, mean: &Slopes, ink: &Ink, scale: f32, bounds: &[Rect]) -> Vec<(Placement, f32)> {
         let (w, h) = (ink.width as f32 * scale, ink.height as f32 * scale);
-        if w > self.size.0 as f32 || h > self.size.1 as f32 || w.max(h) < 8.0 {
-            return None;
+        if w > self.size.0 as f32 || h > self.size.1 as f32 || w.max(h) < LEAST_SIZE {
+            return Vec::new();
         }
         let by = (w.max(h) / COARSE).floor().max(1.0) as usize;
         let picture = mean.coarser(by);
-        let origin = Placement { x: 2.0, y: 2.0, scale: scale / by as f32 };
+        let origin = Placement { x: EDGE as f32, y: EDGE as f32, scale: scale / by as f32 };
         let alone = Ink { offset: (0, 0), ..ink.clone() };
-        let size = (w as u32 / by as u32 + 5, h as u32 / by as u32 + 5);
+        let room = 2 * EDGE as u32 + 1;
+        let size = (w as u32 / by as u32 + room, h as u32 / by as u32 + room);
         let level = quantile(picture.values.iter().copied(), 0.5);
-        let (shape, energy, extent) = self.shape(&alone, origin, size, level)?;
-        let (columns, rows) = (picture.width.checked_sub(extent.0)?, picture.height.checked_sub(extent.1)?);
-        let centre = |v: usize, length: f32| ((v + 2) * by) as f32 + length / 2.0;
-        let best = (0..rows)
+        let Some((shape, energy, extent)) = self.shape(&alone, origin, size, level) else { return Vec::new() };
+        let columns = picture.width.saturating_sub(extent.0);
+        let rows = picture.height.saturating_sub(extent.1);
+        let centre = |v: usize, length: f32| (((v + EDGE) * by) as f32 + length / 2.0) as u32;
+        let alike: Vec<f32> = (0..rows * columns)
             .into_par_iter()
-            .filter_map(|y| {
-                let inside = |x: &usize| {
-                    let (cx, cy) = (centre(*x, w) as u32, centre(y, h) as u32);
-                    bounds.is_empty() || bounds.iter().any(|rect| rect.contains(cx, cy))
-                };
-                let alike = (0..columns).filter(inside).map(|x| (picture.alike(&shape, energy, x, y), x, y));
-                alike.max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|k| {
+                let (x, y) = (k % columns, k / columns);
+                let (cx, cy) = (centre(x, w), centre(y, h));
+                let inside = bounds.is_empty() || bounds.iter().any(|rect| rect.contains(cx, cy));
+                if inside { picture.alike(&shape, energy, x, y) } else { -1.0 }
             })
-            .max_by(|a, b| a.0.total_cmp(&b.0).then(b.2.cmp(&a.2)))?;
-        let (likeness, x, y) = best;
-        let corner = |v: usize, offset: u32| ((v + 2) * by) as f32 - scale * offset as f32;
-        Some((Placement { x: corner(x, ink.offset.0), y: corner(y, ink.offset.1), scale }, likeness))
+            .collect();
+        let corner = |v: usize, offset: u32| ((v + EDGE) * by) as f32 - scale * offset as f32;
+        let mut peaks: Vec<(Placement, f32)> = (0..alike.len())
+            .filter(|k| {
+                let (x, y) = (k % columns, k / columns);
+                let around = (y.saturating_sub(1)..(y + 2).min(rows))
+                    .flat_map(|y| (x.saturating_sub(1)..(x + 2).min(columns)).map(move |x| y * columns + x));
+                alike[*k] > 0.0 && around.into_iter().all(|n| alike[n] <= alike[*k])
+            })
+            .map(|k| {
+                let (x, y) = (corner(k % columns, ink.offset.0), corner(k / columns, ink.offset.1));
+                (Placement { x, y, scale }, alike[k])
+            })
+            .collect();
+        peaks.sort_by(|a, b| b.1.total_cmp(&a.1));
+        peaks.truncate(PEAKS);
+        peaks
     }
 
     /// The slopes that `ink` at `at` adds over a background of `level`, on a raster of `size`, their energy, and how far they
@@ -362,7 +380,7 @@ impl InkSearch {
     }
 
     /// A search in ever smaller steps from a place that is right to a coarse sample.
-    fn refined(&self, mean: &Slopes, ink: &Ink, (start, _): (Placement, f32)) -> InkFound {
+    fn refined(&self, mean: &Slopes, ink: &Ink, start: Placement) -> InkFound {
         let longer = ink.width.max(ink.height) as f32;
         let mut step = (longer * start.scale / COARSE).max(1.0);
         let mut found = InkFound { at: start, likeness: self.likeness(mean, ink, start) };
