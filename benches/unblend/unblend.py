@@ -63,7 +63,7 @@ def read_planes(path, w, h):
 
 
 def solved_planes(path, rect):
-    """The part of a matte file in `rect`; no mark where the file has none."""
+    """Keep, add and noise of a matte file in `rect`; no mark where the file has none."""
     raw = Path(path).read_bytes()
     size, = struct.unpack_from("<I", raw, 8)
     own = json.loads(raw[12:12 + size])["rect"]
@@ -73,7 +73,7 @@ def solved_planes(path, rect):
         w, h = -(-(own["x"] + own["w"]) >> s) - x0, -(-(own["y"] + own["h"]) >> s) - y0
         x, y, cw, ch = (v >> s for v in rect)
         pair = []
-        for k, rest in enumerate((1.0, 0.0)):
+        for k, rest in enumerate((1.0, 0.0, 0.0)):
             whole = np.full((ch, cw), rest, np.float32)
             plane = values[k * w * h:(k + 1) * w * h].reshape(h, w)
             top, left, bottom, right = max(y, y0), max(x, x0), min(y + ch, y0 + h), min(x + cw, x0 + w)
@@ -101,13 +101,13 @@ def harmonic(frames, mask):
     return out
 
 
-def inverted(frames, keep, add, prior):
-    """A matte inverted and mixed with `prior` (restoration notes, section 1, noise)."""
+def inverted(frames, keep, add, noise, prior):
+    """A matte inverted and mixed with `prior` by a local Wiener filter; `noise`: standard deviation of what is inverted."""
     mask = keep < 0.98
     blur = lambda q: cv2.GaussianBlur(q.astype(np.float32), (0, 0), 2)
     s = np.where(mask, np.maximum(keep, 0.05), 1)
     weight = np.maximum(blur(mask), 1e-3)
-    noise = blur((SIGMA / s) ** 2 * mask) / weight
+    noise = blur(noise ** 2 * mask) / weight
     out = np.clip((frames - add) / np.maximum(keep, 0.05), 0, 255).astype(np.float32)
     for t, frame in enumerate(out):
         off = frame - prior[t]
@@ -170,7 +170,7 @@ def clip(args, source, crf):
             rect, m, mc = mark["rect"], truth[0][0] < 0.98, truth[1][0] < 0.98
             was, is_ = crop(clean, rect), crop(marked, rect)
             base = [harmonic(p, q) for p, q in zip(is_, (m, mc, mc))]
-            best = [inverted(p, *t, b) for p, t, b in zip(is_, truth, base)]
+            best = [inverted(p, *t, SIGMA / np.maximum(t[0], 0.05), b) for p, t, b in zip(is_, truth, base)]
             found = solved_planes(f"{tmp}/p.blobs/{entry['matte']['blob']}.matte", rect) if entry.get("matte") else None
             if args.solve_only:
                 took = [inverted(p, *t, harmonic(p, t[0] < 1)) for p, t in zip(is_, found)] if found else base

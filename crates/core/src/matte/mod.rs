@@ -6,11 +6,15 @@
 
 mod check;
 mod colour;
+mod cut;
 mod evidence;
+mod flat;
 mod membrane;
 mod moments;
 mod morphology;
 mod opacity;
+mod pairs;
+mod plain;
 mod residual;
 mod solve;
 mod stack;
