@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tempfile
 
 import numpy as np
 
@@ -14,12 +15,23 @@ def probe(path):
     return s["width"], s["height"], int(s["nb_read_packets"])
 
 
-def encode(frames, width, height, crf):
-    """The frames after x264 at `crf`."""
+def write(frames, width, height, crf, path):
+    """Writes the frames as H.264 (x264 medium) at `crf`."""
     size = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{width}x{height}"]
-    packed = subprocess.run(["ffmpeg", "-v", "error", *size, "-r", "25", "-i", "-", "-c:v", "libx264", "-preset", "medium",
-                             "-crf", str(crf), "-threads", "1", "-f", "matroska", "-"], input=frames.tobytes(),
-                            capture_output=True, check=True).stdout
-    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", "-", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"], input=packed,
+    subprocess.run(["ffmpeg", "-y", "-v", "error", *size, "-r", "25", "-i", "-", "-c:v", "libx264", "-preset", "medium", "-crf",
+                    str(crf), "-threads", "1", str(path)], input=frames.tobytes(), check=True)
+
+
+def read(path, width, height):
+    """All frames of a 4:2:0 clip."""
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"],
                          capture_output=True, check=True).stdout
     return np.frombuffer(raw, np.uint8).reshape(-1, width * height * 3 // 2)
+
+
+def encode(frames, width, height, crf):
+    """The frames after x264 at `crf`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/c.mkv"
+        write(frames, width, height, crf, path)
+        return read(path, width, height)

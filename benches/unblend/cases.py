@@ -1,15 +1,11 @@
 """Builds the cases of the un-blending benchmark: clean clip -> translucent marks of known matte -> x264.
 
-Eight marks lie in the cells of a 4 x 2 grid of the same picture, so that one encode serves them all. Written per clip:
-clean.yuv and marked.yuv (planar 8-bit 4:2:0), one matte a mark (float32: keep and add of Y, U and V over the mark's
-rectangle) and info.json with the size and the rectangles.
-
-    python3 cases.py --clips ../shared/testdata/clips --out /tmp/unblendcases --crf 20 --only bmx,crystal,dim_room
+Eight marks lie in the cells of a 4 x 2 grid of the same picture, so that one job serves them all. Written per clip and crf:
+clean.yuv (planar 8-bit 4:2:0), marked.mkv, one matte a mark (MARK.planes: float32, keep and add of Y, U and V over the mark's
+rectangle) and info.json with the size and the rectangles. unblend.py calls it.
 """
 
-import argparse
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,9 +15,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from planar import encode, probe
+from planar import probe, write
 
-MAX_WIDTH = 1280
+MAX_WIDTH = 854
+FRAMES = 72
+# By how much the picture behind the marks moves; frames are taken every n-th, n at most 3, so that a clip shows some seconds.
+MOVING = ("bmx_pan", "crystal", "dim_room", "dashcam", "tokyo", "elemental")
+STILL = ("cups", "motorway", "bbb_animation", "portrait", "cactus", "flower", "highway", "lime")
 MARKS = ("white20", "soft35", "white50", "white70", "grey50", "orange35", "logo", "star")
 PAD = 24  # samples of the mark's rectangle around what is drawn
 
@@ -96,37 +96,24 @@ def views(frames, w, h):
             frames[:, n + c:].reshape(-1, h // 2, w // 2))
 
 
-def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("--clips", default=os.environ.get("CLEANPLATE_TESTDATA", "../shared/testdata") + "/clips")
-    p.add_argument("--out", default="/tmp/unblendcases")
-    p.add_argument("--crf", type=int, default=20)
-    p.add_argument("--frames", type=int, default=90)
-    p.add_argument("--only", default="", help="parts of clip names, comma-separated")
-    args = p.parse_args()
-    for path in sorted(Path(args.clips).iterdir()):
-        if not any(o in path.name for o in args.only.split(",")):
-            continue
-        w, h, count = probe(path)
-        k = min(1.0, MAX_WIDTH / w)
-        w, h = int(w * k) // 4 * 4, int(h * k) // 4 * 4
-        clean = decode(path, args.frames, max(1, min(3, count // args.frames)), w, h)
-        marked = clean.copy()
-        folder = Path(args.out) / str(args.crf) / path.stem
-        folder.mkdir(parents=True, exist_ok=True)
-        listed = []
-        for kind, (x, y, mw, mh), planes in mattes(w, h):
-            for n, (plane, (keep, add)) in enumerate(zip(views(marked, w, h), planes)):
-                s = 1 if n else 0
-                cut = plane[:, y >> s:(y + mh) >> s, x >> s:(x + mw) >> s]
-                cut[:] = np.where(keep < 1, np.clip(keep * cut + add + 0.5, 0, 255), cut).astype(np.uint8)
-            np.concatenate([v.ravel() for pair in planes for v in pair]).tofile(folder / f"{kind}.matte")
-            listed.append(dict(name=kind, rect=[x, y, mw, mh]))
-        clean.tofile(folder / "clean.yuv")
-        encode(marked, w, h, args.crf).tofile(folder / "marked.yuv")
-        (folder / "info.json").write_text(json.dumps(dict(width=w, height=h, frames=len(clean), marks=listed), indent=1))
-        print(path.stem, w, h, len(clean), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def build(source, folder, crf):
+    """Writes the cases of a clip and returns what info.json says."""
+    w, h, count = probe(source)
+    k = min(1.0, MAX_WIDTH / w)
+    w, h = int(w * k) // 4 * 4, int(h * k) // 4 * 4
+    clean = decode(source, FRAMES, max(1, min(3, count // FRAMES)), w, h)
+    marked = clean.copy()
+    folder.mkdir(parents=True, exist_ok=True)
+    listed = []
+    for kind, (x, y, mw, mh), planes in mattes(w, h):
+        for n, (plane, (keep, add)) in enumerate(zip(views(marked, w, h), planes)):
+            s = 1 if n else 0
+            cut = plane[:, y >> s:(y + mh) >> s, x >> s:(x + mw) >> s]
+            cut[:] = np.where(keep < 1, np.clip(keep * cut + add + 0.5, 0, 255), cut).astype(np.uint8)
+        np.concatenate([v.ravel() for pair in planes for v in pair]).tofile(folder / f"{kind}.planes")
+        listed.append(dict(name=kind, rect=[x, y, mw, mh]))
+    clean.tofile(folder / "clean.yuv")
+    write(marked, w, h, crf, folder / "marked.mkv")
+    info = dict(width=w, height=h, frames=len(clean), marks=listed)
+    (folder / "info.json").write_text(json.dumps(info, indent=1))
+    return info

@@ -19,9 +19,6 @@ use crate::watch::Watch;
 /// Frames whose mean is looked at.
 const FRAMES: usize = 48;
 
-/// A mark is where its picture's slopes are at least this alike to the clip's.
-const FOUND: f32 = 0.4;
-
 /// A user's picture as a matte of the clip.
 pub(crate) struct Placed {
     pub(crate) file: MatteFile,
@@ -53,9 +50,9 @@ pub(crate) fn placed(footage: &dyn Footage, options: &Options, watch: &mut Watch
         watch.poll()?;
         let (ink, is_whole) = read(path, clip.size, clip.rotation)?;
         let (at, words) = if is_whole {
-            whole(search.near(&ink, Placement { x: 0.0, y: 0.0, scale: 1.0 }))
+            whole(&ink, search.near(&ink, Placement { x: 0.0, y: 0.0, scale: 1.0 }))
         } else {
-            found(path, search.find(&ink, &bounds))?
+            found(path, &ink, search.find(&ink, &bounds))?
         };
         watch.tell(Event::info(format!("matte {}: {words}", path.display())));
         let matte = ink.matte(at, clip.format, search.color(), clip.size).ok_or_else(|| {
@@ -69,21 +66,21 @@ pub(crate) fn placed(footage: &dyn Footage, options: &Options, watch: &mut Watch
 }
 
 /// Where a picture of the frame's size lies.
-fn whole(near: InkFound) -> (Placement, String) {
+fn whole(ink: &Ink, near: InkFound) -> (Placement, String) {
     let Placement { x, y, scale } = near.at;
     let moved = x.abs().max(y.abs());
-    if near.likeness >= FOUND && moved < 2.0 && (scale - 1.0).abs() < 0.01 {
+    if near.is_sure(ink) && moved < 2.0 && (scale - 1.0).abs() < 0.01 {
         return (near.at, format!("moved by {x:.2},{y:.2} to where the clip shows it (likeness {:.2})", near.likeness));
     }
     let at = Placement { x: 0.0, y: 0.0, scale: 1.0 };
     (at, format!("placed as drawn: the clip does not show it better (likeness {:.2})", near.likeness))
 }
 
-fn found(path: &Path, found: Option<InkFound>) -> Result<(Placement, String)> {
+fn found(path: &Path, ink: &Ink, found: Option<InkFound>) -> Result<(Placement, String)> {
     let best = found.map_or(0.0, |found| found.likeness);
-    let found = found.filter(|found| found.likeness >= FOUND).ok_or_else(|| {
+    let found = found.filter(|found| found.is_sure(ink)).ok_or_else(|| {
         Error::Usage(format!(
-            "the mark of {} was not found in the clip (best likeness {best:.2}, {FOUND:.2} is needed): give a picture of the \
+            "the mark of {} was not found in the clip (best likeness {best:.2}): give a picture of the \
              size of the frame, which needs no search, or name its place with --region",
             path.display()
         ))

@@ -150,6 +150,7 @@ impl<'a> Marker<'a> {
             area,
             confidence,
             reason: reason.to_owned(),
+            recognised: false,
             matte: None,
             without_matte: Vec::new(),
         });

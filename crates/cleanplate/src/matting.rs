@@ -87,6 +87,9 @@ pub(crate) fn solve(
             Some(file) => Solved::given(&file, &evidence),
             None => Solved::new(solution(&evidence)),
         };
+        if solved.matte.is_none() && mark.from == MarkSource::Region {
+            solved.opaque = evidence.opaque();
+        }
         solved.time(footage, options, evidence, watch)?;
         let verdict = if solved.matte.is_some() { "solved" } else { "no matte" };
         watch.tell(Event::info(format!("matte of mark {}: {verdict}: {}", mark.id, solved.reason)));
@@ -126,19 +129,30 @@ struct Solved {
     alpha: f32,
     noise: Vec<Raster<f32>>,
     gain: Vec<(FrameIdx, f32)>,
+    /// Without a matte: the mark itself, where it is opaque and can be told from the scene.
+    opaque: Option<Mask>,
     reason: String,
 }
 
 impl Solved {
     fn new(Solution { matte, mask, alpha, reason, .. }: Solution) -> Self {
-        Self { matte, is_given: false, mask, alpha, noise: Vec::new(), gain: Vec::new(), reason }
+        Self { matte, is_given: false, mask, alpha, noise: Vec::new(), gain: Vec::new(), opaque: None, reason }
     }
 
     fn given(file: &MatteFile, evidence: &MatteEvidence) -> Self {
         let matte = file.matte.over(evidence.rect());
         let reason = format!("opacity {:.2}, as given", file.alpha);
         let (noise, gain) = (Vec::new(), Vec::new());
-        Self { mask: matte.mask(), matte: Some(matte), is_given: true, alpha: file.alpha, noise, gain, reason }
+        Self {
+            mask: matte.mask(),
+            matte: Some(matte),
+            is_given: true,
+            alpha: file.alpha,
+            noise,
+            gain,
+            opaque: None,
+            reason,
+        }
     }
 
     /// Finds out when the mark is shown and how strongly, and what computing it away leaves behind.
@@ -212,7 +226,12 @@ impl Solved {
     /// Writes what was found out into the mark.
     fn write(self, mark: &mut Mark, size: (u32, u32), folder: &mut MaskFolder) -> Result<()> {
         mark.reason = if mark.reason.is_empty() { self.reason } else { format!("{}; {}", mark.reason, self.reason) };
-        let Some(matte) = self.matte else { return Ok(()) };
+        let Some(matte) = self.matte else {
+            return match self.opaque {
+                Some(mask) => narrow(mark, &mask, folder),
+                None => Ok(()),
+            };
+        };
         let (mut keys, mut area) = (Vec::with_capacity(mark.keys.len()), 0);
         for (idx, name) in &mark.keys {
             let mask = folder.load(name)?;
@@ -243,6 +262,22 @@ impl Solved {
         mark.area = area;
         Ok(())
     }
+}
+
+/// Narrows a place that the user gave to the opaque mark that was found inside.
+fn narrow(mark: &mut Mark, found: &Mask, folder: &mut MaskFolder) -> Result<()> {
+    let mut area = 0;
+    for (_, name) in &mut mark.keys {
+        let mask = folder.load(name)?;
+        let kept = mask.without(&mask.without(found));
+        area = area.max(kept.area());
+        *name = folder.keep(&kept)?;
+    }
+    mark.reason = format!("{}; an opaque mark was found inside: {area} of {} pixels", mark.reason, mark.area);
+    mark.rect = mark.keys.iter().fold(Rect::default(), |all, (_, name)| all.union(&name.rect));
+    mark.area = area;
+    mark.recognised = true;
+    Ok(())
 }
 
 /// The masks of a mark, which are `nothing` while it is not shown at all.

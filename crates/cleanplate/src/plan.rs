@@ -126,6 +126,10 @@ pub struct Mark {
     pub confidence: f64,
     /// Reasons in words.
     pub reason: String,
+    /// Whether a mark was recognised in a place that the user gave: what its masks cover is that mark, and not whatever lies
+    /// there.
+    #[serde(default)]
+    pub recognised: bool,
     /// Its matte, where it is semi-transparent and could be solved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matte: Option<MatteRef>,

@@ -79,7 +79,7 @@ struct Track {
 
 impl Track {
     fn of(mark: &Mark, repairs: &[Repair]) -> Result<Self> {
-        let is_drawn = !matches!(mark.from, MarkSource::Region | MarkSource::FillRegion);
+        let is_drawn = mark.recognised || !matches!(mark.from, MarkSource::Region | MarkSource::FillRegion);
         let has_matte = mark.matte.is_some();
         let (masks, without_matte) = (mark.track()?, mark.track_without_matte()?);
         Ok(Self { id: mark.id, masks, demoted: demoted(mark, repairs), without_matte, is_drawn, has_matte })

@@ -12,6 +12,8 @@ use crate::mask::Mask;
 /// (calibrated on encodes with and without the mark, restoration notes, section 9).
 const SHARE: f32 = 0.10;
 const LIKENESS: f32 = 0.20;
+/// And this many times what the scene shows of it by chance: among strong edges of its own a ghost cannot be seen.
+const BEYOND: f32 = 3.0;
 
 /// Slopes of a template below this share of its steepest ones are the scene's.
 const STEEP: f32 = 0.15;
@@ -84,28 +86,55 @@ pub struct Shown {
     pub share: f32,
     /// Correlation with the slopes of the frame there, -1..=1.
     pub likeness: f32,
+    /// Share that the scene has of them by chance: what is found beside the mark. 0 where nothing had to be looked for.
+    pub chance: f32,
 }
 
 impl Shown {
     /// Whether people can see it.
     pub fn is_flash(self) -> bool {
-        self.share > SHARE && self.likeness > LIKENESS
+        self.share > SHARE && self.likeness > LIKENESS && self.share > BEYOND * self.chance
     }
 }
 
 impl Template {
     /// How much of the mark `frame` shows.
     pub fn shown(&self, frame: &Frame) -> Shown {
-        let picture = luma(frame, self.rect);
+        let (share, likeness) = self.compared(frame, self.rect);
+        let chance = if share > SHARE && likeness > LIKENESS { self.chance(frame) } else { 0.0 };
+        Shown { share, likeness, chance }
+    }
+
+    /// The root mean square of what the frame shows of the mark beside it: in all directions, by half its size and more.
+    fn chance(&self, frame: &Frame) -> f32 {
+        let Rect { x, y, w, h } = self.rect;
+        let whole = frame.bounds();
+        let (dx, dy) = (i64::from(w.div_ceil(2)).max(4), i64::from(h.div_ceil(2)).max(4));
+        let steps = [-2i64, -1, 0, 1, 2];
+        let around = steps.iter().flat_map(|v| steps.iter().map(move |u| (*u, *v))).filter(|step| *step != (0, 0));
+        let shares: Vec<f32> = around
+            .filter_map(|(u, v)| {
+                let (x, y) = (i64::from(x) + u * dx, i64::from(y) + v * dy);
+                let rect = Rect::new(u32::try_from(x).ok()?, u32::try_from(y).ok()?, w, h);
+                (rect.intersect(&whole) == rect).then(|| self.compared(frame, rect).0)
+            })
+            .collect();
+        let squares: f32 = shares.iter().map(|share| share * share).sum();
+        (squares / shares.len().max(1) as f32).sqrt()
+    }
+
+    /// Share of the template's slopes at `rect`, and their correlation.
+    fn compared(&self, frame: &Frame, rect: Rect) -> (f32, f32) {
+        let picture = luma(frame, rect);
         let (mut along, mut own) = (0.0f32, 0.0f32);
-        for (a, b) in self.slopes.iter().zip(slopes(&picture, self.rect.w as usize)) {
+        for (a, b) in self.slopes.iter().zip(slopes(&picture, rect.w as usize)) {
             if *a != [0.0; 2] {
                 along += a[0] * b[0] + a[1] * b[1];
                 own += b[0] * b[0] + b[1] * b[1];
             }
         }
         let likeness = if own > 0.0 { along / (own * self.energy).sqrt() } else { 0.0 };
-        Shown { share: along / self.energy, likeness }
+        (along / self.energy, likeness)
     }
 }
 
@@ -179,6 +208,23 @@ mod tests {
             let ghost = template.shown(&frame(3, 0.15, depth));
             assert!((0.15..0.5).contains(&ghost.share), "{ghost:?}");
         }
+    }
+
+    #[test]
+    fn edges_that_the_scene_has_everywhere_are_no_mark() {
+        let mut removed = Removed::new(&Mask::rectangle(MARK), 80, 48);
+        (0..20).for_each(|t| removed.add(&removed.before(&frame(t, 0.5, 8)), &frame(t, 0.0, 8)));
+        let template = removed.template().unwrap();
+        // A fence with the spacing of the mark's bars, over the whole picture.
+        let format = PixelFormat::GRAY8;
+        let mut surface = HostSurface::new(format, 80, 48);
+        for y in 0..48 {
+            if let RowMut::U8(row) = surface.row_mut(0, y) {
+                row.iter_mut().enumerate().for_each(|(x, s)| *s = if (x / 4) % 2 == 1 { 190 } else { 90 });
+            }
+        }
+        let shown = template.shown(&Frame::new(0, 0, 1, (80, 48), format, Box::new(surface)));
+        assert!(shown.share > SHARE && shown.likeness > LIKENESS && !shown.is_flash(), "{shown:?}");
     }
 
     #[test]

@@ -63,8 +63,13 @@ const NEARLY: f32 = 0.05;
 const ALIKE_COST: f32 = 0.2;
 
 impl Gamut {
+    /// The first sample of white and of black.
+    pub(super) const fn ends(&self) -> [f32; 2] {
+        if self.full { [255.0, 0.0] } else { [235.0, 16.0] }
+    }
+
     /// Plain white or black where `value` is nearly that.
-    fn plain(&self, value: [f32; PLANES]) -> Option<[f32; PLANES]> {
+    pub(super) fn plain(&self, value: [f32; PLANES]) -> Option<[f32; PLANES]> {
         let (low, high, reach) = if self.full { (0.0, 255.0, 255.0) } else { (16.0, 235.0, 224.0) };
         [low, high].into_iter().map(|level| self.grey(level)).find(|plain| {
             (0..PLANES).all(|n| {
@@ -84,7 +89,7 @@ impl Gamut {
     }
 
     /// Whether `value` is a colour that a mark can be drawn in.
-    fn holds(&self, value: [f32; PLANES]) -> bool {
+    pub(super) fn holds(&self, value: [f32; PLANES]) -> bool {
         let (low, range, reach) = if self.full { (0.0, 255.0, 255.0) } else { (16.0, 219.0, 224.0) };
         let first = (value[0] - low) / range;
         let within = |v: f32, slack: f32| (-slack..=1.0 + slack).contains(&v);

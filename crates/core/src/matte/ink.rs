@@ -24,6 +24,9 @@ const LEAST_SIZE: f32 = 8.0;
 const EDGE: usize = 2;
 /// A place at the picture's own size that is this alike needs no look at other sizes.
 const CERTAIN: f32 = 0.8;
+/// A mark's place is this alike, and by so much more as a share of its longer side in samples.
+const ALIKE: f32 = 0.4;
+const CHANCE: f32 = 5.0;
 /// Samples to which a place is found, and by which the search begins to move.
 const FINE: f32 = 0.04;
 /// Points a side at which a sample's footprint is looked up at most.
@@ -52,6 +55,13 @@ pub struct Placement {
     pub y: f32,
     /// Size.
     pub scale: f32,
+}
+
+impl InkFound {
+    /// Whether that place is the mark's: the fewer samples it has, the more alike chance makes it.
+    pub fn is_sure(&self, ink: &Ink) -> bool {
+        self.likeness >= ALIKE + CHANCE / (self.at.scale * ink.width.max(ink.height) as f32)
+    }
 }
 
 impl Ink {
@@ -402,7 +412,7 @@ impl InkSearch {
             ];
             let tries: Vec<InkFound> = tries
                 .into_par_iter()
-                .filter(|at| at.scale > 1.0 / (2.0 * FARTHEST) && at.scale < 2.0 * FARTHEST)
+                .filter(|at| (1.0 / FARTHEST..=FARTHEST).contains(&at.scale) && longer * at.scale >= LEAST_SIZE)
                 .map(|at| InkFound { at, likeness: self.likeness(mean, ink, at) })
                 .collect();
             let best = tries.into_iter().fold(found, |a, b| if b.likeness > a.likeness { b } else { a });
@@ -499,9 +509,9 @@ mod tests {
             let found = search.find(&ink(), &[]).unwrap();
             let off = (found.at.x - at.x).abs().max((found.at.y - at.y).abs());
             assert!(off < place && (found.at.scale - at.scale).abs() < scale, "{at:?}: {found:?}");
-            assert!(found.likeness > 0.85, "{found:?}");
+            assert!(found.likeness > 0.85 && found.is_sure(&ink()), "{found:?}");
             let elsewhere = search.find(&ink(), &[Rect::new(0, 100, 20, 20)]);
-            assert!(elsewhere.is_none_or(|found| found.likeness < 0.6), "{elsewhere:?}");
+            assert!(elsewhere.is_none_or(|found| !found.is_sure(&ink())), "{elsewhere:?}");
         }
     }
 

@@ -6,13 +6,18 @@
 
 mod check;
 mod colour;
+mod cut;
 mod evidence;
+mod flat;
 mod gain;
 mod ink;
 mod membrane;
 mod moments;
 mod morphology;
 mod opacity;
+mod opaque;
+mod pairs;
+mod plain;
 mod residual;
 mod solve;
 mod stack;

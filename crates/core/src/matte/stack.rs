@@ -79,6 +79,15 @@ impl Stack<'_> {
         (out, count)
     }
 
+    /// The samples of one frame.
+    pub(super) fn picture(&self, frame: usize) -> Vec<f32> {
+        let range = self.offset..self.offset + self.len();
+        match &self.crops[frame].samples {
+            Samples::U8(all) => all[range].iter().map(|s| f32::from(*s)).collect(),
+            Samples::U16(all) => all[range].iter().map(|s| f32::from(*s) * self.scale).collect(),
+        }
+    }
+
     /// The mean over the middle half of all frames of the difference to the sample beside (`down`: below), at every sample
     /// whose neighbour is inside (0 elsewhere). As steady as the median, and finer than a code value.
     pub(super) fn usual_slope(&self, down: bool) -> Vec<f32> {

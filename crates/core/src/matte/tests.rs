@@ -82,6 +82,10 @@ fn moving(format: PixelFormat, mark: &Drawn) -> MatteEvidence {
     evidence(format, (0..FRAMES).map(|t| frame(format, t, t as f32, mark)))
 }
 
+fn still(format: PixelFormat, mark: &Drawn) -> MatteEvidence {
+    evidence(format, (0..FRAMES).map(|t| frame(format, t, 0.0, mark)))
+}
+
 /// Mean opacity solved and true, and mean added values in units of the truth, where the mark is at its full.
 fn core(solution: &Solution, mark: &Drawn, code: f32) -> (f32, f32, f32) {
     let matte = solution.matte.as_ref().unwrap();
@@ -158,17 +162,35 @@ fn every_sample_of_the_mask_is_settled_by_the_matte() {
 }
 
 #[test]
+fn a_mark_of_one_colour_over_a_scene_that_stands_still_is_solved_by_its_border() {
+    for (depth, alpha, colour) in [(8, 0.5, WHITE), (10, 0.5, WHITE), (8, 0.4, [16.0, 128.0, 128.0])] {
+        let format = PixelFormat { depth, ..PixelFormat::YUV420P8 };
+        let draw = if alpha == 0.5 { |x, y| 0.5 * plate(x, y) } else { |x, y| 0.4 * plate(x, y) };
+        let mark = Drawn { alpha: draw, colour };
+        let solution = still(format, &mark).solve();
+        assert!(solution.matte.is_some(), "{alpha}: {}", solution.reason);
+        let (found, truth, value) = core(&solution, &mark, f32::from(1u16 << (depth - 8)));
+        assert!((found - truth).abs() < 0.02, "{alpha}: {found} {}", solution.reason);
+        assert!((value - colour[0]).abs() < 6.0, "{alpha}: {value} {}", solution.reason);
+        let far = PLACE.grow(2, SIZE.0, SIZE.1);
+        assert!(far.intersect(&solution.mask.rect()) == solution.mask.rect(), "{:?}", solution.mask.rect());
+    }
+}
+
+#[test]
 fn what_cannot_be_solved_is_refused_with_the_given_mask() {
     let half = Drawn { alpha: |x, y| 0.5 * plate(x, y), colour: WHITE };
     let opaque = Drawn { alpha: plate, colour: WHITE };
     let none = Drawn { alpha: |_, _| 0.0, colour: WHITE };
+    let gradient = Drawn { alpha: |x, y| (x - 60.0) / 80.0 * plate(x, y), colour: WHITE };
     let format = PixelFormat::YUV420P8;
     for (what, evidence) in [
         ("an opaque mark", moving(format, &opaque)),
         ("no mark", moving(format, &none)),
-        ("a scene that stands still", evidence(format, (0..FRAMES).map(|t| frame(format, t, 0.0, &half)))),
+        ("no mark over a scene that stands still", still(format, &none)),
+        ("a gradient over a scene that stands still", still(format, &gradient)),
         ("identical frames", {
-            let still = frame(format, 0, 0.0, &half);
+            let still = frame(format, 0, 0.0, &none);
             evidence(
                 format,
                 (0..FRAMES).map(|t| {
