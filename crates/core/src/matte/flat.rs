@@ -60,6 +60,9 @@ pub(super) struct Flat {
     pub(super) core: Area,
     pub(super) keep: f32,
     pub(super) colour: f32,
+    /// Standard deviation of what is seen outside along the border, over places and frames, in code values of 8 bits: from
+    /// a level background a colour and an opacity cannot be told apart.
+    pub(super) spread: f32,
     /// What is left of the change across the border, as a share of what there was: .2 to .5 for right ones.
     pub(super) left: f32,
 }
@@ -107,7 +110,8 @@ pub(super) fn flat(stack: &Stack<'_>, allowed: &Area, hints: &[Guess], plain: [f
     let found = try_one(best.guess)?;
     let (alpha, core) = softened(stack, &found);
     let left = found.left();
-    Some(Flat { alpha, core, keep: found.guess.0, colour: found.guess.1, left })
+    let spread = spread(&few, &found.labels);
+    Some(Flat { alpha, core, keep: found.guess.0, colour: found.guess.1, spread, left })
 }
 
 /// Where a mark of `guess` lies.
@@ -167,6 +171,20 @@ fn crossed(few: &Pictures, labels: &Area, (keep, colour): Guess) -> (f32, f32) {
     }
     let count = few.frames.len() as f32;
     (before / count, after / count)
+}
+
+/// Standard deviation of what is seen just outside of `labels`, over places and frames.
+fn spread(few: &Pictures, labels: &Area) -> f32 {
+    let (near, far) = (dilated(labels, few.width, 2), dilated(labels, few.width, ACROSS));
+    let (mut n, mut sum, mut squares) = (0.0f64, 0.0f64, 0.0f64);
+    for frame in &few.frames {
+        for k in (0..labels.len()).filter(|k| far[*k] && !near[*k]) {
+            let v = f64::from(frame[k]);
+            (n, sum, squares) = (n + 1.0, sum + v, squares + v * v);
+        }
+    }
+    let mean = sum / n.max(1.0);
+    (squares / n.max(1.0) - mean * mean).max(0.0).sqrt() as f32
 }
 
 /// The same mark with what is let through as the ratio of the spreads on both sides of the border, which is right where the

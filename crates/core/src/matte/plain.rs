@@ -22,6 +22,8 @@ use super::trial::trial;
 const ALONE: Limits = Limits { left: 0.52, stray: 1.35 };
 const AGAINST: Limits = Limits { left: 0.40, stray: 1.25 };
 const CONFIRMED: Limits = Limits { left: 0.52, stray: 1.60 };
+/// Deviation of the background along the border, in code values of 8 bits, below which it is level.
+const LEAST_SPREAD: f32 = 8.0;
 /// Opacities that differ by more, as a share of the mean, are not of the same mark.
 const MOST_APART: f32 = 0.12;
 /// Slopes in code values of 8 bits that count everywhere, so that what is smooth is not compared by its noise.
@@ -76,12 +78,17 @@ impl Plain {
 
     /// Whether it can be believed where the moments say nothing.
     pub(super) fn is_sound(&self) -> bool {
-        self.keeps(ALONE)
+        self.keeps(ALONE) && !self.is_level()
     }
 
-    /// Whether it can be believed where the moments say something else.
-    pub(super) fn is_rather(&self) -> bool {
+    /// Whether it speaks against what the moments say, if that is something else.
+    pub(super) fn contradicts(&self) -> bool {
         self.keeps(AGAINST)
+    }
+
+    /// Whether what lies behind is so level that its colour and opacity cannot be told apart.
+    pub(super) fn is_level(&self) -> bool {
+        self.flat.spread < LEAST_SPREAD
     }
 
     /// Whether it is the mark that `general` describes.

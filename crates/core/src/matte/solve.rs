@@ -118,7 +118,10 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
     let plain = Plain::of(stacks, &around, hint);
     let mut best = match (general, plain) {
         (Ok(general), Some(plain)) if plain.is_also(&general) => plain.with(stacks, general),
-        (Ok(general), Some(plain)) if !plain.is_rather() => general,
+        (Ok(general), Some(plain)) if !plain.contradicts() => general,
+        (Ok(_), Some(plain)) if plain.is_level() => {
+            return Err(Refusal("the background is too level to tell the mark's opacity from its colour".into()));
+        }
         (Err(refusal), Some(plain)) if !plain.is_sound() => return Err(refusal),
         (_, Some(plain)) => plain.alone(stacks),
         (general, None) => general?,
