@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod analyse;
+mod detect;
 mod draw;
 pub mod error;
 mod footage;
@@ -17,6 +18,7 @@ pub mod masks;
 mod mattes;
 mod matting;
 mod moment;
+mod networks;
 pub mod observer;
 pub mod options;
 pub mod plan;
@@ -41,11 +43,11 @@ pub use error::{Error, ErrorKind, Result};
 pub use inspect::inspect;
 pub use mattes::{MatteFile, MatteRef};
 pub use observer::{Control, Event, Level, Observer, Phase, Silent};
-pub use options::{EncodeOptions, Job, Options, Tier, VerifyMode};
+pub use options::{DetectOptions, EncodeOptions, Job, Options, Tier, VerifyMode};
 pub use plan::Plan;
 pub use preview::preview;
 pub use probe::{Probe, probe};
 pub use region::Region;
 pub use report::Report;
 pub use run::{Planned, plan, run};
-pub use times::Times;
+pub use times::{Length, Times};

@@ -67,8 +67,12 @@ pub(crate) fn solve(
 
 /// Whether a mark may be translucent and stays where it is: what a matte needs.
 fn is_still(mark: &Mark) -> bool {
-    let named = matches!(mark.from, MarkSource::Region | MarkSource::Mask | MarkSource::Located);
-    mark.enabled && named && mark.span.end - mark.span.start >= FEWEST
+    let stands = match mark.from {
+        MarkSource::Region | MarkSource::Mask | MarkSource::Located => true,
+        MarkSource::Detected => mark.keys.len() == 1,
+        _ => false,
+    };
+    mark.enabled && stands && mark.span.end - mark.span.start >= FEWEST
 }
 
 /// Everything that a mark's masks cover.
@@ -118,7 +122,7 @@ fn apply(
     for (idx, name) in &mark.keys {
         let mask = folder.load(name)?;
         let mut kept = mask.without(&mask.without(&solution.mask));
-        if mark.from != MarkSource::Region {
+        if !mark.from.is_rectangle() {
             kept = kept.union(&parts_beside(&mask, &solution.mask, size));
         }
         area = area.max(kept.area());

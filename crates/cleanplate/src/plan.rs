@@ -89,9 +89,16 @@ pub enum MarkSource {
     Matte,
     /// The locator.
     Located,
+    /// The user's detector.
+    Detected,
 }
 
 impl MarkSource {
+    /// Whether its masks are rectangles in which a mark lies, and not the mark's own shape.
+    pub(crate) const fn is_rectangle(self) -> bool {
+        matches!(self, Self::Region | Self::FillRegion | Self::Detected)
+    }
+
     /// Its name in reports.
     pub const fn name(self) -> &'static str {
         match self {
@@ -101,6 +108,7 @@ impl MarkSource {
             Self::MaskVideo => "mask-video",
             Self::Matte => "matte",
             Self::Located => "located",
+            Self::Detected => "detected",
         }
     }
 }

@@ -125,6 +125,9 @@ pub(crate) fn place_marks(
     if options.names_marks() {
         marker.said(options, &mut || watch.progress(0))?;
     }
+    if options.detect.network.is_some() {
+        words = crate::detect::detect(footage, options, &mut marker, watch)?;
+    }
     if options.looks_for_marks() {
         words = crate::analyse::locate(footage, options, &mut marker, watch)?;
     }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::footage::Frames;
 use crate::masks::{MaskFolder, MaskRef};
 use crate::options::Tier;
-use crate::plan::{Mark, MarkSource, Plan, Remedy, Repair};
+use crate::plan::{Mark, Plan, Remedy, Repair};
 use crate::render::picture_bytes;
 use crate::report::OriginCounts;
 use crate::window::Waiting;
@@ -77,7 +77,7 @@ struct Track {
 
 impl Track {
     fn of(mark: &Mark, repairs: &[Repair]) -> Result<Self> {
-        let is_drawn = !matches!(mark.from, MarkSource::Region | MarkSource::FillRegion);
+        let is_drawn = !mark.from.is_rectangle();
         let has_matte = mark.matte.is_some();
         let (masks, without_matte) = (mark.track()?, mark.track_without_matte()?);
         Ok(Self { id: mark.id, masks, demoted: demoted(mark, repairs), without_matte, is_drawn, has_matte })

@@ -93,7 +93,8 @@ fn write_mattes(plan: &Plan, path: &Path, watch: &mut Watch<'_>) -> Result<()> {
 /// The phases that make the plan.
 pub(crate) fn first_pass(options: &Options) -> impl Iterator<Item = Phase> {
     let fresh = options.plan_in.is_none();
-    let locate = (fresh && options.looks_for_marks()).then_some(Phase::Analyse);
+    let looks = options.looks_for_marks() || options.detect.network.is_some();
+    let locate = (fresh && looks).then_some(Phase::Analyse);
     let solve = (fresh && options.tiers.contains(&Tier::Unblend)).then_some(Phase::Solve);
     locate.into_iter().chain(solve)
 }

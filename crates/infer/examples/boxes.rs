@@ -1,10 +1,12 @@
-//! Boxes of a detector on raw frames: `boxes NET.onnx frames.yuv WIDTH HEIGHT MIN_SCORE [libonnxruntime.so]`.
+//! Boxes of a detector on raw frames: `boxes NET.onnx frames.yuv WIDTH HEIGHT MIN_SCORE inputs.f32 [libonnxruntime.so]`.
 //!
-//! Frames are 8-bit 4:2:0, limited range, BT.709. Prints a line of JSON a frame; `benches/models/models.py` compares them with
-//! those of ONNX Runtime in Python.
+//! Frames are 8-bit 4:2:0, limited range, BT.709. Prints a line of JSON a frame and writes what the network was given;
+//! `benches/models/models.py` compares both with ONNX Runtime in Python.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // an example
 
 use std::error::Error;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,8 +15,8 @@ use cleanplate_infer::{Machine, Yolo, place};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [net, frames, w, h, min_score, runtimes @ ..] = args.as_slice() else {
-        return Err("usage: boxes NET.onnx frames.yuv WIDTH HEIGHT MIN_SCORE [libonnxruntime.so]".into());
+    let [net, frames, w, h, min_score, inputs, runtimes @ ..] = args.as_slice() else {
+        return Err("usage: boxes NET.onnx frames.yuv WIDTH HEIGHT MIN_SCORE inputs.f32 [libonnxruntime.so]".into());
     };
     let size: (u32, u32) = (w.parse()?, h.parse()?);
     let onnx_runtimes = runtimes.iter().map(Into::into).collect();
@@ -25,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bytes = std::fs::read(frames)?;
     let format = PixelFormat::YUV420P8;
     let (mut ms, mut count) = (0.0, 0);
+    let mut given = BufWriter::new(File::create(inputs)?);
     for raw in bytes.chunks_exact(plane_sizes(format, size).iter().map(|(w, h)| w * h).sum()) {
         let frame = frame(format, size, raw);
         let since = Instant::now();
@@ -32,6 +35,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let found = yolo.detect(&[picture], size, min_score.parse()?)?;
         ms += since.elapsed().as_secs_f64() * 1e3;
         count += 1;
+        for value in yolo.input().data() {
+            given.write_all(&value.to_le_bytes())?;
+        }
         let boxes: Vec<String> = found[0]
             .iter()
             .map(|s| format!("[{},{},{},{},{},{}]", s.sides[0], s.sides[1], s.sides[2], s.sides[3], s.score, s.class))

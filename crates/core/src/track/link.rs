@@ -127,7 +127,9 @@ pub fn link(
     linking: &Linking,
 ) -> Vec<BoxTrack> {
     let mut chains = chains(seen, linking.accumulate);
-    chains.retain(|chain| chain.boxes.len() >= FEWEST || chain.best() > SURE);
+    // Of few pictures nothing can be asked more than once.
+    let fewest = FEWEST.min(seen.len());
+    chains.retain(|chain| chain.boxes.len() >= fewest || chain.best() > SURE);
     let tracks = chains.iter().filter_map(|chain| {
         let (span, rects) = rectangles(chain, count, (width, height), linking);
         let places = MaskTrack::new(span.clone(), runs(span.start, &rects))?;

@@ -111,9 +111,12 @@ fn at(x: f32, score: f32) -> Sighting {
 
 #[test]
 fn few_boxes_are_no_mark_unless_one_is_sure() {
-    let seen = |n: u64, score: f32| (10..10 + n).map(|idx| (idx, vec![at(100.0, score)])).collect::<Vec<_>>();
+    let boxes = |idx: u64, n: u64, score: f32| if idx < n { vec![at(100.0, score)] } else { Vec::new() };
+    let seen = |n: u64, score: f32| (0..30).map(|idx| (idx, boxes(idx, n, score))).collect::<Vec<_>>();
     let found = |n, score| link(&seen(n, score), 100, SIZE, &Linking::default()).len();
     assert_eq!((found(4, 0.3), found(5, 0.3), found(1, 0.5)), (0, 1, 1));
+    let one_picture = link(&[(0, vec![at(100.0, 0.2)])], 1, SIZE, &Linking::default());
+    assert_eq!(one_picture.len(), 1, "a single picture has one chance");
 }
 
 #[test]

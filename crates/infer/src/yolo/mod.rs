@@ -74,6 +74,11 @@ impl Yolo {
         self.batch
     }
 
+    /// What the pictures that it saw last were made into: `[n, 3, rows, columns]`.
+    pub const fn input(&self) -> &Tensor {
+        &self.input
+    }
+
     /// Where a picture of `size` lies in its input.
     pub fn letterbox(&self, size: (u32, u32)) -> Letterbox {
         Letterbox::new(size, self.side, self.head.is_centred())
@@ -94,7 +99,9 @@ impl Yolo {
             self.input = Tensor::zeros(shape);
         }
         let codes = self.head.wants_bgr_codes();
-        let map = |v: f32| if codes { (255.0 * v).round() } else { v };
+        // Networks are trained on whole codes; quantised ones answer to the last digit of their input.
+        let unit = if codes { 1.0 } else { 255.0 };
+        let map = |v: f32| (255.0 * v).round() / unit;
         self.input.data_mut().fill(map(GRAY));
         let inner = (boxed.inner.0 * boxed.inner.1) as usize;
         for (picture, part) in pictures.iter().zip(self.input.data_mut().chunks_exact_mut(3 * area)) {
