@@ -152,6 +152,8 @@ pub struct Options {
     pub only: Option<Times>,
     /// Pixels by which found masks, boxes of a detector and given masks grow on every side; `None` is 3 for found ones, 0 for given ones.
     pub dilate: Option<u32>,
+    /// An inpainting network as ONNX that fills instead of the spatial fill.
+    pub fill_model: Option<PathBuf>,
     /// Tiers that may be used.
     pub tiers: BTreeSet<Tier>,
     /// The video track worked on, by its number in the file; `None` is libav's default.
@@ -206,6 +208,7 @@ impl Default for Options {
             keep_regions: Vec::new(),
             only: None,
             dilate: None,
+            fill_model: None,
             tiers: Tier::ALL.into(),
             stream: None,
             encode: EncodeOptions::default(),

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::masks::{MaskFolder, MaskRef, hex};
 use crate::mattes::MatteRef;
+use crate::networks::FillModel;
 use crate::options::Tier;
 use crate::render::picture_bytes;
 use crate::restore::context;
@@ -36,6 +37,9 @@ pub struct Plan {
     pub source: SourcePin,
     /// Tiers that may be used, the truest first.
     pub tiers: Vec<Tier>,
+    /// The network that fills instead of the spatial fill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill_model: Option<FillModel>,
     /// What is removed. A mark is switched off by `"enabled": false`.
     pub marks: Vec<Mark>,
     /// Runs of frames that are encoded, kept and redone on their own, in order and without a gap.
@@ -278,7 +282,7 @@ impl Plan {
         // done.
         let pin = &self.source;
         let bytes = picture_bytes(self.encoder.source_format, pin.width, pin.height);
-        let (before, after) = context(&self.tiers, bytes);
+        let (before, after) = context(&self.tiers, self.fill_model.as_ref(), bytes);
         let seen = segment.start.saturating_sub(before)..(segment.end + after).min(pin.frames);
         let marks: Vec<_> = self
             .active(&seen)
@@ -300,6 +304,7 @@ impl Plan {
             "segment": segment,
             "encoder": self.encoder,
             "tiers": self.tiers,
+            "fill_model": self.fill_model.as_ref().map(FillModel::key),
             "marks": marks,
             "repairs": self.repairs.iter().filter(|r| r.frames.start < seen.end && seen.start < r.frames.end).collect::<Vec<_>>(),
         });

@@ -13,6 +13,7 @@ use cleanplate_media::source::Timing;
 
 use crate::error::{Error, Result};
 use crate::images;
+use crate::networks::placement;
 use crate::observer::{Event, Observer, Phase};
 use crate::options::{Job, Options, Tier, VerifyMode};
 use crate::plan::{Mark, Plan, Remedy, Repair, write_beside};
@@ -176,6 +177,7 @@ fn render(
         hdr: opened.hdr,
         decoder_threads: options.decoder_threads.unwrap_or(0),
         queue_bytes: options.queue_bytes,
+        placement: placement(options),
     };
     let done = render.done()?;
     let before: u64 = done.iter().flatten().map(|r| r.frames.end - r.frames.start).sum();

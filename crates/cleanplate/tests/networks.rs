@@ -46,7 +46,7 @@ fn magenta(frame: &Frame) -> usize {
 fn clean(folder: &Path, options: Options) -> (Result<Report, Error>, PathBuf) {
     let output = folder.join("out.mkv");
     let input = folder.join("in.mkv");
-    let tiers = BTreeSet::from([Tier::Fill]);
+    let tiers = if options.plan_in.is_some() { Tier::ALL.into() } else { BTreeSet::from([Tier::Fill]) };
     let options = Options { tiers, overwrite: true, ..options };
     (run(&Job { input, output: output.clone(), options }, &mut Silent), output)
 }
@@ -125,4 +125,80 @@ fn a_network_that_cannot_be_used_ends_the_job_with_its_name_and_reason() {
     assert!(matches!(error, Error::Usage(_)) && error.to_string().contains("format=onnx"), "{error}");
     let error = refused(&folder.path().join("none.onnx"));
     assert!(matches!(error, Error::Io { .. }) && error.to_string().contains("none.onnx"), "{error}");
+}
+
+/// Options that fill a rectangle by a network.
+fn filling(name: &str) -> Options {
+    let regions = vec!["100,60,48,32".parse().unwrap()];
+    // Before the mark comes near.
+    let only = Some("f0-f12".parse().unwrap());
+    Options { fill_regions: regions, fill_model: Some(network(name)), only, ..Options::default() }
+}
+
+/// Mean of luma in the filled rectangle of the first frame, and mean difference from frame to frame in it.
+fn luma(frames: &[Frame]) -> (f32, f32) {
+    let sample = |frame: &Frame, x: usize, y: u32| match frame.row(0, y) {
+        Row::U8(row) => f32::from(row[x]),
+        Row::U16(_) => panic!("8 bits were asked for"),
+    };
+    let inside = || (60..92).flat_map(|y| (100..148).map(move |x| (x, y)));
+    let n = inside().count() as f32;
+    let mean = inside().map(|(x, y)| sample(&frames[0], x, y)).sum::<f32>() / n;
+    let moved = |a, b| inside().map(|(x, y)| (sample(a, x, y) - sample(b, x, y)).abs()).sum::<f32>() / n;
+    let flicker = frames.windows(2).map(|pair| moved(&pair[0], &pair[1])).sum::<f32>() / (frames.len() - 1) as f32;
+    (mean, flicker)
+}
+
+#[test]
+fn a_network_fills_the_hole_and_nothing_else_without_flicker() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = frames(&marked(folder.path()));
+    for name in ["inpainter_any.onnx", "inpainter_fixed.onnx"] {
+        let mut options = filling(name);
+        options.encode.codec = Some("ffv1".to_owned());
+        let (report, output) = clean(folder.path(), options);
+        let report = report.unwrap();
+        assert_eq!(report.origins.invented, 12 * 48 * 32, "{name}");
+        let after = frames(&output);
+        let mut changed = 0;
+        for (a, b) in before.iter().zip(&after) {
+            for (plane, (left, top, right, bottom)) in
+                [(0, (100, 60, 148, 92)), (1, (50, 30, 74, 46)), (2, (50, 30, 74, 46))]
+            {
+                for y in 0..if plane == 0 { 180 } else { 90 } {
+                    let (Row::U8(a), Row::U8(b)) = (a.row(plane, y), b.row(plane, y)) else { panic!("8 bits") };
+                    let outside = |x: &usize| !(top..bottom).contains(&y) || !(left..right).contains(x);
+                    changed += (0..a.len()).filter(outside).filter(|x| a[*x] != b[*x]).count();
+                }
+            }
+        }
+        assert_eq!(changed, 0, "{name}: samples outside of the hole");
+        let (mean, flicker) = luma(&after[..12]);
+        let (truth, grain) = luma(&before[..12]);
+        assert!((mean - truth).abs() < 3.0, "{name}: {mean} {truth}");
+        assert!(flicker < 0.5 * grain, "{name}: {flicker} of {grain}");
+    }
+}
+
+#[test]
+fn a_plan_names_its_network_and_no_other_is_taken_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    marked(folder.path());
+    let plan = folder.path().join("plan.json");
+    let own = folder.path().join("fill.onnx");
+    std::fs::copy(network("inpainter_any.onnx"), &own).unwrap();
+    let options =
+        Options { fill_model: Some(own.clone()), plan_out: Some(plan.clone()), ..filling("inpainter_any.onnx") };
+    let (report, output) = clean(folder.path(), options);
+    report.unwrap();
+    let first = std::fs::read(&output).unwrap();
+    let again = Options { plan_in: Some(plan.clone()), ..Options::default() };
+    clean(folder.path(), again.clone()).0.unwrap();
+    assert_eq!(std::fs::read(&output).unwrap(), first, "the same plan and network give the same bytes");
+    std::fs::copy(network("inpainter_fixed.onnx"), &own).unwrap();
+    let error = clean(folder.path(), again.clone()).0.unwrap_err();
+    assert!(error.to_string().contains("another one than the plan names"), "{error}");
+    let moved = Options { fill_model: Some(network("inpainter_any.onnx")), ..again };
+    clean(folder.path(), moved).0.unwrap();
+    assert_eq!(std::fs::read(&output).unwrap(), first);
 }

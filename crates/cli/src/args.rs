@@ -272,6 +272,9 @@ pub(crate) struct How {
     /// Ways of restoring that may be used, the truest first [default: all]
     #[arg(long, value_name = "TIERS", value_delimiter = ',', help = tiers_help())]
     pub(crate) tiers: Vec<Tier>,
+    /// An inpainting network (LaMa-type, ONNX) that fills instead of the spatial fill; see docs/models.md
+    #[arg(long, value_name = "F.onnx", value_hint = ValueHint::FilePath)]
+    pub(crate) fill_model: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) stream: Stream,
     /// Bytes of frames that wait between stages at most (64M, 1G); never shows in the pixels

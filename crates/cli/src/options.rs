@@ -19,9 +19,7 @@ impl Place {
         options.only.clone_from(&self.only);
         options.dilate = self.dilate.or(environment.old(Old::Kernel)?);
         options.detect = self.track.options(self.detector.clone(), environment)?;
-        if self.detector.is_some() {
-            options.onnx_runtimes = environment::onnx_runtimes();
-        }
+        options.onnx_runtimes = environment::onnx_runtimes();
         options.plan_in.clone_from(&self.plan_in);
         Ok(())
     }
@@ -50,6 +48,7 @@ impl How {
         if !self.tiers.is_empty() {
             options.tiers = self.tiers.iter().copied().collect();
         }
+        options.fill_model.clone_from(&self.fill_model);
         options.stream = self.stream.stream;
         if let Some(bytes) = self.memory {
             options.queue_bytes = bytes;

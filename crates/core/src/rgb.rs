@@ -96,12 +96,11 @@ fn between<T: Copy + Into<f32>>(a: &[T], b: &[T], row: &Tap, columns: &[Tap], ou
 }
 
 /// `patch` as rasters of red, green and blue of the size of its first plane, clamped to 0..=1; chroma is interpolated.
-pub fn of_patch(patch: &Patch, color: ColorInfo) -> [Raster<f32>; 3] {
-    let coder = Coder::new(patch.format, color);
+pub fn of_patch(patch: &Patch) -> [Raster<f32>; 3] {
+    let coder = Coder::new(patch.format, patch.color);
     let (w, h) = (patch.planes[0].width(), patch.planes[0].height());
     let mut out: [Raster<f32>; 3] = std::array::from_fn(|_| Raster::new(w, h, 0.0));
-    let chroma: Vec<Chroma<'_>> =
-        (1..3.min(patch.planes.len())).map(|plane| Chroma::new(patch, plane, &color)).collect();
+    let chroma: Vec<Chroma<'_>> = (1..3.min(patch.planes.len())).map(|plane| Chroma::new(patch, plane)).collect();
     let has_colour = chroma.len() == 2;
     for y in 0..h {
         for x in 0..w {
@@ -123,9 +122,9 @@ struct Chroma<'a> {
 }
 
 impl<'a> Chroma<'a> {
-    fn new(patch: &'a Patch, plane: usize, color: &ColorInfo) -> Self {
+    fn new(patch: &'a Patch, plane: usize) -> Self {
         let (sw, sh) = patch.format.subsampling(plane);
-        let (on_column, on_row) = on_luma(color);
+        let (on_column, on_row) = on_luma(&patch.color);
         let raster = &patch.planes[plane];
         let taps = |start: u32, length: u32, log2: u8, on_luma: bool, count: u32| -> Vec<Tap> {
             let first = (start >> log2) as f32;
@@ -153,8 +152,8 @@ impl<'a> Chroma<'a> {
 
 /// Rasters of red, green and blue over the luma samples of `like` as code values of its planes: chroma is the mean over each
 /// sample's footprint. An alpha plane comes back as it is in `like`.
-pub fn to_planes(rgb: &[Raster<f32>; 3], like: &Patch, color: ColorInfo) -> Vec<Raster<f32>> {
-    let coder = Coder::new(like.format, color);
+pub fn to_planes(rgb: &[Raster<f32>; 3], like: &Patch) -> Vec<Raster<f32>> {
+    let coder = Coder::new(like.format, like.color);
     let mut planes = like.planes.clone();
     let (w, h) = (planes[0].width(), planes[0].height());
     let colours = if planes.len() >= 3 { 3 } else { 1 };
@@ -263,7 +262,7 @@ mod tests {
             let frame = frame(format, color);
             let mut patch = Patch::default();
             frame.lift(Rect::new(5, 3, 24, 17), Rows::All, &mut patch);
-            let back = to_planes(&of_patch(&patch, color), &patch, color);
+            let back = to_planes(&of_patch(&patch), &patch);
             let code = (1u32 << (format.depth - 8)) as f32;
             for (plane, (a, b)) in patch.planes.iter().zip(&back).enumerate() {
                 let (w, h) = (a.width(), a.height());
@@ -289,7 +288,7 @@ mod tests {
         assert!(rgb.iter().all(|v| (v - 110.0 / 219.0).abs() < 1e-5));
         let mut patch = Patch::default();
         frame.lift(frame.bounds(), Rows::All, &mut patch);
-        let back = to_planes(&of_patch(&patch, frame.color), &patch, frame.color);
+        let back = to_planes(&of_patch(&patch), &patch);
         assert!(back.len() == 1 && back[0].data().iter().all(|v| (v - 126.0).abs() < 1e-3));
     }
 }
