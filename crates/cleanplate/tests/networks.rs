@@ -17,7 +17,7 @@ fn network(name: &str) -> PathBuf {
 /// A gray, grainy clip of 80 frames with a magenta mark that drifts over frames 12 to 63.
 fn marked(folder: &Path) -> PathBuf {
     let output = folder.join("in.mkv");
-    let graph = "color=0x707070:s=320x180:r=25:d=3.2,noise=alls=12:all_seed=5[b];color=magenta:s=60x24:r=25:d=3.2[m];\
+    let graph = "color=0x707070:s=320x180:r=25:d=3.2,noise=alls=6:allf=t:all_seed=5[b];color=magenta:s=60x24:r=25:d=3.2[m];\
                  [b][m]overlay=x=20+3*n:y=60:enable='between(n,12,63)',format=yuv420p";
     let done = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-nostdin", "-filter_complex", graph, "-c:v", "ffv1"])
