@@ -11,6 +11,7 @@ mod draw;
 pub mod error;
 mod footage;
 mod images;
+mod inks;
 mod inspect;
 mod line;
 mod marks;
