@@ -172,20 +172,25 @@ def detector(kind):
             [("output0", shape)])
 
 
-def inpainter(name, side, reach, top):
+def inpainter(name, side, reach, top, together=False):
     """Fills a mask by the mean of what is known within `reach` pixels."""
     g = Graph()
-    known = g("Sub", g.const(1), "mask")
+    image, mask = "image", "mask"
+    if together:
+        image, mask = g("Split", "input", g.ints(3, 1), outputs=2, axis=1)
+    known = g("Sub", g.const(1), mask)
     across = lambda v: g("AveragePool", v, kernel_shape=[1, 2 * reach + 1], strides=[1, 1], pads=[0, reach, 0, reach],
                          count_include_pad=1)
     mean = lambda v: g("AveragePool", across(v), kernel_shape=[2 * reach + 1, 1], strides=[1, 1],
                        pads=[reach, 0, reach, 0], count_include_pad=1)
-    fill = g("Div", mean(g("Mul", "image", known)), g("Add", mean(known), g.const(1e-4)))
-    whole = g("Add", g("Mul", "image", known), g("Mul", fill, "mask"))
+    fill = g("Div", mean(g("Mul", image, known)), g("Add", mean(known), g.const(1e-4)))
+    whole = g("Add", g("Mul", image, known), g("Mul", fill, mask))
     g("Mul", whole, g.const(top), out="output")
     size = [side, side] if side else ["h", "w"]
     batch = 1 if side else "n"
-    g.write(CRATE / "tests" / "data" / f"{name}.onnx", [("image", [batch, 3, *size]), ("mask", [batch, 1, *size])],
+    inputs = [("image", [batch, 3, *size]), ("mask", [batch, 1, *size])]
+    inputs = [("input", [batch, 4, *size])] if together else inputs
+    g.write(CRATE / "tests" / "data" / f"{name}.onnx", inputs,
             [("output", [batch, 3, *size])])
 
 
@@ -195,3 +200,4 @@ if __name__ == "__main__":
         detector(kind)
     inpainter("inpainter_any", None, 24, 1.0)
     inpainter("inpainter_fixed", 128, 24, 255.0)
+    inpainter("inpainter_together", None, 24, 1.0, together=True)

@@ -151,7 +151,8 @@ pub struct Options {
     pub keep_regions: Vec<Region>,
     /// Nothing is touched at other times.
     pub only: Option<Times>,
-    /// Pixels by which found masks, boxes of a detector and given masks grow on every side; `None` is 3 for found ones, 0 for given ones.
+    /// Pixels by which found masks, boxes of a detector and given masks grow on every side; `None` is 3 for found ones, 0 for
+    /// given ones.
     pub dilate: Option<u32>,
     /// An inpainting network as ONNX that fills instead of the spatial fill.
     pub fill_model: Option<PathBuf>,

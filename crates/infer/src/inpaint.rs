@@ -22,8 +22,7 @@ const UNIT: f32 = 4.0;
 #[derive(Debug)]
 pub struct Inpainter {
     net: Net,
-    /// Which input is the picture; the other one is the mask.
-    picture: usize,
+    layout: Layout,
     /// Columns and rows that it takes; `None` takes any multiple of 64.
     side: Option<(usize, usize)>,
     /// What its output of white is.
@@ -40,7 +39,7 @@ impl Inpainter {
         let refuse =
             |why: String| Error::Model(format!("cannot use the network {} to fill holes: {why}", path.display()));
         let roles = roles(net.graph()).map_err(refuse)?;
-        let [_, _, h, w] = roles.shapes()[roles.picture][..] else { return Err(refuse("it has no shape".into())) };
+        let (w, h) = roles.probed();
         let output = outputs.first().map(Tensor::shape).unwrap_or_default();
         if output != [1, 3, h, w] {
             return Err(refuse(format!("it gives {output:?} for a picture of {w}x{h}")));
@@ -48,7 +47,7 @@ impl Inpainter {
         // The probe's picture is of 0..=1, so that what comes back tells how white is written.
         let highest = outputs[0].data().iter().fold(0.0f32, |top, v| top.max(*v));
         let top = if highest > UNIT { 255.0 } else { 1.0 };
-        Ok(Self { net, picture: roles.picture, side: roles.side, top })
+        Ok(Self { net, layout: roles.layout, side: roles.side, top })
     }
 
     /// The network.
@@ -68,8 +67,19 @@ impl Inpainter {
     /// # Errors
     /// Where the runtime fails.
     pub fn fill(&mut self, picture: &Tensor, mask: &Tensor) -> Result<Tensor> {
-        let inputs = if self.picture == 0 { [picture, mask] } else { [mask, picture] };
-        let mut outputs = self.net.run(&inputs)?;
+        let mut outputs = match self.layout {
+            Layout::PictureFirst => self.net.run(&[picture, mask])?,
+            Layout::MaskFirst => self.net.run(&[mask, picture])?,
+            Layout::Together => {
+                let mut shape = picture.shape().to_vec();
+                shape[1] = 4;
+                let mut both = Tensor::zeros(shape);
+                let (colours, last) = both.data_mut().split_at_mut(picture.data().len());
+                colours.copy_from_slice(picture.data());
+                last.copy_from_slice(mask.data());
+                self.net.run(&[&both])?
+            }
+        };
         if outputs.first().map(Tensor::shape) != Some(picture.shape()) {
             return Err(Error::Run {
                 name: self.net.name().to_owned(),
@@ -83,17 +93,36 @@ impl Inpainter {
     }
 }
 
-/// Which input is which, and the size they take.
+/// How the picture and the mask are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    PictureFirst,
+    MaskFirst,
+    /// As the channels of one input: red, green, blue, mask.
+    Together,
+}
+
+/// How the picture and the mask are given, and the size that they have.
 struct Roles {
-    picture: usize,
+    layout: Layout,
     side: Option<(usize, usize)>,
 }
 
 impl Roles {
+    /// Columns and rows of a probe.
+    fn probed(&self) -> (usize, usize) {
+        self.side.unwrap_or((PROBED, PROBED))
+    }
+
     /// Shapes for one probe, in the order of the inputs.
     fn shapes(&self) -> Vec<Vec<usize>> {
-        let (w, h) = self.side.unwrap_or((PROBED, PROBED));
-        (0..2).map(|n| vec![1, if n == self.picture { 3 } else { 1 }, h, w]).collect()
+        let (w, h) = self.probed();
+        let channels: &[usize] = match self.layout {
+            Layout::PictureFirst => &[3, 1],
+            Layout::MaskFirst => &[1, 3],
+            Layout::Together => &[4],
+        };
+        channels.iter().map(|channels| vec![1, *channels, h, w]).collect()
     }
 }
 
@@ -101,25 +130,29 @@ fn roles(graph: &Graph) -> std::result::Result<Roles, String> {
     let no = |why: &str| {
         let inputs: Vec<String> = graph.inputs.iter().map(|port| format!("{} {}", port.name, port.words())).collect();
         Err(format!(
-            "it has to take a picture [1, 3, height, width] and a mask [1, 1, height, width]; {why} ({})",
+            "it has to take a picture [1, 3, height, width] and a mask [1, 1, height, width], or both as [1, 4, height, width]; \
+             {why} ({})",
             inputs.join(", ")
         ))
     };
-    let [a, b] = graph.inputs.as_slice() else { return no("this has other inputs") };
-    let channels = [a, b].map(|port| if port.shape.len() == 4 { port.shape[1] } else { Some(0) });
-    let picture = match channels {
-        [Some(3), Some(1)] => 0,
-        [Some(1), Some(3)] => 1,
+    if graph.inputs.iter().any(|port| port.shape.len() != 4) {
+        return no("this takes something else");
+    }
+    let channels: Vec<Option<usize>> = graph.inputs.iter().map(|port| port.shape[1]).collect();
+    let layout = match channels[..] {
+        [Some(3), Some(1)] => Layout::PictureFirst,
+        [Some(1), Some(3)] => Layout::MaskFirst,
+        [Some(4)] => Layout::Together,
         _ => return no("this takes something else"),
     };
-    let sizes = [a, b].map(|port| (port.shape[0], port.shape[3], port.shape[2]));
-    if sizes.iter().any(|(batch, ..)| batch.is_some_and(|n| n != 1)) {
+    if graph.inputs.iter().any(|port| port.shape[0].is_some_and(|n| n != 1)) {
         return no("this takes several at once only; export it with batch 1");
     }
-    let side = match sizes.map(|(_, w, h)| w.zip(h)) {
-        [Some(a), Some(b)] if a == b && a.0 * a.1 <= 1 << 24 => Some(a),
-        [None, None] => None,
-        _ => return no("their sizes do not fit"),
-    };
-    Ok(Roles { picture, side })
+    let mut sizes = graph.inputs.iter().map(|port| port.shape[3].zip(port.shape[2]));
+    let side = sizes.next().flatten();
+    let is_one = graph.inputs.iter().all(|port| port.shape[2..] == graph.inputs[0].shape[2..] || side.is_none());
+    if !is_one || sizes.any(|other| other.is_some() != side.is_some()) || side.is_some_and(|(w, h)| w * h > 1 << 24) {
+        return no("their sizes do not fit");
+    }
+    Ok(Roles { layout, side })
 }
