@@ -114,7 +114,7 @@ impl NetFill {
         let mask = mask(patch, need);
         let (w, h) = (mask.width(), mask.height());
         let fit = Fit::new((w, h), self.net.side((w as usize, h as usize)));
-        let (picture, holes) = fit.into_input(&rgb, &mask);
+        let (picture, holes) = fit.lay_in(&rgb, &mask);
         let filled = self.net.fill(&picture, &holes)?;
         for (n, raster) in rgb.iter_mut().enumerate() {
             for (x, y) in positions(w, h) {
@@ -252,7 +252,7 @@ impl Fit {
     }
 
     /// The picture, black where it is covered, and the mask.
-    fn into_input(&self, rgb: &[Raster<f32>; 3], mask: &Raster<f32>) -> (Tensor, Tensor) {
+    fn lay_in(&self, rgb: &[Raster<f32>; 3], mask: &Raster<f32>) -> (Tensor, Tensor) {
         let (w, h) = self.side;
         let (mut picture, mut holes) = (Tensor::zeros(vec![1, 3, h, w]), Tensor::zeros(vec![1, 1, h, w]));
         let area = w * h;
@@ -335,7 +335,7 @@ mod tests {
             assert_eq!(fit.inner, inner);
             let mut mask = Raster::new(size.0, size.1, 0.0);
             mask.set(20, 15, 1.0);
-            let (picture, holes) = fit.into_input(&rgb, &mask);
+            let (picture, holes) = fit.lay_in(&rgb, &mask);
             assert!(holes.data().contains(&1.0));
             // Beyond the crop its mirror image goes on: no step at the end.
             let step = (picture.data()[inner.0.min(63)] - picture.data()[inner.0 - 1]).abs();

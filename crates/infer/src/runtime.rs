@@ -18,10 +18,13 @@ pub(crate) trait Runtime: Send {
     fn run(&mut self, inputs: &[(&str, &Tensor)]) -> Result<Vec<Tensor>, String>;
 }
 
+/// A runtime with a network, or why there is none.
+pub(crate) type Opened = Result<Box<dyn Runtime>, String>;
+
 /// A runtime that may be there and may understand a network.
 pub(crate) struct Candidate {
     pub(crate) name: &'static str,
-    pub(crate) open: fn(&[u8], &Graph, &Placement) -> Result<Box<dyn Runtime>, String>,
+    pub(crate) open: fn(&[u8], &Graph, &Placement) -> Opened,
 }
 
 /// All of them, the fastest first (on CPUs ONNX Runtime takes about half the time of the embedded one).
