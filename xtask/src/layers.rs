@@ -26,7 +26,7 @@ struct Layer {
     never: &'static [&'static str],
 }
 
-const LAYERS: [Layer; 4] = [
+const LAYERS: [Layer; 5] = [
     Layer {
         folder: "core",
         imports: &[],
@@ -34,9 +34,10 @@ const LAYERS: [Layer; 4] = [
         never: &["std::fs", "std::env", "std::time", "std::process", "unsafe {"],
     },
     Layer { folder: "media", imports: &["cleanplate-core"], threads: "", never: &[] },
+    Layer { folder: "infer", imports: &["cleanplate-core"], threads: "", never: &["unsafe {", "cleanplate_media"] },
     Layer {
         folder: "cleanplate",
-        imports: &["cleanplate-core", "cleanplate-media"],
+        imports: &["cleanplate-core", "cleanplate-infer", "cleanplate-media"],
         threads: "line.rs",
         never: &["unsafe {"],
     },

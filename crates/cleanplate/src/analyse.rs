@@ -23,9 +23,12 @@ const CLOSE: usize = 48;
 /// How a line about a place begins that was not believed to be a mark.
 const DOUBTED: &str = "doubted";
 
-/// Of the words of [`locate`] those about places that were not believed.
+/// How a line about a runtime begins that does not run a network.
+pub(crate) const REFUSED: &str = "refused";
+
+/// Of what was seen, in words, the lines about places that were not believed and runtimes that refused.
 pub(crate) fn doubts(words: &[String]) -> impl Iterator<Item = String> + '_ {
-    words.iter().filter(|line| line.starts_with(DOUBTED)).cloned()
+    words.iter().filter(|line| line.starts_with(DOUBTED) || line.starts_with(REFUSED)).cloned()
 }
 
 /// Places that the log names; the plan has them all.

@@ -55,6 +55,9 @@ pub enum Error {
     /// Interrupted by the observer.
     #[error("interrupted")]
     Cancelled,
+    /// A network or what runs it refused.
+    #[error("{0}")]
+    Backend(String),
     /// A check of the finished file failed.
     #[error("{0}")]
     Verification(String),
@@ -77,6 +80,7 @@ impl Error {
                 _ => ErrorKind::Internal,
             },
             Self::Io { .. } => ErrorKind::Io,
+            Self::Backend(_) => ErrorKind::Backend,
             Self::NothingFound(_) => ErrorKind::NothingFound,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Verification(_) | Self::Internal(_) => ErrorKind::Internal,

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod analyse;
+mod detect;
 mod draw;
 pub mod error;
 mod footage;
@@ -18,6 +19,8 @@ pub mod masks;
 mod mattes;
 mod matting;
 mod moment;
+mod net_fill;
+pub mod networks;
 pub mod observer;
 pub mod options;
 pub mod plan;
@@ -41,12 +44,13 @@ mod work;
 pub use error::{Error, ErrorKind, Result};
 pub use inspect::inspect;
 pub use mattes::{MatteFile, MatteRef};
+pub use networks::FillModel;
 pub use observer::{Control, Event, Level, Observer, Phase, Silent};
-pub use options::{EncodeOptions, Job, Options, Tier, VerifyMode};
+pub use options::{DetectOptions, EncodeOptions, Job, Options, Tier, VerifyMode};
 pub use plan::Plan;
 pub use preview::preview;
 pub use probe::{Probe, probe};
 pub use region::Region;
 pub use report::Report;
 pub use run::{Planned, plan, run};
-pub use times::Times;
+pub use times::{Length, Times};

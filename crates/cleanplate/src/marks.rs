@@ -3,7 +3,7 @@
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
-use cleanplate_core::{Frame, FrameIdx, Mask, PixelFormat, Raster, Rect, Row};
+use cleanplate_core::{Frame, FrameIdx, Mask, MaskTrack, PixelFormat, Raster, Rect, Row};
 use cleanplate_media::source::{OpenOptions, Source};
 
 use crate::error::{Error, Result};
@@ -124,6 +124,29 @@ impl<'a> Marker<'a> {
                     self.masks.keep(&self.keeps.apply(&mask, idx))?
                 };
                 area = area.max(*pixels);
+                if keys.last().is_none_or(|(_, last)| *last != name) {
+                    keys.push((idx, name));
+                }
+            }
+            self.add(span, keys, area, claim);
+        }
+        Ok(())
+    }
+
+    /// Adds a mark that lies in a rectangle of its own on every frame of its span.
+    pub(crate) fn tracked(&mut self, places: &MaskTrack<Rect>, claim: &Claim<'_>) -> Result<()> {
+        for span in intersect(std::slice::from_ref(&places.span()), &self.only) {
+            let moves = places.keys().iter().map(|(idx, _)| *idx).filter(|idx| span.contains(idx));
+            let mut changes: Vec<FrameIdx> = self.keeps.changes(&span).into_iter().chain(moves).collect();
+            changes.sort_unstable();
+            changes.dedup();
+            let mut keys: Vec<(FrameIdx, MaskRef)> = Vec::with_capacity(changes.len());
+            let mut area = 0;
+            for idx in changes {
+                let rect = places.at(idx).copied().unwrap_or_default();
+                let kept = self.keeps.apply(&Mask::rectangle(rect), idx);
+                area = area.max(kept.area());
+                let name = self.masks.keep(&kept)?;
                 if keys.last().is_none_or(|(_, last)| *last != name) {
                     keys.push((idx, name));
                 }
@@ -348,6 +371,33 @@ mod tests {
         assert_eq!(made[0].keys.iter().map(|k| k.0).collect::<Vec<_>>(), [0, 20, 40]);
         assert_eq!(masks.iter().map(Mask::area).collect::<Vec<_>>(), [1200, 1200 - 36, 1200]);
         assert_eq!((masks[1].at(10, 20), masks[1].at(16, 21)), (0, 255), "grown to 10,20 6x6");
+    }
+
+    #[test]
+    fn a_tracked_mark_has_a_rectangle_of_its_own_on_every_frame() {
+        let options = Options {
+            keep_regions: vec!["0,0,200,20@3-4".parse().unwrap()],
+            only: Some("1-8".parse().unwrap()),
+            ..Options::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let mut masks = MaskFolder::new(folder.path());
+        let clip = clip();
+        let mut marker = Marker::new(&options, &clip, &mut masks);
+        let keys = (0..10).map(|i| (5 + 5 * i, Rect::new(10 * i as u32, 10, 30, 30))).collect();
+        let places = MaskTrack::new(5..90, keys).unwrap();
+        let claim = Claim { from: MarkSource::Detected, confidence: 0.5, reason: "seen" };
+        marker.tracked(&places, &claim).unwrap();
+        let mark = marker.finish().remove(0);
+        assert_eq!((mark.span.clone(), mark.area), (10..80, 900));
+        let track = mark.track().unwrap();
+        for idx in mark.span.clone() {
+            let mut wanted = *places.at(idx).unwrap();
+            if (30..40).contains(&idx) {
+                wanted = Rect::new(wanted.x, 20, 30, 20);
+            }
+            assert_eq!(track.at(idx).unwrap().rect, wanted, "frame {idx}");
+        }
     }
 
     #[test]

@@ -236,7 +236,7 @@ impl Solved {
         for (idx, name) in &mark.keys {
             let mask = folder.load(name)?;
             let mut kept = mask.without(&mask.without(&self.mask));
-            if !self.is_given && mark.from != MarkSource::Region {
+            if !self.is_given && !mark.from.is_rectangle() {
                 kept = kept.union(&parts_beside(&mask, &self.mask, size));
             }
             area = area.max(kept.area());
@@ -312,8 +312,12 @@ fn changes(gains: &[Gain]) -> Vec<FrameIdx> {
 
 /// Whether a mark may be translucent and stays where it is: what a matte needs.
 fn is_still(mark: &Mark) -> bool {
-    let named = matches!(mark.from, MarkSource::Region | MarkSource::Mask | MarkSource::Located);
-    mark.enabled && named && mark.span.end - mark.span.start >= FEWEST
+    let stands = match mark.from {
+        MarkSource::Region | MarkSource::Mask | MarkSource::Located => true,
+        MarkSource::Detected => mark.keys.len() == 1,
+        _ => false,
+    };
+    mark.enabled && stands && mark.span.end - mark.span.start >= FEWEST
 }
 
 /// Everything that a mark's masks cover.

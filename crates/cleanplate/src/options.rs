@@ -7,7 +7,7 @@ use cleanplate_core::Origin;
 use serde::{Deserialize, Serialize};
 
 use crate::region::Region;
-use crate::times::Times;
+use crate::times::{Length, Times};
 
 /// One job: a source, a target and what to do between.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -96,6 +96,40 @@ pub struct EncodeOptions {
     pub threads: Option<u32>,
 }
 
+/// A user's detector and how its boxes become marks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DetectOptions {
+    /// A YOLO-type network as ONNX.
+    pub network: Option<PathBuf>,
+    /// The least score of a box that counts, 0..=1.
+    pub min_score: f32,
+    /// How long a mark is held before it is first and after it is last seen.
+    pub persistence: Length,
+    /// A mark that is seen again at its place within this time was there all the time.
+    pub accumulate: Length,
+    /// Over a gap of at most this length a box moves evenly; over a longer one it covers both ends.
+    pub max_gap: Length,
+    /// The detector looks at every so many frames.
+    pub every: u32,
+    /// Frames that the detector takes at once at most; `None` is chosen by the machine. Never shows in the boxes.
+    pub batch: Option<usize>,
+}
+
+impl Default for DetectOptions {
+    fn default() -> Self {
+        Self {
+            network: None,
+            min_score: 0.10,
+            persistence: Length::Frames(18),
+            accumulate: Length::Seconds(2.0),
+            max_gap: Length::Frames(5),
+            every: 1,
+            batch: None,
+        }
+    }
+}
+
 /// Everything a user can say about a job. `Default` is what the command does without flags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -111,12 +145,17 @@ pub struct Options {
     /// Mattes that were solved before on clips of the same size and format (`.matte`), and pictures of marks with their
     /// opacity: of the displayed size, or smaller ones that are looked for in the clip.
     pub mattes: Vec<PathBuf>,
+    /// A network that finds the marks.
+    pub detect: DetectOptions,
     /// Rectangles that are never touched; they win over everything.
     pub keep_regions: Vec<Region>,
     /// Nothing is touched at other times.
     pub only: Option<Times>,
-    /// Pixels by which found masks and given masks grow on every side; `None` is 3 for found ones, 0 for given ones.
+    /// Pixels by which found masks, boxes of a detector and given masks grow on every side; `None` is 3 for found ones, 0 for
+    /// given ones.
     pub dilate: Option<u32>,
+    /// An inpainting network as ONNX that fills instead of the spatial fill.
+    pub fill_model: Option<PathBuf>,
     /// Tiers that may be used.
     pub tiers: BTreeSet<Tier>,
     /// The video track worked on, by its number in the file; `None` is libav's default.
@@ -151,6 +190,8 @@ pub struct Options {
     pub plan_in: Option<PathBuf>,
     /// Everything but the rendering and writing.
     pub dry_run: bool,
+    /// Where the library of ONNX Runtime may lie, the likeliest first; without one networks run on the embedded runtime.
+    pub onnx_runtimes: Vec<PathBuf>,
     /// Decoder threads; `None` is one per core. Never shows in the pixels.
     pub decoder_threads: Option<u32>,
     /// Bytes of frames that wait between stages at most. Never shows in the pixels.
@@ -165,9 +206,11 @@ impl Default for Options {
             masks: Vec::new(),
             mask_video: None,
             mattes: Vec::new(),
+            detect: DetectOptions::default(),
             keep_regions: Vec::new(),
             only: None,
             dilate: None,
+            fill_model: None,
             tiers: Tier::ALL.into(),
             stream: None,
             encode: EncodeOptions::default(),
@@ -185,6 +228,7 @@ impl Default for Options {
             plan_out: None,
             plan_in: None,
             dry_run: false,
+            onnx_runtimes: Vec::new(),
             decoder_threads: None,
             queue_bytes: 64 << 20,
         }
@@ -192,15 +236,17 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Whether the user said exactly where some mark is. A named place (`bottom`) only says where to look.
+    /// Whether the user said exactly where some mark is, or who knows. A named place (`bottom`) only says where to look.
     pub fn names_marks(&self) -> bool {
         let exact = self.regions.iter().any(|region| !region.is_named());
         let drawn = !self.masks.is_empty() || self.mask_video.is_some() || !self.mattes.is_empty();
-        exact || drawn || !self.fill_regions.is_empty()
+        exact || drawn || !self.fill_regions.is_empty() || self.detect.network.is_some()
     }
 
-    /// Whether marks have to be looked for: everywhere where nothing was said, else in the named places.
+    /// Whether marks have to be located: everywhere where nothing was said, else in the named places. A detector does that
+    /// instead.
     pub fn looks_for_marks(&self) -> bool {
-        !self.names_marks() || self.regions.iter().any(Region::is_named)
+        let is_asked = !self.names_marks() || self.regions.iter().any(Region::is_named);
+        is_asked && self.detect.network.is_none()
     }
 }

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::masks::{MaskFolder, MaskRef, hex};
 use crate::mattes::MatteRef;
+use crate::networks::FillModel;
 use crate::options::Tier;
 use crate::render::picture_bytes;
 use crate::restore::context;
@@ -36,6 +37,9 @@ pub struct Plan {
     pub source: SourcePin,
     /// Tiers that may be used, the truest first.
     pub tiers: Vec<Tier>,
+    /// The network that fills instead of the spatial fill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill_model: Option<FillModel>,
     /// What is removed. A mark is switched off by `"enabled": false`.
     pub marks: Vec<Mark>,
     /// Runs of frames that are encoded, kept and redone on their own, in order and without a gap.
@@ -89,9 +93,16 @@ pub enum MarkSource {
     Matte,
     /// The locator.
     Located,
+    /// The user's detector.
+    Detected,
 }
 
 impl MarkSource {
+    /// Whether its masks are rectangles in which a mark lies, and not the mark's own shape.
+    pub(crate) const fn is_rectangle(self) -> bool {
+        matches!(self, Self::Region | Self::FillRegion | Self::Detected)
+    }
+
     /// Its name in reports.
     pub const fn name(self) -> &'static str {
         match self {
@@ -101,6 +112,7 @@ impl MarkSource {
             Self::MaskVideo => "mask-video",
             Self::Matte => "matte",
             Self::Located => "located",
+            Self::Detected => "detected",
         }
     }
 }
@@ -274,7 +286,7 @@ impl Plan {
         // done.
         let pin = &self.source;
         let bytes = picture_bytes(self.encoder.source_format, pin.width, pin.height);
-        let (before, after) = context(&self.tiers, bytes);
+        let (before, after) = context(&self.tiers, self.fill_model.as_ref(), bytes);
         let seen = segment.start.saturating_sub(before)..(segment.end + after).min(pin.frames);
         let marks: Vec<_> = self
             .active(&seen)
@@ -296,6 +308,7 @@ impl Plan {
             "segment": segment,
             "encoder": self.encoder,
             "tiers": self.tiers,
+            "fill_model": self.fill_model.as_ref().map(FillModel::key),
             "marks": marks,
             "repairs": self.repairs.iter().filter(|r| r.frames.start < seen.end && seen.start < r.frames.end).collect::<Vec<_>>(),
         });

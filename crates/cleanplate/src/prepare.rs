@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::marks::{Clip, Marker};
 use crate::masks::MaskFolder;
+use crate::networks::FillModel;
 use crate::observer::{Event, Phase};
 use crate::options::{Job, Options};
 use crate::plan::{Mark, PLAN_VERSION, Plan, SourcePin, cut};
@@ -77,8 +78,9 @@ pub(crate) fn open(input: &Path, options: &Options, watch: &mut Watch<'_>) -> Re
 /// Makes the plan of a job. Masks are kept in `masks`.
 pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, watch: &mut Watch<'_>) -> Result<Plan> {
     let Opened { source, clip, .. } = opened;
-    if let Some(path) = &job.options.plan_in {
-        return given(path, source);
+    let options = &job.options;
+    if let Some(path) = &options.plan_in {
+        return given(path, source, options);
     }
     let info = source.info();
     let container = container_of(&job.output, info)?;
@@ -90,16 +92,18 @@ pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, watch: &mut Watch<'
         )
         .into());
     }
-    let options = &job.options;
     let choice = encoder(opened, container, options)?;
     let copy = plan_copy(source, container, &choice.spec, options.drop_streams, &options.accept_loss)?;
-    let (marks, words) = place_marks(options, opened, masks, watch)?;
+    let (fill_model, refused) = FillModel::of(options, watch)?;
+    let (marks, mut words) = place_marks(options, opened, masks, watch)?;
+    words.splice(0..0, refused);
     let keys: Vec<bool> = source.index().frames.iter().map(|f| f.key).collect();
     Ok(Plan {
         version: PLAN_VERSION,
         engine: env!("CARGO_PKG_VERSION").to_owned(),
         source: pin(source, clip),
         tiers: options.tiers.iter().copied().collect(),
+        fill_model,
         marks,
         segments: cut(&clip.starts, |idx| keys.get(idx).copied().unwrap_or(false)),
         encoder: choice.spec,
@@ -126,6 +130,9 @@ pub(crate) fn place_marks(
         let placed = crate::inks::placed(footage, options, watch)?;
         marker.said(options, &placed, &mut || watch.progress(0))?;
     }
+    if options.detect.network.is_some() {
+        words = crate::detect::detect(footage, options, &mut marker, watch)?;
+    }
     if options.looks_for_marks() {
         words = crate::analyse::locate(footage, options, &mut marker, watch)?;
     }
@@ -134,8 +141,12 @@ pub(crate) fn place_marks(
     Ok((marks, words))
 }
 
-pub(crate) fn given(path: &Path, source: &Source) -> Result<Plan> {
-    let plan = Plan::load(path)?;
+pub(crate) fn given(path: &Path, source: &Source, options: &Options) -> Result<Plan> {
+    let mut plan = Plan::load(path)?;
+    // The network may lie elsewhere by now; whether it is the same one is seen when it is opened.
+    if let (Some(model), Some(path)) = (&mut plan.fill_model, &options.fill_model) {
+        model.path.clone_from(path);
+    }
     if plan.source.digest != source.digest() {
         return Err(Error::Usage(format!(
             "the plan {} was made for another source than {}",

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
 use cleanplate_core::{ColorInfo, Frame, FrameIdx, HostSurface, PixelFormat, Raster, RowMut, Scan, Surface, Template};
+use cleanplate_infer::Placement;
 use cleanplate_media::encode::{Codec, Encoder, EncoderSpec, StaticSideData};
 use cleanplate_media::pack::{PackHeader, PackReader, PackWriter, StreamParameters, check_pack};
 use cleanplate_media::source::{Damage, Source};
@@ -89,6 +90,7 @@ pub(crate) struct Render<'a> {
     pub(crate) hdr: StaticSideData,
     pub(crate) decoder_threads: u32,
     pub(crate) queue_bytes: u64,
+    pub(crate) placement: Placement,
 }
 
 /// Seconds that each stage was busy, not waiting.
@@ -207,7 +209,7 @@ impl Render<'_> {
         let wants = |kind| self.extras.iter().any(|(extra, _)| *extra == kind);
         let templates = self.verify == VerifyMode::Full;
         let extras = Extras { origin_map: wants(Extra::OriginMap), mask: wants(Extra::Mask), templates };
-        let restoration = Restoration::new(self.plan, extras)?;
+        let restoration = Restoration::new(self.plan, &self.placement, extras)?;
         let context = restoration.context();
         // At most one segment is checked while the next one is encoded.
         let ending = Queue::new(1);

@@ -79,8 +79,8 @@ pub struct StreamReport {
 pub struct MarkReport {
     /// The number it has in the plan.
     pub id: u32,
-    /// Who says that it is there: `region`, `fill-region`, `mask`, `mask-video`, `matte` or
-    /// `located`.
+    /// Who says that it is there: `region`, `fill-region`, `mask`, `mask-video`, `matte`,
+    /// `located` or `detected`.
     pub from: String,
     /// Its bounds in displayed orientation.
     pub rect: Rect,

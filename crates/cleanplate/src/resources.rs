@@ -16,3 +16,10 @@ pub(crate) fn used() -> BTreeMap<String, f64> {
     }
     used
 }
+
+/// Bytes of memory that could be taken without pushing others out; 0 where the system does not tell.
+pub(crate) fn free_memory() -> u64 {
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    line.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok()).map_or(0, |kib| kib << 10)
+}

@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use cleanplate_infer::Placement;
+
 use cleanplate_core::{
     Borrow, Crop, Frame, FrameIdx, Hole, Mask, MaskTrack, Origin, Overlay, Patch, Raster, Reach, Rect, Removed,
     Restorer, Rows, SpatialFill, Template, Unblend, Window,
@@ -13,8 +15,10 @@ use cleanplate_core::{
 use crate::error::{Error, Result};
 use crate::footage::Frames;
 use crate::masks::{MaskFolder, MaskRef};
+use crate::net_fill::{Fault, NetFill};
+use crate::networks::FillModel;
 use crate::options::Tier;
-use crate::plan::{Mark, MarkSource, Plan, Remedy, Repair};
+use crate::plan::{Mark, Plan, Remedy, Repair};
 use crate::render::picture_bytes;
 use crate::report::OriginCounts;
 use crate::window::Waiting;
@@ -61,8 +65,21 @@ pub(crate) struct Restoration {
     extras: Extras,
     /// Masks of the frame before: most frames carry the same.
     last: (Vec<MaskRef>, Arc<Vec<Mask>>),
+    /// What a network said when it failed.
+    fault: Fault,
     waiting: Waiting,
     views: Vec<View>,
+    /// Whether a tier looks farther around a hole even in its own frame.
+    looks_around: bool,
+}
+
+/// By what holes are settled.
+#[derive(Clone, Debug)]
+pub(crate) struct Means {
+    pub(crate) tiers: Vec<Tier>,
+    /// A network that fills instead of the spatial fill.
+    pub(crate) fill_model: Option<FillModel>,
+    pub(crate) placement: Placement,
 }
 
 /// Where a mark lies on every frame of its span.
@@ -79,7 +96,7 @@ struct Track {
 
 impl Track {
     fn of(mark: &Mark, repairs: &[Repair]) -> Result<Self> {
-        let is_drawn = mark.recognised || !matches!(mark.from, MarkSource::Region | MarkSource::FillRegion);
+        let is_drawn = mark.recognised || !mark.from.is_rectangle();
         let has_matte = mark.matte.is_some();
         let (masks, without_matte) = (mark.track()?, mark.track_without_matte()?);
         Ok(Self { id: mark.id, masks, demoted: demoted(mark, repairs), without_matte, is_drawn, has_matte })
@@ -118,17 +135,19 @@ struct View {
 }
 
 impl Restoration {
-    pub(crate) fn new(plan: &Plan, extras: Extras) -> Result<Self> {
+    pub(crate) fn new(plan: &Plan, placement: &Placement, extras: Extras) -> Result<Self> {
         let (pin, format) = (&plan.source, plan.encoder.source_format);
         let bytes = picture_bytes(format, pin.width, pin.height);
-        Self::of(&plan.marks, &plan.repairs, &plan.tiers, plan.mask_folder(), extras, bytes)
+        let (tiers, fill_model) = (plan.tiers.clone(), plan.fill_model.clone());
+        let means = Means { tiers, fill_model, placement: placement.clone() };
+        Self::of(&plan.marks, &plan.repairs, &means, plan.mask_folder(), extras, bytes)
     }
 
-    /// For `marks` with their `repairs`, whose masks lie in `masks`, by `tiers`, on frames of `picture_bytes`.
+    /// For `marks` with their `repairs`, whose masks lie in `masks`, by `means`, on frames of `picture_bytes`.
     pub(crate) fn of(
         marks: &[Mark],
         repairs: &[Repair],
-        tiers: &[Tier],
+        means: &Means,
         masks: MaskFolder,
         extras: Extras,
         picture_bytes: u64,
@@ -136,10 +155,18 @@ impl Restoration {
         let enabled = marks.iter().filter(|m| m.enabled);
         let tracks = enabled.map(|mark| Track::of(mark, repairs)).collect::<Result<_>>()?;
         let removed = BTreeMap::new();
-        let waiting = waiting(tiers, picture_bytes);
-        let tiers = open(marks, repairs, tiers, masks.folder())?;
+        let waiting = waiting(&means.tiers, means.fill_model.as_ref(), picture_bytes);
+        let mut tiers = open(marks, repairs, &means.tiers, masks.folder())?;
+        let fault = Fault::default();
+        let model = means.fill_model.as_ref().filter(|_| means.tiers.contains(&Tier::Fill));
+        if let Some(model) = model {
+            // What the network leaves open where it fails is not written: the job ends.
+            tiers.retain(|tier| tier.name() != Tier::Fill.name());
+            tiers.push(Box::new(NetFill::open(model, &means.placement, fault.clone())?));
+        }
+        let looks_around = model.is_some();
         let (last, views) = Default::default();
-        Ok(Self { tracks, removed, masks, tiers, extras, last, waiting, views })
+        Ok(Self { tracks, removed, masks, tiers, extras, last, fault, waiting, views, looks_around })
     }
 
     /// How many frames before a wanted one have to be pushed, and how many after it, where the clip has them.
@@ -163,7 +190,7 @@ impl Restoration {
         drop(source);
         for hole in &mut holes {
             let mut window = Window::default();
-            if around.len() > 1 {
+            if around.len() > 1 || self.looks_around {
                 let view = self.view(hole, around.clone(), at)?;
                 window = Window { crops: self.views[view].crops.make_contiguous() };
             }
@@ -171,6 +198,7 @@ impl Restoration {
                 tier.restore(window, std::slice::from_mut(hole));
             }
         }
+        self.fault.check()?;
         let Some(mut frame) = self.waiting.take(at) else { return Ok(None) };
         self.views.retain(|view| view.used + 1 >= frame.idx);
         let restored = self.close(&mut frame, &groups, holes)?;
@@ -328,14 +356,17 @@ impl Restoration {
     }
 }
 
-/// How many frames before and after a segment decide its pixels by `tiers`, at frames of `picture_bytes`.
-pub(crate) fn context(tiers: &[Tier], picture_bytes: u64) -> (u64, u64) {
-    waiting(tiers, picture_bytes).context()
+/// How many frames before and after a segment decide its pixels by `tiers` and a network that fills, at frames of
+/// `picture_bytes`.
+pub(crate) fn context(tiers: &[Tier], fill_model: Option<&FillModel>, picture_bytes: u64) -> (u64, u64) {
+    waiting(tiers, fill_model, picture_bytes).context()
 }
 
-/// Where frames wait for what `tiers` look at. Borrowing alone looks at other frames.
-fn waiting(tiers: &[Tier], picture_bytes: u64) -> Waiting {
-    let reach = if tiers.contains(&Tier::Borrow) { Borrow::REACH } else { Reach::default() };
+/// Where frames wait for what `tiers` look at. Borrowing and networks look at other frames.
+fn waiting(tiers: &[Tier], fill_model: Option<&FillModel>, picture_bytes: u64) -> Waiting {
+    let borrows = tiers.contains(&Tier::Borrow).then_some(Borrow::REACH);
+    let fills = fill_model.filter(|_| tiers.contains(&Tier::Fill)).map(|model| model.reach);
+    let reach = borrows.into_iter().chain(fills).fold(Reach::default(), Reach::union);
     Waiting::new(reach, picture_bytes)
 }
 

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::images;
 use crate::inks::is_picture;
 use crate::marks::Clip;
+use crate::networks::placement;
 use crate::observer::{Event, Observer, Phase};
 use crate::options::{Job, Options, Tier, VerifyMode};
 use crate::plan::{Mark, Plan, Remedy, Repair, write_beside};
@@ -95,7 +96,8 @@ fn write_mattes(plan: &Plan, path: &Path, watch: &mut Watch<'_>) -> Result<()> {
 /// The phases that make the plan.
 pub(crate) fn first_pass(options: &Options) -> impl Iterator<Item = Phase> {
     let fresh = options.plan_in.is_none();
-    let looks = options.looks_for_marks() || options.mattes.iter().any(|path| is_picture(path));
+    let own = options.detect.network.is_some() || options.mattes.iter().any(|path| is_picture(path));
+    let looks = options.looks_for_marks() || own;
     let locate = (fresh && looks).then_some(Phase::Analyse);
     let solve = (fresh && options.tiers.contains(&Tier::Unblend)).then_some(Phase::Solve);
     locate.into_iter().chain(solve)
@@ -178,6 +180,7 @@ fn render(
         hdr: opened.hdr,
         decoder_threads: options.decoder_threads.unwrap_or(0),
         queue_bytes: options.queue_bytes,
+        placement: placement(options),
     };
     let done = render.done()?;
     let before: u64 = done.iter().flatten().map(|r| r.frames.end - r.frames.start).sum();

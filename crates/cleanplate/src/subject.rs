@@ -9,13 +9,14 @@ use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::images;
 use crate::masks::MaskFolder;
+use crate::networks::{FillModel, placement};
 use crate::observer::Phase;
 use crate::options::{Job, Tier};
 use crate::plan::{Mark, Plan};
 use crate::prepare;
 use crate::region::to_shown;
 use crate::render::picture_bytes;
-use crate::restore::{Extras, Restoration};
+use crate::restore::{Extras, Means, Restoration};
 use crate::watch::Watch;
 
 /// Footage and the marks on it. Masks lie in a temporary folder that lives as long as this.
@@ -23,7 +24,7 @@ pub(crate) struct Subject {
     pub(crate) footage: Box<dyn Footage>,
     /// Marks that are removed.
     pub(crate) marks: Vec<Mark>,
-    tiers: Vec<Tier>,
+    means: Means,
     masks: PathBuf,
     _folder: TempDir,
 }
@@ -39,7 +40,8 @@ fn open(job: &Job, watch: &mut Watch<'_>) -> Result<(Box<dyn Footage>, Option<Pl
         return Ok((Box::new(images::Sequence::open(files, watch)?), None));
     }
     let opened = prepare::open(&job.input, &job.options, watch)?;
-    let plan = job.options.plan_in.as_ref().map(|path| prepare::given(path, &opened.source)).transpose()?;
+    let plan =
+        job.options.plan_in.as_ref().map(|path| prepare::given(path, &opened.source, &job.options)).transpose()?;
     Ok((Box::new(opened), plan))
 }
 
@@ -54,9 +56,10 @@ impl Subject {
         let (footage, pinned) = open(job, watch)?;
         let mut masks = folder.path().to_owned();
         let mut tiers: Vec<Tier> = options.tiers.iter().copied().collect();
+        let mut fill_model = if pinned.is_none() { FillModel::of(options, watch)?.0 } else { None };
         let (marks, words) = match pinned {
             Some(plan) => {
-                (masks, tiers) = (plan.masks, plan.tiers);
+                (masks, tiers, fill_model) = (plan.masks, plan.tiers, plan.fill_model);
                 (plan.marks, plan.words)
             }
             None if footage.count() == 1 && !options.names_marks() => (Vec::new(), vec![ONE_FRAME.to_owned()]),
@@ -71,7 +74,8 @@ impl Subject {
             )));
         }
         watch.end();
-        Ok(Self { footage, marks, tiers, masks, _folder: folder })
+        let means = Means { tiers, fill_model, placement: placement(options) };
+        Ok(Self { footage, marks, means, masks, _folder: folder })
     }
 
     /// Its masks.
@@ -83,7 +87,7 @@ impl Subject {
     pub(crate) fn restoration(&self, extras: Extras) -> Result<Restoration> {
         let clip = self.footage.clip();
         let bytes = picture_bytes(clip.format, clip.size.0, clip.size.1);
-        Restoration::of(&self.marks, &[], &self.tiers, self.mask_folder(), extras, bytes)
+        Restoration::of(&self.marks, &[], &self.means, self.mask_folder(), extras, bytes)
     }
 
     /// The masks on frame `idx`, with the position of each one's mark in [`marks`](Self::marks); those that cover nothing are

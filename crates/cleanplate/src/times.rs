@@ -89,6 +89,63 @@ impl FromStr for Times {
     }
 }
 
+/// A length of time: frames (`18`) or seconds (`0.6s`).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Length {
+    /// Frames.
+    Frames(u64),
+    /// Seconds.
+    Seconds(f64),
+}
+
+impl Length {
+    /// The nearest number of frames at `rate` frames a second.
+    pub fn frames(self, rate: f64) -> u64 {
+        match self {
+            Self::Frames(frames) => frames,
+            Self::Seconds(seconds) => (seconds * rate).round() as u64,
+        }
+    }
+}
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frames(frames) => write!(f, "{frames}"),
+            Self::Seconds(seconds) => write!(f, "{seconds}s"),
+        }
+    }
+}
+
+impl From<Length> for String {
+    fn from(length: Length) -> Self {
+        length.to_string()
+    }
+}
+
+impl TryFrom<String> for Length {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl FromStr for Length {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is neither frames (18) nor seconds (0.6s)");
+        let Some(seconds) = text.trim().strip_suffix('s') else {
+            return text.trim().parse().map(Self::Frames).map_err(|_| wrong());
+        };
+        // An hour and more is no property of a mark, and would overflow counts of frames.
+        let value: f64 = seconds.trim().parse().map_err(|_| wrong())?;
+        if (0.0..=3600.0).contains(&value) { Ok(Self::Seconds(value)) } else { Err(wrong()) }
+    }
+}
+
 impl Serialize for Times {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text)
@@ -139,6 +196,16 @@ mod tests {
         assert_eq!(frames("-1,0.5-2,f15-f30"), [0..30]);
         assert_eq!(frames("50-60"), Vec::<Range<u64>>::new());
         assert_eq!("5-6".parse::<Times>().unwrap().first_frame(&starts), Some(50));
+    }
+
+    #[test]
+    fn a_length_is_frames_or_seconds() {
+        let frames = |text: &str| text.parse::<Length>().map(|length| length.frames(25.0));
+        assert_eq!((frames("18"), frames("0.6s"), frames(" 2 s"), frames("0")), (Ok(18), Ok(15), Ok(50), Ok(0)));
+        for text in ["", "s", "-1", "1.5", "-2s", "nans", "1e9s", "2m"] {
+            assert!(frames(text).unwrap_err().contains("neither frames"), "{text}");
+        }
+        assert_eq!("0.6s".parse::<Length>().unwrap().to_string(), "0.6s");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
-use cleanplate::{Region, Tier, Times};
+use cleanplate::{Length, Region, Tier, Times};
 
 use crate::values;
 
@@ -34,6 +34,8 @@ Examples:
       before | after of one moment as a picture, nothing else
   cleanplate remove in.mp4 -o out.mkv -c:v ffv1 --report report.json
       lossless, with a report
+  cleanplate remove in.mp4 -o out.mp4 --detector marks.onnx --min-score 0.25
+      a network of yours finds the marks
   cleanplate remove clips/ -o cleaned/ --mask logo.png
       every video of a folder; a table at the end
   cleanplate remove frames/frame_%04d.png -o clean/frame_%04d.png --fill-region 70%,5%,25%,10%
@@ -222,18 +224,47 @@ pub(crate) struct Place {
     /// where that is given), or a matte that --matte-out has written on a clip of the same size and format; repeatable
     #[arg(long, value_name = "RGBA.png|M.matte", value_hint = ValueHint::FilePath)]
     pub(crate) matte: Vec<PathBuf>,
+    /// A YOLO-type network (ONNX) that finds the marks, moving ones too; see docs/models.md
+    #[arg(long, value_name = "D.onnx", value_hint = ValueHint::FilePath)]
+    pub(crate) detector: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) track: Track,
     /// Never touch this rectangle; wins over everything; repeatable
     #[arg(long, value_name = "X,Y,W,H[@TIMES]", value_delimiter = ';', allow_hyphen_values = true)]
     pub(crate) keep_region: Vec<Region>,
     /// Touch nothing at other times: seconds, clock or frames (10-25,1:30-2:00,f120-f180)
     #[arg(long, alias = "segments", value_name = "TIMES", allow_hyphen_values = true)]
     pub(crate) only: Option<Times>,
-    /// Grow masks by this many pixels a side [default: 3 for located ones, 0 for given ones]
+    /// Grow masks by this many pixels a side [default: 3 for found ones, 0 for given ones]
     #[arg(long, value_name = "PX")]
     pub(crate) dilate: Option<u32>,
     /// Take a plan made earlier instead of looking again
     #[arg(long, value_name = "P.json", value_hint = ValueHint::FilePath)]
     pub(crate) plan_in: Option<PathBuf>,
+}
+
+/// How a detector's boxes become marks. Lengths are frames (18) or seconds (0.6s).
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How boxes of --detector become marks")]
+pub(crate) struct Track {
+    /// The least score of a box that counts [default: 0.10]
+    #[arg(long, value_name = "SCORE", value_parser = values::share)]
+    pub(crate) min_score: Option<f32>,
+    /// How long a mark is held before it is first and after it is last seen [default: 18]
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) persistence: Option<Length>,
+    /// A mark that is seen again at its place within this time was there all the time [default: 2s]
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) accumulate: Option<Length>,
+    /// Over a gap of at most this length a box moves evenly, over a longer one it covers both ends [default: 5]
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) max_gap: Option<Length>,
+    /// Show the detector every so many frames [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=250))]
+    pub(crate) every: Option<u32>,
+    /// Frames that the detector takes at once at most; never shows in the boxes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) detect_batch: Option<u16>,
 }
 
 #[derive(Debug, Args)]
@@ -242,6 +273,9 @@ pub(crate) struct How {
     /// Ways of restoring that may be used, the truest first [default: all]
     #[arg(long, value_name = "TIERS", value_delimiter = ',', help = tiers_help())]
     pub(crate) tiers: Vec<Tier>,
+    /// An inpainting network (LaMa-type, ONNX) that fills instead of the spatial fill; see docs/models.md
+    #[arg(long, value_name = "F.onnx", value_hint = ValueHint::FilePath)]
+    pub(crate) fill_model: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) stream: Stream,
     /// Bytes of frames that wait between stages at most (64M, 1G); never shows in the pixels

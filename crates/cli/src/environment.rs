@@ -1,18 +1,59 @@
 //! `CLEANPLATE_*` variables: the parser reads them; this tells which ones counted. The engine never sees them.
 
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 use cleanplate::{Error, Result};
 
-use crate::args;
+use crate::{args, values};
 
 const PREFIX: &str = "CLEANPLATE_";
 
 /// Variables with our prefix that belong to the tests.
 const OF_TESTS: [&str; 4] = ["CLEANPLATE_FAULT", "CLEANPLATE_SLOW", "CLEANPLATE_GPU", "CLEANPLATE_TESTDATA"];
 
-/// The side of the dilation kernel in pixels, by its name in systems that cleanplate replaces.
-const OLD_KERNEL: &str = "WATERMARK_DILATION_KERNEL";
+/// Variables of systems that cleanplate replaces, each standing for a flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Old {
+    /// The side of the dilation kernel in pixels: one of 2 r + 1 grows masks by r.
+    Kernel,
+    MinScore,
+    Persistence,
+    Accumulation,
+    MaxGap,
+    Batch,
+}
+
+impl Old {
+    const ALL: [Self; 6] =
+        [Self::Kernel, Self::MinScore, Self::Persistence, Self::Accumulation, Self::MaxGap, Self::Batch];
+
+    /// Its name, and the flag that it stands for.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Kernel => ("WATERMARK_DILATION_KERNEL", "dilate"),
+            Self::MinScore => ("WATERMARK_MIN_SCORE", "min_score"),
+            Self::Persistence => ("WATERMARK_PERSISTENCE_FRAMES", "persistence"),
+            Self::Accumulation => ("WATERMARK_ACCUMULATION_SECONDS", "accumulate"),
+            Self::MaxGap => ("WATERMARK_MAX_GAP_FRAMES", "max_gap"),
+            Self::Batch => ("YOLO_BATCH_SIZE", "detect_batch"),
+        }
+    }
+
+    /// Its value as the flag has it.
+    fn translate(self, value: &str) -> Option<String> {
+        let value = value.trim();
+        match self {
+            Self::Kernel => Some((value.parse::<u32>().ok()?.saturating_sub(1) / 2).to_string()),
+            Self::Accumulation => Some(format!("{value}s")),
+            Self::MinScore => values::share(value).ok().map(|_| value.to_owned()),
+            Self::Batch => value.parse::<u16>().ok().filter(|n| (1..=256).contains(n)).map(|n| n.to_string()),
+            Self::Persistence | Self::MaxGap => Some(value.to_owned()),
+        }
+    }
+}
 
 /// Keeps SVT-AV1 from writing its settings to stderr between our lines: it takes its level of talk from the environment
 /// alone (2 = warnings). To be called before any thread is started.
@@ -29,7 +70,7 @@ pub(crate) fn quiet_encoders() {
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
     lines: Vec<(bool, String)>,
-    kernel: Option<String>,
+    old: Vec<(Old, String)>,
 }
 
 impl Environment {
@@ -56,12 +97,16 @@ impl Environment {
             (false, format!("environment: {name}={}{note}", value.to_string_lossy()))
         });
         let mut lines: Vec<(bool, String)> = lines.collect();
-        let has_dilate = |(id, _): &(String, String)| id == "dilate" && matches.value_source(id).is_none();
-        let kernel = mine.iter().any(has_dilate).then(|| std::env::var(OLD_KERNEL).ok()).flatten();
-        if let Some(kernel) = &kernel {
-            lines.push((false, format!("environment: {OLD_KERNEL}={kernel}")));
+        let mut old = Vec::new();
+        for variable in Old::ALL {
+            let (name, flag) = variable.names();
+            let is_unset = |(id, _): &(String, String)| id == flag && matches.value_source(id).is_none();
+            if let Some(value) = mine.iter().any(is_unset).then(|| std::env::var(name).ok()).flatten() {
+                lines.push((false, format!("environment: {name}={value}")));
+                old.push((variable, value));
+            }
         }
-        Self { lines, kernel }
+        Self { lines, old }
     }
 
     /// Writes it to the log.
@@ -75,14 +120,46 @@ impl Environment {
         }
     }
 
-    /// Pixels a side by which masks grow where only the old name says so: a kernel of 2 r + 1 pixels grows by r.
-    pub(crate) fn dilate(&self) -> Result<Option<u32>> {
-        let Some(kernel) = &self.kernel else { return Ok(None) };
-        match kernel.trim().parse::<u32>() {
-            Ok(side) => Ok(Some(side.saturating_sub(1) / 2)),
-            Err(_) => Err(Error::Usage(format!("{OLD_KERNEL}={kernel:?} is not a number of pixels"))),
-        }
+    /// The value of a flag where only an old variable gives it.
+    pub(crate) fn old<T: FromStr>(&self, variable: Old) -> Result<Option<T>> {
+        let Some((_, value)) = self.old.iter().find(|(known, _)| *known == variable) else { return Ok(None) };
+        let (name, flag) = variable.names();
+        let parsed = variable.translate(value).and_then(|text| text.parse().ok());
+        let flag = flag.replace('_', "-");
+        parsed.map(Some).ok_or_else(|| Error::Usage(format!("{name}={value:?} makes no sense for --{flag}")))
     }
+}
+
+/// Where the library of ONNX Runtime may lie: what `ORT_DYLIB_PATH` names, alone where it is set; else Python packages of
+/// this user and this machine, then what the loader knows.
+pub(crate) fn onnx_runtimes() -> Vec<PathBuf> {
+    if let Some(path) = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
+        return vec![path.into()];
+    }
+    let homes = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
+    let user = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local"));
+    let roots = homes.chain(user).chain(["/usr/local", "/usr"].map(PathBuf::from));
+    let mut found: Vec<PathBuf> = roots.flat_map(|root| packaged(&root.join("lib"))).collect();
+    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    found.push(format!("{prefix}onnxruntime{suffix}").into());
+    found
+}
+
+/// Libraries of ONNX Runtime in the Python packages below `lib`, in the order of their names.
+fn packaged(lib: &Path) -> Vec<PathBuf> {
+    let names = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        paths.sort();
+        paths
+    };
+    let starts = |path: &PathBuf, with: &str| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(with));
+    let pythons = names(lib).into_iter().filter(|path| starts(path, "python3"));
+    let packages = pythons.flat_map(|python| ["site-packages", "dist-packages"].map(|kind| python.join(kind)));
+    let library = format!("{}onnxruntime{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let libraries = packages.flat_map(|package| names(&package.join("onnxruntime/capi")));
+    // Linux appends the version: libonnxruntime.so.1.27.0.
+    libraries.filter(|path| starts(path, &library)).collect()
 }
 
 /// Identifier and variable of every long flag of a verb that takes one.

@@ -1,9 +1,11 @@
 //! Flags to the engine's options.
 
-use cleanplate::{EncodeOptions, Options, Result, VerifyMode};
+use std::path::PathBuf;
 
-use crate::args::{Encode, How, Kept, Place, State, Verify, Written};
-use crate::environment::Environment;
+use cleanplate::{DetectOptions, EncodeOptions, Options, Result, VerifyMode};
+
+use crate::args::{Encode, How, Kept, Place, State, Track, Verify, Written};
+use crate::environment::{self, Environment, Old};
 
 impl Place {
     /// Says where marks are.
@@ -15,9 +17,28 @@ impl Place {
         options.mattes.clone_from(&self.matte);
         options.keep_regions.clone_from(&self.keep_region);
         options.only.clone_from(&self.only);
-        options.dilate = self.dilate.or(environment.dilate()?);
+        options.dilate = self.dilate.or(environment.old(Old::Kernel)?);
+        options.detect = self.track.options(self.detector.clone(), environment)?;
+        options.onnx_runtimes = environment::onnx_runtimes();
         options.plan_in.clone_from(&self.plan_in);
         Ok(())
+    }
+}
+
+impl Track {
+    /// Says how a detector's boxes become marks: flags, then older variables, then the defaults.
+    fn options(&self, network: Option<PathBuf>, environment: &Environment) -> Result<DetectOptions> {
+        let usual = DetectOptions::default();
+        let batch = self.detect_batch.map(usize::from);
+        Ok(DetectOptions {
+            network,
+            min_score: self.min_score.or(environment.old(Old::MinScore)?).unwrap_or(usual.min_score),
+            persistence: self.persistence.or(environment.old(Old::Persistence)?).unwrap_or(usual.persistence),
+            accumulate: self.accumulate.or(environment.old(Old::Accumulation)?).unwrap_or(usual.accumulate),
+            max_gap: self.max_gap.or(environment.old(Old::MaxGap)?).unwrap_or(usual.max_gap),
+            every: self.every.unwrap_or(usual.every),
+            batch: batch.or(environment.old(Old::Batch)?),
+        })
     }
 }
 
@@ -27,6 +48,7 @@ impl How {
         if !self.tiers.is_empty() {
             options.tiers = self.tiers.iter().copied().collect();
         }
+        options.fill_model.clone_from(&self.fill_model);
         options.stream = self.stream.stream;
         if let Some(bytes) = self.memory {
             options.queue_bytes = bytes;

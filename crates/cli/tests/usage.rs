@@ -50,7 +50,10 @@ fn what_makes_no_sense_is_refused_with_exit_code_2_and_the_offending_text() {
         ("clean in.mp4", "clean"),
         ("remove", "IN"),
         ("remove in.mp4", "--output"),
-        ("remove in.mp4 -o out.mp4 --detector x.onnx", "--detector"),
+        ("remove in.mp4 -o out.mp4 --text-model x.onnx", "--text-model"),
+        ("remove in.mp4 -o out.mp4 --min-score 2", "0 to 1"),
+        ("remove in.mp4 -o out.mp4 --persistence 2m", "neither frames"),
+        ("remove in.mp4 -o out.mp4 --every 0", "0"),
         ("remove in.mp4 -o out.mp4 --region nowhere", "nowhere"),
         ("remove in.mp4 -o out.mp4 --region 1,2,3,0", "no area"),
         ("remove in.mp4 -o out.mp4 --region -5,0,9,9", "-5"),
@@ -117,9 +120,13 @@ fn variables_stand_for_flags_and_are_told_and_flags_win() {
     ] {
         assert!(err.contains(line), "{line:?} in:\n{err}");
     }
-    for (name, value, part) in
-        [("CLEANPLATE_REGION", "nowhere", "nowhere"), ("WATERMARK_DILATION_KERNEL", "wide", "wide")]
-    {
+    for (name, value, part) in [
+        ("CLEANPLATE_REGION", "nowhere", "nowhere"),
+        ("WATERMARK_DILATION_KERNEL", "wide", "wide"),
+        ("WATERMARK_MIN_SCORE", "7", "--min-score"),
+        ("WATERMARK_ACCUMULATION_SECONDS", "long", "long"),
+        ("YOLO_BATCH_SIZE", "0", "--detect-batch"),
+    ] {
         let output = dir.command().args(["remove", "missing.mp4", "-o", "out.mp4"]).env(name, value).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{name}");
         assert!(String::from_utf8_lossy(&output.stderr).contains(part), "{name}");

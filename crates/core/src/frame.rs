@@ -153,6 +153,7 @@ impl Frame {
         patch.rect = rect;
         patch.rows = rows;
         patch.format = self.format;
+        patch.color = self.color;
         patch.planes.resize_with(self.format.planes(), || Raster::new(0, 0, 0.0));
         let (start, step) = rows.start_step();
         for (plane, raster) in patch.planes.iter_mut().enumerate() {
@@ -221,13 +222,16 @@ pub struct Patch {
     pub rows: Rows,
     /// Layout of the frame.
     pub format: PixelFormat,
+    /// What colours the frame's samples mean.
+    pub color: ColorInfo,
     /// One raster per plane, of the size of `rect` in that plane.
     pub planes: Vec<Raster<f32>>,
 }
 
 impl Default for Patch {
     fn default() -> Self {
-        Self { rect: Rect::default(), rows: Rows::All, format: PixelFormat::GRAY8, planes: Vec::new() }
+        let color = ColorInfo::default();
+        Self { rect: Rect::default(), rows: Rows::All, format: PixelFormat::GRAY8, color, planes: Vec::new() }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod locate;
 pub mod mask;
 pub mod matte;
 pub mod raster;
+pub mod rgb;
 pub mod track;
 
 pub use borrow::Borrow;
@@ -30,4 +31,4 @@ pub use hole::{Crop, Hole, Origin, Reach, Restorer, Window};
 pub use mask::Mask;
 pub use matte::{Matte, MatteEvidence, MattePlane, Overlay, Solution, Unblend};
 pub use raster::Raster;
-pub use track::MaskTrack;
+pub use track::{BoxTrack, Linking, MaskTrack, Sighting};

@@ -20,13 +20,14 @@ use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::masks::{MaskFolder, MaskRef, hex};
 use crate::mattes::MatteRef;
+use crate::networks::{FillModel, placement};
 use crate::observer::{Event, Observer, Phase};
 use crate::options::{EncodeOptions, Job, VerifyMode};
 use crate::plan::{ALGORITHMS, Mark, write_beside};
 use crate::prepare::place_marks;
 use crate::render::picture_bytes;
 use crate::report::{CheckReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StageReport, StreamReport};
-use crate::restore::{Extras, Restoration, Restored, context};
+use crate::restore::{Extras, Means, Restoration, Restored, context};
 use crate::run::{first_pass, mark_report, refuse_existing, refuse_same_file};
 use crate::store::{DirStore, Store};
 use crate::watch::Watch;
@@ -211,7 +212,10 @@ impl<'a> Work<'a> {
         let clip = sequence.clip();
         let bytes = picture_bytes(clip.format, clip.size.0, clip.size.1);
         let tiers: Vec<_> = options.tiers.iter().copied().collect();
-        let keys = self.keys(marks, &tracks, context(&tiers, bytes), watch)?;
+        let (fill_model, refused) = FillModel::of(options, watch)?;
+        report.refusals.extend(doubts(&refused));
+        let means = Means { tiers, fill_model, placement: placement(options) };
+        let keys = self.keys(marks, &tracks, &means, bytes, watch)?;
         let done: Vec<Option<Record>> =
             (0..keys.len()).map(|n| self.done(n, &keys[n], store)).collect::<Result<_>>()?;
         for (output, _) in self.outputs.iter().zip(&done).filter(|(_, done)| done.is_none()) {
@@ -226,7 +230,7 @@ impl<'a> Work<'a> {
         }
         let extras =
             Extras { origin_map: options.origin_map.is_some(), mask: options.mask_out.is_some(), templates: false };
-        let mut restoration = Restoration::of(marks, &[], &tiers, MaskFolder::new(masks), extras, bytes)?;
+        let mut restoration = Restoration::of(marks, &[], &means, MaskFolder::new(masks), extras, bytes)?;
         let (mut finished, since) = (before, std::time::Instant::now());
         let was_done: Vec<bool> = done.iter().map(Option::is_some).collect();
         let missing: Vec<Range<FrameIdx>> =
@@ -290,10 +294,12 @@ impl<'a> Work<'a> {
         &self,
         marks: &[Mark],
         tracks: &[MaskTrack<MaskRef>],
-        context: (u64, u64),
+        means: &Means,
+        picture_bytes: u64,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<String>> {
         let options = &self.job.options;
+        let context = context(&means.tiers, means.fill_model.as_ref(), picture_bytes);
         let mut seen = Vec::with_capacity(self.files.len());
         for (n, file) in self.files.iter().enumerate() {
             watch.poll()?;
@@ -314,7 +320,8 @@ impl<'a> Work<'a> {
                 "around": &seen[first..=last],
                 "format": format!("{:?}", self.targets[n]),
                 "accept": options.accept_loss,
-                "tiers": options.tiers,
+                "tiers": means.tiers,
+                "fill_model": means.fill_model.as_ref().map(FillModel::key),
             });
             let text = serde_json::to_vec(&all).map_err(|e| Error::Internal(format!("image key: {e}")))?;
             keys.push(hex(&Sha256::digest(&text))[..40].to_owned());

@@ -1,8 +1,13 @@
-//! A mask over time that answers on every frame of its span.
+//! A mask over time that answers on every frame of its span, and how a detector's boxes become one.
+
+mod fit;
+mod link;
 
 use std::ops::Range;
 
 use crate::frame::FrameIdx;
+
+pub use link::{BoxTrack, Linking, Sighting, link};
 
 /// A run of frames with a mask for each of them: a flash (a frame of the span without an answer) cannot be expressed.
 ///

@@ -1,0 +1,92 @@
+//! Users' networks: which machine they run on, how plans name them, and what is said about them.
+
+use std::path::{Path, PathBuf};
+
+use cleanplate_core::Reach;
+use cleanplate_infer::{Inpainter, Machine, Net, Placement, place};
+use serde::{Deserialize, Serialize};
+
+use crate::analyse::REFUSED;
+use crate::error::{Error, Result};
+use crate::observer::Event;
+use crate::options::{Options, Tier};
+use crate::watch::Watch;
+
+/// What a network sees around a hole and of how many frames: it continues structures from about as far as the hole is wide,
+/// and two neighbours on each side quiet what it makes of noise.
+const REACH: Reach = Reach { before: 2, after: 2, margin: 64 };
+
+/// A user's network that fills holes, as a plan names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FillModel {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// SHA-256 of the file.
+    pub digest: String,
+    /// Frames before and after that are looked at, and samples around the hole that it is shown. They decide bits.
+    pub reach: Reach,
+}
+
+impl FillModel {
+    /// The network that `options` name, opened once so that it is refused before anything else is done; with what is to be
+    /// said about it, in words.
+    pub(crate) fn of(options: &Options, watch: &mut Watch<'_>) -> Result<(Option<Self>, Vec<String>)> {
+        let Some(path) = options.fill_model.as_ref().filter(|_| options.tiers.contains(&Tier::Fill)) else {
+            return Ok((None, Vec::new()));
+        };
+        let net = open(path, &placement(options))?;
+        let said = words("fill model", net.net());
+        said.iter().for_each(|line| watch.tell(Event::info(line.clone())));
+        let digest = net.net().digest().to_owned();
+        Ok((Some(Self { path: path.clone(), digest, reach: REACH }), said))
+    }
+
+    /// The network, which must be the one that was pinned.
+    pub(crate) fn open(&self, placement: &Placement) -> Result<Inpainter> {
+        let net = open(&self.path, placement)?;
+        if net.net().digest() != self.digest {
+            return Err(Error::Usage(format!(
+                "the network {} is another one than the plan names (sha256 {} instead of {})",
+                self.path.display(),
+                net.net().digest(),
+                self.digest
+            )));
+        }
+        Ok(net)
+    }
+
+    /// What of it decides bits.
+    pub(crate) fn key(&self) -> serde_json::Value {
+        serde_json::json!([self.digest, self.reach])
+    }
+}
+
+fn open(path: &Path, placement: &Placement) -> Result<Inpainter> {
+    Ok(Inpainter::open(path, placement)?)
+}
+
+/// Where networks of a job run.
+pub(crate) fn placement(options: &Options) -> Placement {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let free_memory = crate::resources::free_memory();
+    let onnx_runtimes = options.onnx_runtimes.clone();
+    place(&Machine { cores, free_memory, onnx_runtimes }, options.detect.batch)
+}
+
+/// What runs `net`, and what refused to, a line each; the first is about the network itself.
+pub(crate) fn words(role: &str, net: &Net) -> Vec<String> {
+    let digest = &net.digest()[..16];
+    let mut words = vec![format!("{role}: {} (sha256 {digest}) on {}", net.name(), net.runtime())];
+    words.extend(net.refusals().iter().map(|line| format!("{REFUSED} {role} on {line}")));
+    words
+}
+
+impl From<cleanplate_infer::Error> for Error {
+    fn from(error: cleanplate_infer::Error) -> Self {
+        match error {
+            cleanplate_infer::Error::Io { path, source } => Self::Io { action: "read the network", path, source },
+            cleanplate_infer::Error::Model(words) => Self::Usage(words),
+            other => Self::Backend(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Networks on tensors: users' ONNX files, opened on the first runtime that proves to compute them right.
+//!
+//! A [`Net`] runs on one of an ordered list of candidates: ONNX Runtime where it is installed (loaded at run time), else the
+//! embedded runtime. Each has to reproduce a golden output first, then the network has to give the same finite numbers twice;
+//! who refuses does so with a reason. On top lie what two kinds of networks mean: [`Yolo`] detectors and
+//! [`Inpainter`]s. Refuses to know what a video is, where frames come from and what is done with the results.
+#![forbid(unsafe_code)]
+
+mod embedded;
+pub mod error;
+mod golden;
+mod graph;
+pub mod inpaint;
+mod letterbox;
+pub mod net;
+mod onnx_runtime;
+pub mod place;
+mod runtime;
+pub mod tensor;
+mod wire;
+pub mod yolo;
+
+pub use error::{Error, Result};
+pub use graph::{Graph, Port};
+pub use inpaint::Inpainter;
+pub use net::Net;
+pub use place::{Machine, Placement, place};
+pub use tensor::Tensor;
+pub use yolo::Yolo;

@@ -1,0 +1,130 @@
+//! A network of a file, opened on the first runtime that proves to compute it.
+
+use std::fs;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::golden;
+use crate::graph::Graph;
+use crate::place::Placement;
+use crate::runtime::{CANDIDATES, Runtime};
+use crate::tensor::Tensor;
+
+/// A file beyond this is no network for single frames, and would not fit beside them.
+const LARGEST: u64 = 2 << 30;
+
+/// A network that runs.
+pub struct Net {
+    name: String,
+    digest: String,
+    graph: Graph,
+    runtime: Box<dyn Runtime>,
+    refusals: Vec<String>,
+}
+
+impl std::fmt::Debug for Net {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Net {{ {} on {} }}", self.name, self.runtime.name())
+    }
+}
+
+/// A network with what it gave on the probe's inputs, output by output.
+pub type Probed = (Net, Vec<Tensor>);
+
+impl Net {
+    /// Opens the ONNX file at `path` on the first candidate that passes the golden probe and runs the network twice alike.
+    /// `shapes` says what inputs it is probed with, or why such a network is of no use to the caller.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, is no ONNX file (with what to do instead), is of no use to the caller, or no runtime
+    /// computes it.
+    pub fn open(
+        path: &Path,
+        placement: &Placement,
+        shapes: impl FnOnce(&Graph) -> std::result::Result<Vec<Vec<usize>>, String>,
+    ) -> Result<Probed> {
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let refuse = |why: String| Error::Model(format!("cannot use the network {}: {why}", path.display()));
+        let size = fs::metadata(path).map_err(io)?.len();
+        if size > LARGEST {
+            return Err(refuse(format!("{size} bytes are more than {LARGEST}")));
+        }
+        let bytes = fs::read(path).map_err(io)?;
+        if is_checkpoint(path, &bytes) {
+            return Err(refuse(CHECKPOINT.to_owned()));
+        }
+        let graph = Graph::read(&bytes).map_err(refuse)?;
+        if let Some(port) = graph.inputs.iter().chain(&graph.outputs).find(|port| !port.is_float) {
+            let other = format!("{} is not of 32-bit floating-point numbers; export it with those", port.name);
+            return Err(refuse(other));
+        }
+        let shapes = shapes(&graph).map_err(refuse)?;
+        let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut refusals = Vec::new();
+        for candidate in &CANDIDATES {
+            let opened = golden::passes(candidate, placement)
+                .and_then(|()| (candidate.open)(&bytes, &graph, placement))
+                .and_then(|mut runtime| {
+                    let outputs = golden::twice(runtime.as_mut(), &graph, &shapes)?;
+                    Ok((runtime, outputs))
+                });
+            match opened {
+                Ok((runtime, outputs)) => return Ok((Self { name, digest, graph, runtime, refusals }, outputs)),
+                Err(reason) => refusals.push(format!("{}: {reason}", candidate.name)),
+            }
+        }
+        Err(Error::Refused { name, refusals })
+    }
+
+    /// The name of its file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// SHA-256 of its file, in hexadecimal digits.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What its file says.
+    pub const fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The runtime that computes it.
+    pub fn runtime(&self) -> &'static str {
+        self.runtime.name()
+    }
+
+    /// Runtimes that refused before, each with its reason.
+    pub fn refusals(&self) -> &[String] {
+        &self.refusals
+    }
+
+    /// Runs it on `inputs`, one for each input of its graph in that order.
+    ///
+    /// # Errors
+    /// Where the runtime fails.
+    pub fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let named: Vec<(&str, &Tensor)> =
+            self.graph.inputs.iter().map(|port| port.name.as_str()).zip(inputs.iter().copied()).collect();
+        self.runtime.run(&named).map_err(|reason| Error::Run {
+            name: self.name.clone(),
+            runtime: self.runtime.name(),
+            reason,
+        })
+    }
+}
+
+const CHECKPOINT: &str = "it is a PyTorch checkpoint, which holds Python objects that only its own program can read; export it to \
+     ONNX first (Ultralytics: `yolo export model=best.pt format=onnx`; others: torch.onnx.export; recipes in docs/models.md)";
+
+/// Whether this is what PyTorch saves: an archive of pickles, or a pickle.
+fn is_checkpoint(path: &Path, bytes: &[u8]) -> bool {
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    let named = ["pt", "pth", "ckpt", "safetensors"].iter().any(|known| extension == *known);
+    named || bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02")
+}
