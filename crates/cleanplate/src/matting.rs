@@ -68,7 +68,10 @@ pub(crate) fn solve(
 /// Whether a mark may be translucent and stays where it is: what a matte needs.
 fn is_still(mark: &Mark) -> bool {
     let named = matches!(mark.from, MarkSource::Region | MarkSource::Mask | MarkSource::Located);
-    mark.enabled && named && mark.span.end - mark.span.start >= FEWEST
+    // The masks of one that moves lie apart, or there is none at times.
+    let stays = mark.keys.iter().any(|(_, mask)| mask.rect == mark.rect);
+    let shows = mark.keys.iter().all(|(_, mask)| !mask.rect.is_empty());
+    mark.enabled && named && stays && shows && mark.span.end - mark.span.start >= FEWEST
 }
 
 /// Everything that a mark's masks cover.

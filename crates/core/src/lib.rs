@@ -16,6 +16,7 @@ pub mod locate;
 pub mod mask;
 pub mod matte;
 pub mod raster;
+pub mod roam;
 pub mod track;
 
 pub use borrow::Borrow;
