@@ -19,6 +19,9 @@ use crate::watch::Watch;
 const ENDS: u64 = 10;
 const SLIDE: u32 = 5;
 
+/// Pixels by which a drifting mark may lie off the path that was fitted to it.
+const STRAYS: u32 = 2;
+
 /// Looks for a mark that roams and adds it where it is found with confidence. Answers with what was seen, in words.
 pub(crate) fn find(
     footage: &dyn Footage,
@@ -47,7 +50,9 @@ pub(crate) fn find(
     let mut pursuit = Pursuit::new(suspects);
     let all: Vec<FrameIdx> = (0..count).collect();
     visit(footage, options, &all, 0, watch, &mut |frame| pursuit.observe(&frame))?;
-    for found in pursuit.conclude() {
+    let all = pursuit.conclude();
+    let surest = all.iter().filter(|f| f.confident).max_by(|a, b| a.score.total_cmp(&b.score)).cloned();
+    for found in all {
         let verdict = if found.confident { "found" } else { "doubted" };
         let Rect { w, h, .. } = found.mask.rect();
         let line = format!(
@@ -56,9 +61,10 @@ pub(crate) fn find(
         );
         watch.tell(Event::info(line.clone()));
         words.push(line);
-        if found.confident {
-            add(&found, options, clip.size, marker)?;
-        }
+    }
+    // What hops and what drifts were the same mark where both were found.
+    if let Some(found) = surest {
+        add(&found, options, clip.size, marker)?;
     }
     watch.end();
     Ok(words)
@@ -81,6 +87,11 @@ fn add(found: &Roaming, options: &Options, size: (u32, u32), marker: &mut Marker
                 let end = keys.last().map_or(0, |key| key.0);
                 marker.moving(keys.into_iter(), end, &claim)?;
             }
+        }
+        Motion::Drifts(way) => {
+            let end = way.last().map_or(0, |step| step.0 + 1);
+            let keys = way.iter().map(|(idx, place)| (*idx, placed(&found.mask, *place, grown + STRAYS, size)));
+            marker.moving(keys, end, &claim)?;
         }
     }
     Ok(())

@@ -4,8 +4,10 @@
 //! them does not come along. A [`Pursuit`] follows them over every frame and says which are marks, where they are and when.
 //! Refuses to know marks that stay: [`locate`](crate::locate) finds those.
 
+mod drift;
 mod field;
 mod hop;
+mod line;
 mod path;
 mod pursuit;
 mod shape;
@@ -33,8 +35,7 @@ pub struct Search {
 #[derive(Clone, Debug)]
 pub struct Suspect {
     template: Template,
-    /// What was seen of it, in words.
-    pub reason: String,
+    drifts: bool,
 }
 
 /// A mark that roams, or what looked like one.
@@ -59,6 +60,8 @@ pub struct Roaming {
 pub enum Motion {
     /// Frames of every stay with column and row, rising by their first frame; stays may share frames.
     Hops(Vec<(Range<FrameIdx>, (i32, i32))>),
+    /// Column and row on each of a run of frames.
+    Drifts(Vec<(FrameIdx, (i32, i32))>),
 }
 
 impl Search {
@@ -84,14 +87,26 @@ impl Search {
 
     /// What should be looked for in all frames, and what was seen, in words.
     pub fn conclude(&self) -> (Vec<Suspect>, String) {
-        let Some(hopper) = hop::find(&self.watcher.glimpses) else {
-            return (Vec::new(), "nothing recurs at other places".into());
-        };
-        let reason = format!(
-            "recurs at {} places, likeness {:.2}, {:.2} more than elsewhere",
-            hopper.places, hopper.likeness, hopper.exclusive
-        );
-        let suspect = hopper.is_exclusive().then(|| Suspect { template: hopper.template, reason: reason.clone() });
-        (suspect.into_iter().collect(), reason)
+        let glimpses = &self.watcher.glimpses;
+        let (mut suspects, mut words) = (Vec::new(), Vec::new());
+        if let Some(h) = hop::find(glimpses) {
+            let excess = h.exclusive;
+            words.push(format!(
+                "recurs at {} places (likeness {:.2}, {excess:.2} more than elsewhere)",
+                h.places, h.likeness
+            ));
+            if h.is_exclusive() {
+                suspects.push(Suspect { template: h.template, drifts: false });
+            }
+        }
+        if let Some((template, figures)) = drift::likeliest(glimpses) {
+            let (likeness, excess) = (figures.likeness, figures.exclusive);
+            words.push(format!("moves by itself (likeness {likeness:.2}, {excess:.2} more than elsewhere)"));
+            if figures.is_clear() {
+                suspects.push(Suspect { template, drifts: true });
+            }
+        }
+        let seen = if words.is_empty() { "nothing recurs at other places".to_owned() } else { words.join("; ") };
+        (suspects, seen)
     }
 }

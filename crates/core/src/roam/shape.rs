@@ -19,15 +19,14 @@ const AGREES: f32 = 0.75;
 /// Parts outside of the template's box that are so many times smaller than the largest part do not belong to the mark.
 const CRUMB: usize = 12;
 /// A sum agrees that differs by less than this share.
-const APART: f32 = 0.6;
-/// Samples that a gap in the shape has at most, half of them.
-const GAP: usize = 2;
+const APART: f32 = 0.75;
 
 /// Slopes around a mark, summed for each place on its own.
 #[derive(Clone, Debug)]
 pub(super) struct Sums {
     /// Samples around the template's box that are looked at.
     pub(super) margin: usize,
+    spacing: usize,
     width: usize,
     height: usize,
     bins: Vec<Bin>,
@@ -41,24 +40,25 @@ struct Bin {
 }
 
 impl Sums {
-    pub(super) fn new(template: &Template) -> Self {
+    /// For a mark whose places lie at least `spacing` apart; nearer ones are summed together.
+    pub(super) fn new(template: &Template, spacing: usize) -> Self {
         let margin = (template.width.max(template.height) / 2).max(8);
         let (width, height) = (template.width + 2 * margin, template.height + 2 * margin);
-        Self { margin, width, height, bins: Vec::new() }
+        Self { margin, spacing, width, height, bins: Vec::new() }
     }
 
-    /// Adds a field in which the template's box lies at `m`. What is not near an earlier place begins a sum of its own.
+    /// Adds a field in which the template's box lies at `m`.
     pub(super) fn add(&mut self, field: &Field, m: &Match) {
-        let near = (self.width / 2, self.height / 2);
-        let known = self.bins.iter().position(|b| b.place.0.abs_diff(m.x) < near.0 && b.place.1.abs_diff(m.y) < near.1);
-        let bin = match known {
-            Some(bin) => bin,
-            None if self.bins.len() < MOST => {
-                self.bins.push(Bin { place: (m.x, m.y), frames: 0, sums: vec![[0.0; 2]; self.width * self.height] });
-                self.bins.len() - 1
-            }
-            None => return,
-        };
+        let near =
+            |bin: &Bin, spacing: usize| bin.place.0.abs_diff(m.x) < spacing && bin.place.1.abs_diff(m.y) < spacing;
+        while self.bins.len() >= MOST && !self.bins.iter().any(|bin| near(bin, self.spacing)) {
+            self.spacing *= 2;
+            self.merge();
+        }
+        let bin = self.bins.iter().position(|bin| near(bin, self.spacing)).unwrap_or_else(|| {
+            self.bins.push(Bin { place: (m.x, m.y), frames: 0, sums: vec![[0.0; 2]; self.width * self.height] });
+            self.bins.len() - 1
+        });
         let bin = &mut self.bins[bin];
         bin.frames += 1;
         for row in 0..self.height {
@@ -72,6 +72,23 @@ impl Sums {
         }
     }
 
+    /// Joins the sums of places that are near each other by now.
+    fn merge(&mut self) {
+        let all = std::mem::take(&mut self.bins);
+        for bin in all {
+            let near = |b: &&mut Bin| {
+                b.place.0.abs_diff(bin.place.0) < self.spacing && b.place.1.abs_diff(bin.place.1) < self.spacing
+            };
+            match self.bins.iter_mut().find(near) {
+                Some(into) => {
+                    into.frames += bin.frames;
+                    into.sums.iter_mut().zip(&bin.sums).for_each(|(a, b)| *a = [a[0] + b[0], a[1] + b[1]]);
+                }
+                None => self.bins.push(bin),
+            }
+        }
+    }
+
     /// Places with sums that count.
     pub(super) fn places(&self) -> usize {
         self.bins.iter().filter(|b| b.frames >= FEWEST).count()
@@ -79,6 +96,31 @@ impl Sums {
 
     /// The samples of the shape, in the box grown by the margin.
     pub(super) fn shape(&self) -> Region {
+        self.own(&self.common())
+    }
+
+    /// How densely the surroundings of the template's box are filled with slopes that come along, against the box itself.
+    pub(super) fn company(&self) -> f32 {
+        let set = self.common();
+        let (mut inside, mut all) = ((0usize, 0usize), (0usize, 0usize));
+        for (i, set) in set.set.iter().enumerate() {
+            all = (all.0 + usize::from(*set), all.1 + 1);
+            if self.holds(i) {
+                inside = (inside.0 + usize::from(*set), inside.1 + 1);
+            }
+        }
+        let density = |(set, of): (usize, usize)| set as f32 / of.max(1) as f32;
+        density((all.0 - inside.0, all.1 - inside.1)) / density(inside).max(1e-6)
+    }
+
+    /// Whether a sample lies in the template's box.
+    fn holds(&self, i: usize) -> bool {
+        let (x, y, m) = (i % self.width, i / self.width, self.margin);
+        x >= m && y >= m && x + m < self.width && y + m < self.height
+    }
+
+    /// The samples whose slopes are the same at most places.
+    fn common(&self) -> Region {
         let bins: Vec<Vec<[f32; 2]>> = self
             .bins
             .iter()
@@ -103,17 +145,13 @@ impl Sums {
             let agree = bins.iter().filter(|b| (b[i][0] - x).hypot(b[i][1] - y) < allowed).count();
             set.set[i] = agree >= needed;
         }
-        self.own(&set)
+        set
     }
 
-    /// Of the samples the parts that touch the template's box, with gaps and insides filled.
+    /// Of the samples the groups that touch the template's box, with everything inside of their hulls.
     fn own(&self, set: &Region) -> Region {
         let mut own = Region::new(self.width, self.height);
-        let inside = |i: &usize| {
-            let (x, y) = (i % self.width, i / self.width);
-            let m = self.margin;
-            x >= m && y >= m && x + m < self.width && y + m < self.height
-        };
+        let inside = |i: &usize| self.holds(*i);
         let reach = (self.margin / 4).clamp(2, 6);
         // Crumbs outside of the box are scenery.
         let mut set = set.clone();
@@ -125,11 +163,12 @@ impl Sums {
             part.iter().for_each(|i| set.set[*i] = false);
         }
         for part in set.grown(reach, reach).parts() {
-            if part.iter().any(|i| set.set[*i] && inside(i)) {
-                part.iter().filter(|i| set.set[**i]).for_each(|i| own.set[*i] = true);
+            let points: Vec<usize> = part.into_iter().filter(|i| set.set[*i]).collect();
+            if points.iter().any(inside) {
+                fill_hull(&points, &mut own);
             }
         }
-        filled(&closed(&own))
+        own
     }
 }
 
@@ -147,34 +186,41 @@ fn middle(mut values: Vec<f32>) -> f32 {
     }
 }
 
-fn closed(set: &Region) -> Region {
-    let grown = set.grown(GAP, GAP);
-    let inverse = |r: &Region| Region { width: r.width, height: r.height, set: r.set.iter().map(|s| !s).collect() };
-    let outside = inverse(&grown).grown(GAP, GAP);
-    let mut closed = inverse(&outside);
-    closed.set.iter_mut().zip(&set.set).for_each(|(c, s)| *c |= s);
-    closed
-}
-
-/// With everything that is surrounded.
-fn filled(set: &Region) -> Region {
-    let (w, h) = (set.width, set.height);
-    let mut free = vec![false; w * h];
-    let border = (0..w).flat_map(|x| [x, (h - 1) * w + x]).chain((0..h).flat_map(|y| [y * w, y * w + w - 1]));
-    let mut open: Vec<usize> = border.filter(|i| !set.set[*i]).collect();
-    open.iter().for_each(|i| free[*i] = true);
-    while let Some(i) = open.pop() {
-        let (x, y) = (i % w, i / w);
-        let around =
-            [(x > 0).then(|| i - 1), (x + 1 < w).then(|| i + 1), (y > 0).then(|| i - w), (y + 1 < h).then(|| i + w)];
-        for n in around.into_iter().flatten() {
-            if !set.set[n] && !free[n] {
-                free[n] = true;
-                open.push(n);
+/// Sets the convex hull of `points`: borders that no place shows clearly are bridged (Andrew's monotone chain, 1979).
+fn fill_hull(points: &[usize], into: &mut Region) {
+    let w = into.width;
+    let mut all: Vec<(i64, i64)> = points.iter().map(|i| ((i % w) as i64, (i / w) as i64)).collect();
+    all.sort_unstable();
+    let turn = |o: (i64, i64), a: (i64, i64), b: (i64, i64)| (a.0 - o.0) * (b.1 - o.1) - (a.1 - o.1) * (b.0 - o.0);
+    let chain = |points: &mut dyn Iterator<Item = (i64, i64)>| {
+        let mut chain: Vec<(i64, i64)> = Vec::new();
+        for p in points {
+            while let [.., a, b] = chain.as_slice() {
+                if turn(*a, *b, p) > 0 {
+                    break;
+                }
+                chain.pop();
             }
+            chain.push(p);
+        }
+        chain
+    };
+    let mut hull = chain(&mut all.iter().copied());
+    hull.extend(chain(&mut all.iter().rev().copied()));
+    let mut rows: Vec<Option<(i64, i64)>> = vec![None; into.height];
+    for (a, b) in hull.iter().zip(hull.iter().cycle().skip(1)) {
+        let steps = (b.1 - a.1).abs().max(1);
+        for k in 0..=steps {
+            let (x, y) = (a.0 + (b.0 - a.0) * k / steps, a.1 + (b.1 - a.1) * k / steps);
+            let row = rows[y as usize].get_or_insert((x, x));
+            *row = (row.0.min(x), row.1.max(x));
         }
     }
-    Region { width: w, height: h, set: free.iter().map(|f| !f).collect() }
+    for (y, row) in rows.into_iter().enumerate() {
+        if let Some((from, to)) = row {
+            into.set[y * w + from as usize..=y * w + to as usize].fill(true);
+        }
+    }
 }
 
 /// A shape at full resolution, where a working sample is `factor` samples a side, grown by what that leaves unknown; its box

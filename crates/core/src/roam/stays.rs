@@ -86,19 +86,22 @@ pub(super) fn extended(stays: &[Stay], frames: &[Vec<Match>]) -> Vec<Stay> {
     out
 }
 
-/// Median likeness on the frames of stays, and median of what it exceeds that at other places by.
-pub(super) fn figures(stays: &[Stay], frames: &[Vec<Match>], template: &Template) -> (f32, f32) {
+/// Median likeness at the place where a mark is said to be on each frame, and median of what it exceeds that at other places
+/// by.
+pub(super) fn figures(
+    spots: impl Iterator<Item = (usize, (usize, usize))>,
+    frames: &[Vec<Match>],
+    template: &Template,
+) -> (f32, f32) {
     let (mut own, mut margins) = (Vec::new(), Vec::new());
-    for stay in stays {
-        for offers in &frames[stay.frames.clone()] {
-            let (mut here, mut there) = (0.0f32, 0.0f32);
-            for m in offers {
-                let best = if template.is_apart((m.x, m.y), stay.place) { &mut there } else { &mut here };
-                *best = best.max(m.likeness);
-            }
-            own.push(here);
-            margins.push(here - there);
+    for (t, place) in spots {
+        let (mut here, mut there) = (0.0f32, 0.0f32);
+        for m in &frames[t] {
+            let best = if template.is_apart((m.x, m.y), place) { &mut there } else { &mut here };
+            *best = best.max(m.likeness);
         }
+        own.push(here);
+        margins.push(here - there);
     }
     (middle(own), middle(margins))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use super::drift::Drifter;
 use super::field::{Field, UNIT};
 use crate::frame::FrameIdx;
 
@@ -11,9 +12,12 @@ use crate::frame::FrameIdx;
 const SECONDS: f64 = 0.8;
 /// Windows at most; those of a longer clip are spread over it.
 const MOST: usize = 32;
-/// Frames of a window that are looked at, at most, and the fewest that tell anything.
-const FRAMES: usize = 12;
+/// Frames of a window that are looked at, at most; those by which it is judged what is steady; the fewest that tell anything.
+const FRAMES: usize = 24;
+const JUDGED: usize = 12;
 pub(super) const FEWEST: usize = 6;
+/// Windows in which drifting marks are looked for, at most.
+const DRIFTING: usize = 8;
 /// A slope of a window is steady where it is this steep, in units, and this share of the frames agrees with it.
 pub(super) const STEEP: f32 = 1.6 * UNIT;
 const AGREES: f32 = 0.85;
@@ -52,18 +56,26 @@ pub(super) struct Glimpse {
     pub(super) steady: Field,
     /// The same at half the size.
     pub(super) half: Field,
+    /// Its first frame alone, at both sizes.
+    pub(super) first: Field,
+    pub(super) first_half: Field,
+    /// What moves by itself in it, where that was looked for.
+    pub(super) drifters: Vec<Drifter>,
 }
 
 impl Glimpse {
-    pub(super) fn of(frames: (FrameIdx, FrameIdx), fields: &[&Field]) -> Self {
-        let steady = steady(fields);
+    pub(super) fn of(frames: (FrameIdx, FrameIdx), fields: &[&Field], drifts: bool) -> Self {
+        let judged: Vec<&Field> = fields.iter().copied().step_by(fields.len().div_ceil(JUDGED)).collect();
+        let steady = steady(&judged);
         let half = steady.halved();
-        Self { frames, steady, half }
+        let (first, first_half) = (fields[0].clone(), fields[0].halved());
+        let drifters = if drifts { super::drift::find(fields) } else { Vec::new() };
+        Self { frames, steady, half, first, first_half, drifters }
     }
 }
 
 /// Medians of slopes where most fields agree, 0 elsewhere.
-fn steady(fields: &[&Field]) -> Field {
+pub(super) fn steady(fields: &[&Field]) -> Field {
     let (w, h) = (fields[0].width, fields[0].height);
     let mut out = Field::flat(w, h);
     let needed = (AGREES * fields.len() as f32).ceil() as usize;
@@ -103,6 +115,8 @@ pub(super) fn median(values: impl Iterator<Item = i8>, room: &mut Vec<i8>) -> i8
 #[derive(Debug)]
 pub(super) struct Watcher {
     open: Vec<Vec<FrameIdx>>,
+    /// In each window of so many drifting marks are looked for.
+    apart: usize,
     fields: BTreeMap<FrameIdx, Field>,
     pub(super) glimpses: Vec<Glimpse>,
 }
@@ -110,7 +124,8 @@ pub(super) struct Watcher {
 impl Watcher {
     pub(super) fn new(mut windows: Vec<Vec<FrameIdx>>) -> Self {
         windows.reverse();
-        Self { open: windows, fields: BTreeMap::new(), glimpses: Vec::new() }
+        let apart = windows.len().div_ceil(DRIFTING).max(1);
+        Self { open: windows, apart, fields: BTreeMap::new(), glimpses: Vec::new() }
     }
 
     /// The frames that are looked at, rising.
@@ -135,7 +150,8 @@ impl Watcher {
         let fields: Vec<&Field> = window.iter().filter_map(|idx| self.fields.get(idx)).collect();
         let same = fields.windows(2).all(|p| (p[0].width, p[0].height) == (p[1].width, p[1].height));
         if let ([first, .., last], true) = (window, same && fields.len() >= FEWEST) {
-            self.glimpses.push(Glimpse::of((*first, last + 1), &fields));
+            let drifts = self.open.len().is_multiple_of(self.apart);
+            self.glimpses.push(Glimpse::of((*first, last + 1), &fields, drifts));
         }
     }
 }
