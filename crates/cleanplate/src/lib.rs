@@ -33,6 +33,7 @@ mod render;
 pub mod report;
 mod resources;
 mod restore;
+mod roaming;
 mod run;
 pub mod store;
 mod subject;

@@ -90,6 +90,11 @@ impl<'a> Marker<'a> {
         Self { clip, keeps: Keeps::new(options, clip), only, masks, marks: Vec::new() }
     }
 
+    /// Whether there is no mark so far.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
     /// The marks so far.
     pub(crate) fn finish(self) -> Vec<Mark> {
         self.marks
@@ -110,13 +115,30 @@ impl<'a> Marker<'a> {
         Ok(())
     }
 
-    /// Adds a mark that has a mask of its own on every frame: `masks[i]` is that of frame `i`.
-    fn moving(&mut self, masks: &[(MaskRef, u64)], claim: &Claim<'_>) -> Result<()> {
-        for span in self.only.clone() {
+    /// Adds a mark whose mask changes at the frames of `keys`, which rise, and holds until the next one, the last until `end`.
+    pub(crate) fn moving(
+        &mut self,
+        keys: impl Iterator<Item = (FrameIdx, Mask)>,
+        end: FrameIdx,
+        claim: &Claim<'_>,
+    ) -> Result<()> {
+        let keys: Vec<(FrameIdx, MaskRef, u64)> =
+            keys.map(|(idx, mask)| Ok((idx, self.masks.keep(&mask)?, mask.area()))).collect::<Result<_>>()?;
+        self.changing(&keys, end, claim)
+    }
+
+    /// As [`moving`](Self::moving), for masks that are kept already, with their areas.
+    fn changing(&mut self, all: &[(FrameIdx, MaskRef, u64)], end: FrameIdx, claim: &Claim<'_>) -> Result<()> {
+        let Some(first) = all.first().map(|key| key.0).filter(|first| *first < end) else { return Ok(()) };
+        for span in intersect(&[first..end], &self.only) {
+            let inside = all.iter().map(|key| key.0).filter(|idx| span.contains(idx));
+            let mut changes: Vec<FrameIdx> = self.keeps.changes(&span).into_iter().chain(inside).collect();
+            changes.sort_unstable();
+            changes.dedup();
             let mut keys: Vec<(FrameIdx, MaskRef)> = Vec::new();
             let mut area = 0;
-            for idx in span.clone() {
-                let Some((name, pixels)) = masks.get(idx as usize) else { break };
+            for idx in changes {
+                let (_, name, pixels) = &all[all.partition_point(|key| key.0 <= idx) - 1];
                 let name = if self.keeps.0.is_empty() {
                     name.clone()
                 } else {
@@ -219,7 +241,7 @@ impl<'a> Marker<'a> {
         }
         if let Some(path) = &options.mask_video {
             let masks = self.mask_video(path, grown, poll)?;
-            self.moving(&masks, &by_user(MarkSource::MaskVideo))?;
+            self.changing(&masks, masks.len() as FrameIdx, &by_user(MarkSource::MaskVideo))?;
         }
         Ok(())
     }
@@ -257,7 +279,7 @@ impl<'a> Marker<'a> {
         path: &Path,
         grown: u32,
         poll: &mut dyn FnMut() -> ControlFlow<()>,
-    ) -> Result<Vec<(MaskRef, u64)>> {
+    ) -> Result<Vec<(FrameIdx, MaskRef, u64)>> {
         let source = Source::open(path, &OpenOptions::default(), &mut |_, _| poll())?;
         let (given, wanted) = (source.index().frames.len(), self.clip.starts.len());
         if given != wanted {
@@ -288,7 +310,7 @@ impl<'a> Marker<'a> {
             let mask = turned(&binary(&frame), self.clip.size, self.clip.rotation);
             let mask = mask.dilated(grown, self.clip.size.0, self.clip.size.1);
             covered |= !mask.is_empty();
-            masks.push((self.masks.keep(&mask)?, mask.area()));
+            masks.push((masks.len() as FrameIdx, self.masks.keep(&mask)?, mask.area()));
         }
         if !covered {
             return Err(Error::Usage(format!("the mask video {} covers nothing: white is the mark", path.display())));

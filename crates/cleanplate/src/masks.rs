@@ -21,7 +21,7 @@ const NOISE: u8 = 16;
 /// A mask that is kept elsewhere: the name of its picture and where that lies in the stored frame.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MaskRef {
-    /// SHA-256 of place and coverage; the picture is `<blob>.png`, gray, white is covered.
+    /// SHA-256 of size and coverage, wherever it lies; the picture is `<blob>.png`, gray, white is covered.
     pub blob: String,
     /// Where it lies, in samples of the stored picture.
     pub rect: Rect,
@@ -56,7 +56,7 @@ impl MaskFolder {
         let mask = mask.trimmed();
         let rect = mask.rect();
         let mut hash = Sha256::new();
-        for side in [rect.x, rect.y, rect.w, rect.h] {
+        for side in [rect.w, rect.h] {
             hash.update(side.to_le_bytes());
         }
         hash.update(mask.coverage().data());
@@ -86,7 +86,13 @@ impl MaskFolder {
     /// Where its picture is missing, unreadable, or of another size than the plan says.
     pub fn load(&mut self, name: &MaskRef) -> Result<Arc<Mask>> {
         if let Some(mask) = self.recent.get(&name.blob) {
-            return Ok(Arc::clone(mask));
+            if mask.rect() == name.rect {
+                return Ok(Arc::clone(mask));
+            }
+            // The same shape at another place.
+            if let Some(moved) = Mask::new(name.rect, mask.coverage().clone()) {
+                return Ok(Arc::new(moved));
+            }
         }
         let path = self.file(&name.blob);
         let picture = read_gray(&path)?;
@@ -180,6 +186,11 @@ mod tests {
         let mask = Mask::new(Rect::new(100, 50, 5, 4), coverage).unwrap();
         let name = masks.keep(&mask).unwrap();
         assert_eq!(masks.keep(&mask).unwrap(), name, "the same mask has the same name");
+        let moved = Mask::new(Rect::new(7, 80, 5, 4), mask.coverage().clone()).unwrap();
+        let other = masks.keep(&moved).unwrap();
+        assert_eq!(other.blob, name.blob, "a shape is kept once, wherever it lies");
+        assert_eq!((*masks.load(&name).unwrap()).clone(), mask.trimmed());
+        assert_eq!((*masks.load(&other).unwrap()).clone(), moved.trimmed());
         let loaded = MaskFolder::new(folder.path()).load(&name).unwrap();
         assert_eq!(*loaded, mask.trimmed());
         let nothing = masks.keep(&Mask::empty()).unwrap();

@@ -312,12 +312,14 @@ fn changes(gains: &[Gain]) -> Vec<FrameIdx> {
 
 /// Whether a mark may be translucent and stays where it is: what a matte needs.
 fn is_still(mark: &Mark) -> bool {
-    let stands = match mark.from {
-        MarkSource::Region | MarkSource::Mask | MarkSource::Located => true,
-        MarkSource::Detected => mark.keys.len() == 1,
-        _ => false,
-    };
-    mark.enabled && stands && mark.span.end - mark.span.start >= FEWEST
+    let named = matches!(
+        mark.from,
+        MarkSource::Region | MarkSource::Mask | MarkSource::Located | MarkSource::Detected
+    );
+    // The masks of one that moves lie apart, or there is none at times.
+    let stays = mark.keys.iter().any(|(_, mask)| mask.rect == mark.rect);
+    let shows = mark.keys.iter().all(|(_, mask)| !mask.rect.is_empty());
+    mark.enabled && named && stays && shows && mark.span.end - mark.span.start >= FEWEST
 }
 
 /// Everything that a mark's masks cover.

@@ -18,6 +18,7 @@ pub mod mask;
 pub mod matte;
 pub mod raster;
 pub mod rgb;
+pub mod roam;
 pub mod track;
 
 pub use borrow::Borrow;

@@ -12,7 +12,7 @@ mod figures;
 mod judge;
 mod persistence;
 mod picture;
-mod region;
+pub(crate) mod region;
 mod slope;
 mod stack;
 mod support;

@@ -2,35 +2,35 @@
 
 /// A set of samples of a `width * height` plane.
 #[derive(Clone)]
-pub(super) struct Region {
-    pub(super) width: usize,
-    pub(super) height: usize,
-    pub(super) set: Vec<bool>,
+pub(crate) struct Region {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) set: Vec<bool>,
 }
 
 /// A half-open box of columns and rows at working scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bounds {
-    pub(super) x0: usize,
-    pub(super) y0: usize,
-    pub(super) x1: usize,
-    pub(super) y1: usize,
+pub(crate) struct Bounds {
+    pub(crate) x0: usize,
+    pub(crate) y0: usize,
+    pub(crate) x1: usize,
+    pub(crate) y1: usize,
 }
 
 impl Bounds {
-    pub(super) const fn width(&self) -> usize {
+    pub(crate) const fn width(&self) -> usize {
         self.x1 - self.x0
     }
 
-    pub(super) const fn height(&self) -> usize {
+    pub(crate) const fn height(&self) -> usize {
         self.y1 - self.y0
     }
 
-    pub(super) const fn area(&self) -> usize {
+    pub(crate) const fn area(&self) -> usize {
         self.width() * self.height()
     }
 
-    pub(super) fn grown(&self, by: usize, (width, height): (usize, usize)) -> Self {
+    pub(crate) fn grown(&self, by: usize, (width, height): (usize, usize)) -> Self {
         Self {
             x0: self.x0.saturating_sub(by),
             y0: self.y0.saturating_sub(by),
@@ -49,18 +49,18 @@ impl Bounds {
         }
     }
 
-    pub(super) const fn holds(&self, x: usize, y: usize) -> bool {
+    pub(crate) const fn holds(&self, x: usize, y: usize) -> bool {
         x >= self.x0 && x < self.x1 && y >= self.y0 && y < self.y1
     }
 }
 
 impl Region {
-    pub(super) fn new(width: usize, height: usize) -> Self {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
         Self { width, height, set: vec![false; width * height] }
     }
 
     /// Grown by a rectangle of `rx` columns and `ry` rows to every side.
-    pub(super) fn grown(&self, rx: usize, ry: usize) -> Self {
+    pub(crate) fn grown(&self, rx: usize, ry: usize) -> Self {
         let (w, h) = (self.width, self.height);
         let mut across = vec![false; w * h];
         for y in 0..h {
@@ -99,7 +99,7 @@ impl Region {
     }
 
     /// Connected parts (8 neighbours), each as the list of its samples, in the order of their first sample.
-    pub(super) fn parts(&self) -> Vec<Vec<usize>> {
+    pub(crate) fn parts(&self) -> Vec<Vec<usize>> {
         let (w, h) = (self.width, self.height);
         let mut left = self.set.clone();
         let mut parts = Vec::new();
@@ -130,7 +130,7 @@ impl Region {
 }
 
 /// The smallest box around `samples` of a plane `width` wide; `None` for no samples.
-pub(super) fn bounds_of(samples: &[usize], width: usize) -> Option<Bounds> {
+pub(crate) fn bounds_of(samples: &[usize], width: usize) -> Option<Bounds> {
     let mut all: Option<Bounds> = None;
     for i in samples {
         let (x, y) = (i % width, i / width);

@@ -1,0 +1,112 @@
+//! Finds marks that do not stay where they are, from the frames alone: those that hop between places, and those that drift.
+//!
+//! Two looks. A [`Search`] of short windows of frames finds suspects: shapes that recur at other places while the scene around
+//! them does not come along. A [`Pursuit`] follows them over every frame and says which are marks, where they are and when.
+//! Refuses to know marks that stay: [`locate`](crate::locate) finds those.
+
+mod drift;
+mod field;
+mod hop;
+mod line;
+mod path;
+mod pursuit;
+mod shape;
+mod stays;
+mod template;
+mod windows;
+
+use std::ops::Range;
+
+pub use pursuit::Pursuit;
+
+use crate::frame::{Frame, FrameIdx};
+use crate::mask::Mask;
+use field::Field;
+use template::Template;
+use windows::{Watcher, windows};
+
+/// The first look: windows of up to 12 frames, at most 32 of them, reduced to a longest side of 640 samples. Memory: 30 MB.
+#[derive(Debug)]
+pub struct Search {
+    watcher: Watcher,
+}
+
+/// A shape that may be a roaming mark.
+#[derive(Clone, Debug)]
+pub struct Suspect {
+    template: Template,
+    drifts: bool,
+}
+
+/// A mark that roams, or what looked like one.
+#[derive(Clone, Debug)]
+pub struct Roaming {
+    /// Its shape, grown for soft edges; its box begins at 0, 0.
+    pub mask: Mask,
+    /// Where the shape's box lies, and when.
+    pub motion: Motion,
+    /// Median likeness of the frames to the mark where it is, 0..=1.
+    pub score: f32,
+    /// Median of what the likeness exceeds that at any other place by.
+    pub exclusive: f32,
+    /// Whether it is a mark.
+    pub confident: bool,
+    /// How it moves, or why it is none.
+    pub reason: String,
+}
+
+/// How a mark moves.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Motion {
+    /// Frames of every stay with column and row, rising by their first frame; stays may share frames.
+    Hops(Vec<(Range<FrameIdx>, (i32, i32))>),
+    /// Column and row on each of a run of frames.
+    Drifts(Vec<(FrameIdx, (i32, i32))>),
+}
+
+impl Search {
+    /// Of a clip whose frames begin at `starts`, in seconds.
+    pub fn new(starts: &[f64]) -> Self {
+        Self { watcher: Watcher::new(windows(starts)) }
+    }
+
+    /// Windows that were looked at.
+    pub fn windows(&self) -> usize {
+        self.watcher.glimpses.len()
+    }
+
+    /// The frames that it wants to look at, rising.
+    pub fn frames(&self) -> Vec<FrameIdx> {
+        self.watcher.wanted()
+    }
+
+    /// Looks at the next frame; frames come in rising order.
+    pub fn observe(&mut self, frame: &Frame) {
+        self.watcher.observe(frame.idx, Field::of(frame));
+    }
+
+    /// What should be looked for in all frames, and what was seen, in words.
+    pub fn conclude(&self) -> (Vec<Suspect>, String) {
+        let glimpses = &self.watcher.glimpses;
+        let (mut suspects, mut words) = (Vec::new(), Vec::new());
+        if let Some(h) = hop::find(glimpses) {
+            let excess = h.exclusive;
+            words.push(format!(
+                "recurs at {} places (likeness {:.2}, {excess:.2} more than elsewhere)",
+                h.places, h.likeness
+            ));
+            if h.is_exclusive() {
+                suspects.push(Suspect { template: h.template, drifts: false });
+            }
+        }
+        if let Some((template, figures)) = drift::likeliest(glimpses) {
+            let (likeness, excess) = (figures.likeness, figures.exclusive);
+            words.push(format!("moves by itself (likeness {likeness:.2}, {excess:.2} more than elsewhere)"));
+            if figures.is_clear() {
+                suspects.push(Suspect { template, drifts: true });
+            }
+        }
+        let seen = if words.is_empty() { "nothing recurs at other places".to_owned() } else { words.join("; ") };
+        (suspects, seen)
+    }
+}
