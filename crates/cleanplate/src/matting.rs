@@ -312,10 +312,7 @@ fn changes(gains: &[Gain]) -> Vec<FrameIdx> {
 
 /// Whether a mark may be translucent and stays where it is: what a matte needs.
 fn is_still(mark: &Mark) -> bool {
-    let named = matches!(
-        mark.from,
-        MarkSource::Region | MarkSource::Mask | MarkSource::Located | MarkSource::Detected
-    );
+    let named = matches!(mark.from, MarkSource::Region | MarkSource::Mask | MarkSource::Located | MarkSource::Detected);
     // The masks of one that moves lie apart, or there is none at times.
     let stays = mark.keys.iter().any(|(_, mask)| mask.rect == mark.rect);
     let shows = mark.keys.iter().all(|(_, mask)| !mask.rect.is_empty());

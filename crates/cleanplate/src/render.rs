@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
-use cleanplate_core::{ColorInfo, Frame, FrameIdx, HostSurface, PixelFormat, Raster, RowMut, Scan, Surface, Template};
+use cleanplate_core::{
+    ColorInfo, Frame, FrameIdx, HostSurface, PixelFormat, Raster, RowMut, Scan, Search, Surface, Template,
+};
 use cleanplate_infer::Placement;
 use cleanplate_media::encode::{Codec, Encoder, EncoderSpec, StaticSideData};
 use cleanplate_media::pack::{PackHeader, PackReader, PackWriter, StreamParameters, check_pack};
@@ -499,20 +501,21 @@ fn check(
     let file = File::open(&path).map_err(Error::io("open", path))?;
     let pack = PackReader::open(BufReader::new(file))?;
     let stop = || cleanplate_media::Error::Cancelled;
-    let mut flashes = Vec::new();
+    let mut searches: Vec<(u32, Search<'_>)> = templates.iter().map(|(id, t)| (*id, Search::new(t))).collect();
     let mut look = |frame: Frame| {
         let idx = frames.start + frame.idx;
-        for (mark, template) in templates.iter().filter(|(id, _)| spans(*id).is_some_and(|span| span.contains(&idx))) {
-            let shown = template.shown(&frame);
-            if shown.is_flash() {
-                flashes.push(Flash { mark: *mark, frame: idx, share: shown.share });
-            }
+        for (_, search) in searches.iter_mut().filter(|(id, _)| spans(*id).is_some_and(|span| span.contains(&idx))) {
+            search.look(&frame, idx);
         }
         if cancel.is_set() { Err(stop()) } else { Ok(()) }
     };
     let found = check_pack(pack, pts, &mut look, 1)?;
     if found.is_sound() {
-        return Ok(flashes);
+        let seen = |(mark, search): &(u32, Search<'_>)| {
+            let mark = *mark;
+            search.flashes().into_iter().map(move |(frame, share)| Flash { mark, frame, share })
+        };
+        return Ok(searches.iter().flat_map(seen).collect());
     }
     Err(Error::Verification(format!(
         "the encoded frames {}..{} do not decode as written: {}",

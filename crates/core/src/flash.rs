@@ -1,10 +1,11 @@
 //! Flashes: whether a mark shows on a frame from which it should be gone.
 //!
 //! What was taken away over a run of frames, averaged, is the mark with the scene averaged out. Its slopes are the template
-//! that encoded frames are compared with: a frame that still carries the mark has them in itself. Knows luma (or the first
-//! plane) of frames; refuses to know what is done about a flash.
+//! that encoded frames are compared with: a frame that still carries the mark has them in itself. Knows the colour
+//! planes of frames; refuses to know what is done about a flash.
 
-use crate::frame::{Frame, Row};
+use crate::format::PixelFormat;
+use crate::frame::{Frame, FrameIdx, Row};
 use crate::geometry::Rect;
 use crate::mask::Mask;
 
@@ -15,59 +16,110 @@ const LIKENESS: f32 = 0.20;
 /// And this many times what the scene shows of it by chance: among strong edges of its own a ghost cannot be seen.
 const BEYOND: f32 = 3.0;
 
+/// Every so many frames what lies beside the mark is looked at; over so many such looks what remains of it is averaged.
+const EVERY: usize = 4;
+const RUN: usize = 6;
+/// Share and likeness in the mean over a run from which it is a flash on its frames.
+const LASTING: f32 = 0.10;
+const LASTING_LIKENESS: f32 = 0.08;
+
 /// Slopes of a template below this share of its steepest ones are the scene's.
 const STEEP: f32 = 0.15;
 
 /// A template whose steepest slopes are below this many 8-bit codes a sample shows nothing that could be seen.
 const FAINT: f32 = 3.0;
 
+/// Slopes of a plane in chroma count by this much more: they are half as many, and its edges are softer.
+const CHROMA: f32 = 1.5;
+
+/// Variance of the restored sample, in squared 8-bit codes, below which nothing is learnt of what the mark hides.
+const STEADY: f32 = 9.0;
+
 /// What was taken away at one place, summed over frames.
 #[derive(Clone, Debug)]
 pub struct Removed {
     rect: Rect,
-    sum: Vec<f32>,
+    /// Per sample of all colour planes: what was taken away, what is there now, its square, and the product of both.
+    sums: Vec<[f32; 4]>,
     frames: u32,
+    format: Option<PixelFormat>,
 }
 
 impl Removed {
     /// Nothing yet, of a mark that `mask` covers in frames of `width` x `height`.
     pub fn new(mask: &Mask, width: u32, height: u32) -> Self {
         let rect = mask.rect().grow(2, width, height);
-        Self { rect, sum: vec![0.0; rect.area() as usize], frames: 0 }
+        Self { rect, sums: Vec::new(), frames: 0, format: None }
     }
 
     /// What a frame shows there before its restoration, for [`add`](Self::add).
     pub fn before(&self, source: &Frame) -> Vec<f32> {
-        luma(source, self.rect)
+        planes(source, self.rect).concat()
     }
 
     /// Adds the difference to the same frame after its restoration.
     pub fn add(&mut self, before: &[f32], restored: &Frame) {
         self.frames += 1;
-        let after = luma(restored, self.rect);
-        self.sum.iter_mut().zip(before.iter().zip(&after)).for_each(|(sum, (a, b))| *sum += a - b);
+        self.format = Some(restored.format);
+        let after = planes(restored, self.rect).concat();
+        self.sums.resize(after.len(), [0.0; 4]);
+        for (sums, (before, after)) in self.sums.iter_mut().zip(before.iter().zip(&after)) {
+            let (taken, now) = (before - after, after - MIDDLE);
+            sums.iter_mut().zip([taken, now, now * now, taken * now]).for_each(|(sum, value)| *sum += value);
+        }
     }
 
     /// The template; `None` where too little was taken away to be seen.
     pub fn template(&self) -> Option<Template> {
-        if self.frames == 0 || self.rect.is_empty() {
-            return None;
+        let format = self.format.filter(|_| !self.rect.is_empty())?;
+        let count = self.frames as f32;
+        let means: Vec<[f32; 4]> = self.sums.iter().map(|sums| sums.map(|sum| sum / count)).collect();
+        let mut parts = Vec::new();
+        let mut at = 0;
+        for (plane, area) in plane_rects(format, self.rect) {
+            let own = means.get(at..at + area.area() as usize)?;
+            at += own.len();
+            let taken: Vec<f32> = own.iter().map(|mean| mean[0]).collect();
+            // What is taken away falls with what lies behind by the mark's opacity.
+            let hidden: Vec<f32> = own
+                .iter()
+                .map(|[taken, now, square, product]| {
+                    let (variance, common) = (square - now * now, product - taken * now);
+                    (-common / (variance + STEADY)).clamp(0.0, 1.0)
+                })
+                .collect();
+            let level = own.iter().map(|mean| mean[1] + MIDDLE).sum::<f32>() / own.len().max(1) as f32;
+            let weight = if format.is_chroma(plane) { CHROMA } else { 1.0 };
+            let width = area.w as usize;
+            let slopes = [slopes(&taken, width), slopes(&hidden, width)];
+            parts.push(Part { plane, level, weight, slopes });
         }
-        let mean: Vec<f32> = self.sum.iter().map(|sum| sum / self.frames as f32).collect();
-        let mut slopes = slopes(&mean, self.rect.w as usize);
-        let mut sizes: Vec<f32> = slopes.iter().map(|[x, y]| x.hypot(*y)).collect();
-        let at = sizes.len() * 99 / 100;
-        let steepest = *sizes.select_nth_unstable_by(at, f32::total_cmp).1;
-        if steepest < FAINT {
-            return None;
-        }
-        for slope in &mut slopes {
-            if slope[0].hypot(slope[1]) < STEEP * steepest {
-                *slope = [0.0; 2];
-            }
-        }
-        let energy = slopes.iter().map(|[x, y]| x * x + y * y).sum();
-        Some(Template { rect: self.rect, slopes, energy })
+        let template = Template { rect: self.rect, parts };
+        template.is_visible().then_some(template)
+    }
+}
+
+/// What a mark adds to the slopes of one plane.
+#[derive(Clone, Debug)]
+struct Part {
+    plane: usize,
+    /// Mean of the restored samples, in 8-bit codes.
+    level: f32,
+    weight: f32,
+    /// Over a background of that level, and what each code less of it adds.
+    slopes: [Vec<[f32; 2]>; 2],
+}
+
+impl Part {
+    /// Its slopes over a background of `level`, without those that may be the scene's.
+    fn over(&self, level: f32) -> Vec<[f32; 2]> {
+        let by = self.level - level;
+        let [mean, more] = &self.slopes;
+        let mut slopes: Vec<[f32; 2]> =
+            mean.iter().zip(more).map(|(a, b)| [a[0] + by * b[0], a[1] + by * b[1]]).collect();
+        let least = STEEP * steepest(&slopes);
+        slopes.iter_mut().filter(|slope| slope[0].hypot(slope[1]) < least).for_each(|slope| *slope = [0.0; 2]);
+        slopes
     }
 }
 
@@ -75,76 +127,183 @@ impl Removed {
 #[derive(Clone, Debug)]
 pub struct Template {
     rect: Rect,
-    slopes: Vec<[f32; 2]>,
-    energy: f32,
+    parts: Vec<Part>,
 }
 
 /// How much of a mark a frame shows.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Shown {
+    /// The frame.
+    pub idx: FrameIdx,
     /// Share of the mark's slopes, 1 for the mark as it was taken away; negative where it was taken away twice.
     pub share: f32,
     /// Correlation with the slopes of the frame there, -1..=1.
     pub likeness: f32,
-    /// Share that the scene has of them by chance: what is found beside the mark. 0 where nothing had to be looked for.
-    pub chance: f32,
+    /// Shares of what lies beside the mark, in all directions: what the scene has of it by chance. Empty where it was not
+    /// looked for.
+    pub beside: Vec<f32>,
 }
 
 impl Shown {
-    /// Whether people can see it.
-    pub fn is_flash(self) -> bool {
-        self.share > SHARE && self.likeness > LIKENESS && self.share > BEYOND * self.chance
+    /// Whether the frame may be a flash, as far as can be told without what lies beside the mark. What was taken away twice
+    /// can be seen as well.
+    fn is_suspect(&self) -> bool {
+        self.share.abs() > SHARE && self.likeness.abs() > LIKENESS
     }
 }
 
 impl Template {
-    /// How much of the mark `frame` shows.
-    pub fn shown(&self, frame: &Frame) -> Shown {
-        let (share, likeness) = self.compared(frame, self.rect);
-        let chance = if share > SHARE && likeness > LIKENESS { self.chance(frame) } else { 0.0 };
-        Shown { share, likeness, chance }
+    /// Whether people would see the mark.
+    fn is_visible(&self) -> bool {
+        self.parts.iter().any(|part| part.weight * steepest(&part.over(part.level)) >= FAINT)
     }
 
-    /// The root mean square of what the frame shows of the mark beside it: in all directions, by half its size and more.
-    fn chance(&self, frame: &Frame) -> f32 {
+    /// How much of the mark `frame` shows; `None` where it lies on what has its own brightness, so that nobody would see it.
+    fn shown(&self, frame: &Frame, idx: FrameIdx, is_sample: bool) -> Option<Shown> {
+        // Its slopes depend on the brightness that it lies on.
+        let shapes: Vec<Vec<[f32; 2]>> = self
+            .parts
+            .iter()
+            .zip(planes(frame, self.rect))
+            .map(|(part, here)| part.over(here.iter().sum::<f32>() / here.len().max(1) as f32))
+            .collect();
+        self.parts.iter().zip(&shapes).find(|(part, shape)| part.weight * steepest(shape) >= FAINT)?;
+        let (share, likeness) = self.compared(&shapes, frame, self.rect);
+        let mut shown = Shown { idx, share, likeness, beside: Vec::new() };
+        if is_sample || shown.is_suspect() {
+            shown.beside = self.beside(&shapes, frame);
+        }
+        Some(shown)
+    }
+
+    /// What the frame shows of the mark beside it: in all directions, half its size away.
+    fn beside(&self, shapes: &[Vec<[f32; 2]>], frame: &Frame) -> Vec<f32> {
         let Rect { x, y, w, h } = self.rect;
         let whole = frame.bounds();
-        let (dx, dy) = (i64::from(w.div_ceil(2)).max(4), i64::from(h.div_ceil(2)).max(4));
-        let steps = [-2i64, -1, 0, 1, 2];
-        let around = steps.iter().flat_map(|v| steps.iter().map(move |u| (*u, *v))).filter(|step| *step != (0, 0));
-        let shares: Vec<f32> = around
-            .filter_map(|(u, v)| {
+        // By whole samples of every plane.
+        let (dx, dy) = (i64::from(w.div_ceil(8)) * 4, i64::from(h.div_ceil(8)) * 4);
+        let around = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1), (2, 0), (-2, 0)];
+        around
+            .iter()
+            .map(|(u, v)| {
                 let (x, y) = (i64::from(x) + u * dx, i64::from(y) + v * dy);
-                let rect = Rect::new(u32::try_from(x).ok()?, u32::try_from(y).ok()?, w, h);
-                (rect.intersect(&whole) == rect).then(|| self.compared(frame, rect).0)
+                let corner = u32::try_from(x).ok().zip(u32::try_from(y).ok());
+                let rect = corner.map(|(x, y)| Rect::new(x, y, w, h)).filter(|rect| rect.intersect(&whole) == *rect);
+                // Not a number where the frame ends.
+                rect.map_or(f32::NAN, |rect| self.compared(shapes, frame, rect).0)
             })
-            .collect();
-        let squares: f32 = shares.iter().map(|share| share * share).sum();
-        (squares / shares.len().max(1) as f32).sqrt()
+            .collect()
     }
 
-    /// Share of the template's slopes at `rect`, and their correlation.
-    fn compared(&self, frame: &Frame, rect: Rect) -> (f32, f32) {
-        let picture = luma(frame, rect);
-        let (mut along, mut own) = (0.0f32, 0.0f32);
-        for (a, b) in self.slopes.iter().zip(slopes(&picture, rect.w as usize)) {
-            if *a != [0.0; 2] {
-                along += a[0] * b[0] + a[1] * b[1];
-                own += b[0] * b[0] + b[1] * b[1];
+    /// Share of the slopes at `rect`, and their correlation.
+    fn compared(&self, shapes: &[Vec<[f32; 2]>], frame: &Frame, rect: Rect) -> (f32, f32) {
+        let (mut along, mut own, mut energy) = (0.0f32, 0.0f32, 0.0f32);
+        for (part, (shape, (_, area))) in self.parts.iter().zip(shapes.iter().zip(plane_rects(frame.format, rect))) {
+            let here = slopes(&samples(frame, part.plane, area), area.w as usize);
+            let weight = part.weight * part.weight;
+            for (a, b) in shape.iter().zip(here).filter(|(a, _)| **a != [0.0; 2]) {
+                along += weight * (a[0] * b[0] + a[1] * b[1]);
+                own += weight * (b[0] * b[0] + b[1] * b[1]);
+                energy += weight * (a[0] * a[0] + a[1] * a[1]);
             }
         }
-        let likeness = if own > 0.0 { along / (own * self.energy).sqrt() } else { 0.0 };
-        (along / self.energy, likeness)
+        let likeness = if own > 0.0 { along / (own * energy).sqrt() } else { 0.0 };
+        (along / energy.max(1e-6), likeness)
     }
 }
 
-/// The first plane in `rect`, in 8-bit codes.
-fn luma(frame: &Frame, rect: Rect) -> Vec<f32> {
+/// The search for one mark in the frames of a run, in order.
+///
+/// A frame that shows much more of the mark than the scene has by chance is a flash by itself. What remains of a mark on all
+/// frames may be too little for that; over some frames the scene averages out and it does not.
+#[derive(Clone, Debug)]
+pub struct Search<'a> {
+    template: &'a Template,
+    looks: Vec<Shown>,
+    seen: usize,
+}
+
+impl<'a> Search<'a> {
+    /// For the mark of `template`.
+    pub const fn new(template: &'a Template) -> Self {
+        Self { template, looks: Vec::new(), seen: 0 }
+    }
+
+    /// Looks at the next frame, whose number is `idx`.
+    pub fn look(&mut self, frame: &Frame, idx: FrameIdx) {
+        let is_sample = self.seen.is_multiple_of(EVERY);
+        self.seen += 1;
+        self.looks.extend(self.template.shown(frame, idx, is_sample));
+    }
+
+    /// What was seen, frame by frame.
+    pub fn looks(&self) -> &[Shown] {
+        &self.looks
+    }
+
+    /// The frames on which people can see the mark, with the share of it that they show, in order.
+    pub fn flashes(&self) -> Vec<(FrameIdx, f32)> {
+        let mut is_flash: Vec<bool> = self
+            .looks
+            .iter()
+            .map(|look| look.is_suspect() && look.share.abs() > BEYOND * chance(&[look]))
+            .collect();
+        let samples: Vec<usize> = (0..self.looks.len()).filter(|k| !self.looks[*k].beside.is_empty()).collect();
+        for run in samples.windows(RUN.min(samples.len()).max(1)) {
+            let looks: Vec<&Shown> = run.iter().map(|k| &self.looks[*k]).collect();
+            let mean = |of: fn(&Shown) -> f32| looks.iter().map(|look| of(look)).sum::<f32>() / looks.len() as f32;
+            let (share, likeness) = (mean(|look| look.share), mean(|look| look.likeness));
+            let enough = run.len() > 2 && share.abs() > LASTING && likeness.abs() > LASTING_LIKENESS;
+            if enough && share.abs() > BEYOND * chance(&looks) {
+                let (first, last) = (run[0], run[run.len() - 1]);
+                (first..=last).for_each(|k| is_flash[k] |= self.looks[k].share.abs() > SHARE);
+            }
+        }
+        self.looks.iter().zip(is_flash).filter(|(_, flash)| *flash).map(|(look, _)| (look.idx, look.share)).collect()
+    }
+}
+
+/// What the scene shows by chance in the mean over `looks`: the root mean square over the places beside the mark.
+fn chance(looks: &[&Shown]) -> f32 {
+    let places = looks.iter().map(|look| look.beside.len()).min().unwrap_or(0);
+    let means = (0..places).map(|n| looks.iter().map(|look| look.beside[n]).sum::<f32>() / looks.len() as f32);
+    let squares: Vec<f32> = means.filter(|mean| mean.is_finite()).map(|mean| mean * mean).collect();
+    (squares.iter().sum::<f32>() / squares.len().max(1) as f32).sqrt()
+}
+
+/// Middle of the 8-bit codes: sums of what lies about it stay precise.
+const MIDDLE: f32 = 128.0;
+
+/// The length that one in a hundred slopes exceeds.
+fn steepest(slopes: &[[f32; 2]]) -> f32 {
+    let mut sizes: Vec<f32> = slopes.iter().map(|[x, y]| x.hypot(*y)).collect();
+    if sizes.is_empty() {
+        return 0.0;
+    }
+    let at = sizes.len() * 99 / 100;
+    *sizes.select_nth_unstable_by(at, f32::total_cmp).1
+}
+
+/// The planes that show colour, with the part of each that `rect` (luma samples) reaches.
+fn plane_rects(format: PixelFormat, rect: Rect) -> impl Iterator<Item = (usize, Rect)> {
+    (0..format.planes()).filter(move |plane| !format.is_alpha(*plane)).map(move |plane| {
+        let (sw, sh) = format.subsampling(plane);
+        (plane, rect.subsampled(sw, sh))
+    })
+}
+
+/// The colour planes in `rect`, in 8-bit codes.
+fn planes(frame: &Frame, rect: Rect) -> Vec<Vec<f32>> {
+    plane_rects(frame.format, rect).map(|(plane, area)| samples(frame, plane, area)).collect()
+}
+
+/// A plane in `area` of its own samples, in 8-bit codes.
+fn samples(frame: &Frame, plane: usize, area: Rect) -> Vec<f32> {
     let scale = 1.0 / (1u32 << (frame.format.depth - 8)) as f32;
-    let columns = rect.x as usize..rect.right() as usize;
-    let mut out = Vec::with_capacity(rect.area() as usize);
-    for y in rect.y..rect.bottom() {
-        match frame.row(0, y) {
+    let columns = area.x as usize..area.right() as usize;
+    let mut out = Vec::with_capacity(area.area() as usize);
+    for y in area.y..area.bottom() {
+        match frame.row(plane, y) {
             Row::U8(row) => out.extend(row[columns.clone()].iter().map(|s| f32::from(*s))),
             Row::U16(row) => out.extend(row[columns.clone()].iter().map(|s| f32::from(*s) * scale)),
         }
@@ -167,7 +326,6 @@ fn slopes(values: &[f32], width: usize) -> Vec<[f32; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::PixelFormat;
     use crate::frame::{HostSurface, RowMut, Surface};
 
     const MARK: Rect = Rect::new(20, 16, 30, 12);
@@ -200,13 +358,17 @@ mod tests {
             assert!(removed.template().is_none(), "nothing was taken away yet");
             (0..20).for_each(|t| removed.add(&removed.before(&frame(t, 0.5, depth)), &frame(t, 0.0, depth)));
             let template = removed.template().unwrap();
-            for t in 0..40 {
-                assert!(template.shown(&frame(t, 0.5, depth)).is_flash(), "frame {t} with the mark");
-                let clean = template.shown(&frame(t, 0.0, depth));
-                assert!(!clean.is_flash() && clean.share.abs() < 0.1, "frame {t} without: {clean:?}");
-            }
-            let ghost = template.shown(&frame(3, 0.15, depth));
-            assert!((0.15..0.5).contains(&ghost.share), "{ghost:?}");
+            let flashes = |alpha: &dyn Fn(u32) -> f32| {
+                let mut search = Search::new(&template);
+                (0..40).for_each(|t| search.look(&frame(t, alpha(t), depth), u64::from(t)));
+                search.flashes()
+            };
+            assert_eq!(flashes(&|_| 0.5).len(), 40, "with the mark");
+            assert_eq!(flashes(&|_| 0.0), [], "without");
+            let one = flashes(&|t| if t == 13 { 0.5 } else { 0.0 });
+            assert_eq!(one.iter().map(|f| f.0).collect::<Vec<_>>(), [13]);
+            let ghost = flashes(&|_| 0.12);
+            assert!(ghost.len() > 36 && ghost.iter().all(|(_, share)| (0.1..0.5).contains(share)), "{ghost:?}");
         }
     }
 
@@ -223,8 +385,11 @@ mod tests {
                 row.iter_mut().enumerate().for_each(|(x, s)| *s = if (x / 4) % 2 == 1 { 190 } else { 90 });
             }
         }
-        let shown = template.shown(&Frame::new(0, 0, 1, (80, 48), format, Box::new(surface)));
-        assert!(shown.share > SHARE && shown.likeness > LIKENESS && !shown.is_flash(), "{shown:?}");
+        let fence = Frame::new(0, 0, 1, (80, 48), format, Box::new(surface));
+        let mut search = Search::new(&template);
+        (0..24).for_each(|idx| search.look(&fence, idx));
+        assert!(search.looks().iter().all(|look| look.share > SHARE && look.likeness > LIKENESS));
+        assert_eq!(search.flashes(), []);
     }
 
     #[test]

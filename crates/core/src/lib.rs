@@ -24,7 +24,7 @@ pub mod track;
 pub use borrow::Borrow;
 pub use colour::Coder;
 pub use fill::SpatialFill;
-pub use flash::{Removed, Shown, Template};
+pub use flash::{Removed, Search, Shown, Template};
 pub use format::{ColorInfo, PixelFormat, PixelLayout, Scan};
 pub use frame::{Frame, FrameIdx, HostSurface, Patch, Row, RowMut, Rows, Surface};
 pub use geometry::Rect;
