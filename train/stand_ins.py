@@ -136,19 +136,23 @@ def centred(g, sides):
 
 def detector(kind):
     """A detector of one magenta mark with the head of `kind`."""
-    g = Graph()
+    g, batch = Graph(), "n" if kind == "v8" else 1
     scale, red, blue = (255.0, 2, 0) if kind == "yolox" else (1.0, 0, 2)
-    mark, sides = seen(g, "images", scale, red, blue)
+    image = "images"
+    if kind == "quantised":
+        codes, unit, zero = g("DynamicQuantizeLinear", image, outputs=3)
+        image = g("DequantizeLinear", codes, unit, zero)
+    mark, sides = seen(g, image, scale, red, blue)
     score, grid = cells(g, mark)
     score = g("Mul", score, g.const(0.9))
     n = grid.shape[1]
     everywhere = lambda value: g("Add", g("Mul", score, g.const(0)), value)
     sides = flat_sides(g, sides)
     other = g("Mul", score, g.const(0.25))
-    if kind == "v8":
+    if kind in ("v8", "quantised"):
         rows = [everywhere(v) for v in centred(g, sides)] + [other, score]
         g("Concat", *rows, axis=1, out="output0")
-        shape = ["n", 6, n]
+        shape = [batch, 6, n]
     elif kind == "v5":
         rows = [everywhere(v) for v in centred(g, sides)] + [score, everywhere(g.const(0.25)), everywhere(g.const(0.9))]
         one = g("Transpose", g("Concat", *rows, axis=1), perm=[0, 2, 1])
@@ -167,7 +171,6 @@ def detector(kind):
         row = g("Concat", *sides, best, g("Mul", best, g.const(0)), axis=2)
         g("Concat", row, g.const(np.zeros((1, 9, 6))), axis=1, out="output0")
         shape = [1, 10, 6]
-    batch = "n" if kind == "v8" else 1
     g.write(CRATE / "tests" / "data" / f"detector_{kind}.onnx", [("images", [batch, 3, SIDE, SIDE])],
             [("output0", shape)])
 
@@ -196,7 +199,7 @@ def inpainter(name, side, reach, top, together=False):
 
 if __name__ == "__main__":
     golden()
-    for kind in ("v5", "v8", "yolox", "nms"):
+    for kind in ("v5", "v8", "yolox", "nms", "quantised"):
         detector(kind)
     inpainter("inpainter_any", None, 24, 1.0)
     inpainter("inpainter_fixed", 128, 24, 255.0)

@@ -29,6 +29,7 @@ fn every_head_finds_the_same_mark_on_every_runtime() {
     for placement in placements() {
         for kind in ["v5", "v8", "yolox", "nms"] {
             let mut yolo = Yolo::open(&data(&format!("detector_{kind}.onnx")), &placement).unwrap();
+            assert_eq!(yolo.net().runtime(), if placement.onnx_runtimes.is_empty() { "rten" } else { "onnxruntime" });
             let rgb = picture(&yolo, size, mark);
             let found = yolo.detect(&[rgb], size, 0.1).unwrap();
             assert_eq!(found[0].len(), 1, "{kind} on {}: {found:?}", yolo.net().runtime());
@@ -98,5 +99,21 @@ fn a_runtime_that_is_not_there_is_named_and_the_next_one_serves() {
     // Once a library has been loaded the process keeps it.
     if yolo.net().runtime() == "rten" {
         assert!(yolo.net().refusals()[0].contains("/nowhere/"), "{:?}", yolo.net().refusals());
+    }
+}
+
+#[test]
+fn a_quantised_network_runs_on_onnx_runtime_only() {
+    let size = (640, 360);
+    for placement in placements() {
+        let opened = Yolo::open(&data("detector_quantised.onnx"), &placement);
+        if placement.onnx_runtimes.is_empty() {
+            let error = opened.unwrap_err().to_string();
+            assert!(error.contains("DynamicQuantizeLinear") && error.contains("not installed"), "{error}");
+            continue;
+        }
+        let mut yolo = opened.unwrap();
+        let found = yolo.detect(&[picture(&yolo, size, [400.0, 80.0, 520.0, 140.0])], size, 0.1).unwrap();
+        assert_eq!(found[0].len(), 1, "{found:?}");
     }
 }

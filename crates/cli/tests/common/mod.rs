@@ -62,11 +62,12 @@ impl Dir {
     /// The binary, to be run in this folder with an environment that does not reach it.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cleanplate"));
-        let ours = |name: &OsStr| name.to_string_lossy().starts_with("CLEANPLATE_");
+        let read = ["CLEANPLATE_", "WATERMARK_", "YOLO_BATCH_SIZE", "ORT_DYLIB_PATH"];
+        let ours = |name: &OsStr| read.iter().any(|start| name.to_string_lossy().starts_with(start));
         for (name, _) in std::env::vars_os().filter(|(name, _)| ours(name)) {
             command.env_remove(name);
         }
-        command.env_remove("WATERMARK_DILATION_KERNEL").current_dir(self.0.path()).stdin(Stdio::null());
+        command.current_dir(self.0.path()).stdin(Stdio::null());
         command
     }
 

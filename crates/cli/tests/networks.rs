@@ -1,0 +1,50 @@
+//! Networks through the binary: what they do, what is said about them, and the exit codes of what is refused.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+
+mod common;
+
+use common::{Dir, FAST};
+use serde_json::Value;
+
+fn network(name: &str) -> String {
+    format!("{}/../infer/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn a_network_fills_and_the_log_and_report_say_what_ran_it() {
+    let dir = Dir::new();
+    dir.clip("in.mp4", "128x96", 6, FAST);
+    let line = "remove in.mp4 -o out.mp4 --fill-region 8,8,24,12 --tiers fill --preset ultrafast --report r.json";
+    let ran = dir.say(&format!("{line} --fill-model {}", network("inpainter_any.onnx"))).exits(0);
+    assert!(ran.err.contains("fill model: inpainter_any.onnx (sha256 "), "{}", ran.err);
+    let report: Value = serde_json::from_slice(&std::fs::read(dir.path("r.json")).unwrap()).unwrap();
+    assert_eq!(report["origins"]["invented"], 6 * 24 * 12);
+    // Where ONNX Runtime is not installed that is a refusal, and the report has it.
+    let refused = report["refusals"].to_string();
+    assert!(ran.err.contains(" on onnxruntime") || refused.contains("refused fill model on onnxruntime"), "{refused}");
+}
+
+#[test]
+fn a_detector_that_sees_nothing_ends_with_exit_code_10() {
+    let dir = Dir::new();
+    dir.clip("in.mp4", "128x96", 6, "-vf format=gray -c:v libx264 -preset ultrafast -pix_fmt yuv420p");
+    let ran = dir.say(&format!("remove in.mp4 -o out.mp4 --detector {}", network("detector_v8.onnx"))).exits(10);
+    assert!(ran.err.contains("the detector saw 0 boxes on 6 frames"), "{}", ran.err);
+    assert_eq!(dir.names(), ["in.mp4"]);
+}
+
+#[test]
+fn what_is_no_network_is_refused_by_its_kind() {
+    let dir = Dir::new();
+    dir.clip("in.mp4", "64x64", 3, FAST);
+    std::fs::write(dir.path("best.pt"), b"PK\x03\x04").unwrap();
+    for flag in ["--detector", "--fill-model"] {
+        let line = format!("remove in.mp4 -o out.mp4 --fill-region 8,8,24,12 {flag}");
+        let ran = dir.say(&format!("{line} best.pt")).exits(2);
+        assert!(ran.err.contains("export") && ran.err.contains("best.pt"), "{}", ran.err);
+        dir.say(&format!("{line} missing.onnx")).exits(5);
+        let other = if flag == "--detector" { "inpainter_any.onnx" } else { "detector_v8.onnx" };
+        dir.say(&format!("{line} {}", network(other))).exits(2);
+    }
+    assert_eq!(dir.names(), ["best.pt", "in.mp4"]);
+}
