@@ -243,11 +243,8 @@ impl<'a> Search<'a> {
 
     /// The frames on which people can see the mark, with the share of it that they show, in order.
     pub fn flashes(&self) -> Vec<(FrameIdx, f32)> {
-        let mut is_flash: Vec<bool> = self
-            .looks
-            .iter()
-            .map(|look| look.is_suspect() && look.share.abs() > BEYOND * chance(&[look]))
-            .collect();
+        let mut is_flash: Vec<bool> =
+            self.looks.iter().map(|look| look.is_suspect() && look.share.abs() > BEYOND * chance(&[look])).collect();
         let samples: Vec<usize> = (0..self.looks.len()).filter(|k| !self.looks[*k].beside.is_empty()).collect();
         for run in samples.windows(RUN.min(samples.len()).max(1)) {
             let looks: Vec<&Shown> = run.iter().map(|k| &self.looks[*k]).collect();
