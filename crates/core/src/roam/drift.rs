@@ -75,11 +75,6 @@ pub(super) fn likeliest(glimpses: &[Glimpse]) -> Option<(Template, Recurrence)> 
         let ((clear_a, excess_a), (clear_b, excess_b)) = (order(*a), order(*b));
         clear_a.cmp(&clear_b).then(excess_a.total_cmp(&excess_b)).then(b.cmp(a))
     };
-    if std::env::var("DBG").is_ok() {
-        for (t, f) in all.iter().zip(&figures) {
-            println!("   drifter {}x{} len {} spread {:.2} {f:?}", t.width, t.height, t.len(), t.spread);
-        }
-    }
     let best = (0..all.len()).max_by(better)?;
     Some((all[best].clone(), figures[best]))
 }
