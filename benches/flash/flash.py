@@ -14,6 +14,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "target/release/examples/flash_planes"
 
@@ -23,12 +25,29 @@ def raw(source, target, *options):
                     str(target)], check=True)
 
 
+def restored(marked, clean, target, folder, info):
+    """What a perfect restoration would write: the clean samples under the marks, those of the marked clip elsewhere."""
+    w, h = info["width"], info["height"]
+    alpha = np.zeros((h, w), bool)
+    for mark in info["marks"]:
+        x, y, mw, mh = mark["rect"]
+        keep = np.fromfile(folder / f"{mark['name']}.planes", np.float32, mw * mh).reshape(mh, mw)
+        alpha[y:y + mh, x:x + mw] |= keep < 0.98
+    chroma = alpha.reshape(h // 2, 2, w // 2, 2).any((1, 3)).ravel()
+    under = np.concatenate([alpha.ravel(), chroma, chroma])
+    size = w * h * 3 // 2
+    frames = [np.fromfile(path, np.uint8).reshape(-1, size) for path in (marked, clean)]
+    np.where(under, frames[1], frames[0]).tofile(target)
+
+
 def case(folder, crf, temp):
     info = json.loads((folder / "info.json").read_text())
     w, h = info["width"], info["height"]
     planar = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{w}x{h}"]
     marked, clean = temp / "marked.yuv", folder / "clean.yuv"
     raw(folder / "marked.mkv", marked)
+    truth = temp / "restored.yuv"
+    restored(marked, clean, truth, folder, info)
     encodes = []
     for name, source in [("clean", clean), ("marked", marked)]:
         coded, out = temp / f"{name}.mkv", temp / f"{name}.coded.yuv"
@@ -37,7 +56,7 @@ def case(folder, crf, temp):
         raw(coded, out)
         encodes.append(str(out))
     places = [",".join(map(str, mark["rect"])) for mark in info["marks"]]
-    out = subprocess.run([str(TOOL), str(w), str(h), str(marked), str(clean), *encodes, "--", *places], check=True,
+    out = subprocess.run([str(TOOL), str(w), str(h), str(marked), str(truth), *encodes, "--", *places], check=True,
                          capture_output=True, text=True).stdout
     return zip([mark["name"] for mark in info["marks"]], map(json.loads, out.splitlines()))
 

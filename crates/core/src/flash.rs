@@ -145,10 +145,9 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Whether the frame may be a flash, as far as can be told without what lies beside the mark. What was taken away twice
-    /// can be seen as well.
+    /// Whether the frame may be a flash, as far as can be told without what lies beside the mark.
     fn is_suspect(&self) -> bool {
-        self.share.abs() > SHARE && self.likeness.abs() > LIKENESS
+        self.share > SHARE && self.likeness > LIKENESS
     }
 }
 
@@ -244,16 +243,16 @@ impl<'a> Search<'a> {
     /// The frames on which people can see the mark, with the share of it that they show, in order.
     pub fn flashes(&self) -> Vec<(FrameIdx, f32)> {
         let mut is_flash: Vec<bool> =
-            self.looks.iter().map(|look| look.is_suspect() && look.share.abs() > BEYOND * chance(&[look])).collect();
+            self.looks.iter().map(|look| look.is_suspect() && look.share > BEYOND * chance(&[look])).collect();
         let samples: Vec<usize> = (0..self.looks.len()).filter(|k| !self.looks[*k].beside.is_empty()).collect();
         for run in samples.windows(RUN.min(samples.len()).max(1)) {
             let looks: Vec<&Shown> = run.iter().map(|k| &self.looks[*k]).collect();
             let mean = |of: fn(&Shown) -> f32| looks.iter().map(|look| of(look)).sum::<f32>() / looks.len() as f32;
             let (share, likeness) = (mean(|look| look.share), mean(|look| look.likeness));
-            let enough = run.len() > 2 && share.abs() > LASTING && likeness.abs() > LASTING_LIKENESS;
-            if enough && share.abs() > BEYOND * chance(&looks) {
+            let enough = run.len() > 2 && share > LASTING && likeness > LASTING_LIKENESS;
+            if enough && share > BEYOND * chance(&looks) {
                 let (first, last) = (run[0], run[run.len() - 1]);
-                (first..=last).for_each(|k| is_flash[k] |= self.looks[k].share.abs() > SHARE);
+                (first..=last).for_each(|k| is_flash[k] |= self.looks[k].share > SHARE);
             }
         }
         self.looks.iter().zip(is_flash).filter(|(_, flash)| *flash).map(|(look, _)| (look.idx, look.share)).collect()
