@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cleanplate::{DetectOptions, Error, Job, Options, Report, Silent, Tier, run};
+use cleanplate::{DetectOptions, Error, Job, Options, Plan, Report, Silent, Tier, run};
 use cleanplate_core::{Frame, Row};
 use cleanplate_media::{OpenOptions, Source};
 
@@ -181,7 +181,7 @@ fn a_network_fills_the_hole_and_nothing_else_without_flicker() {
 }
 
 #[test]
-fn a_plan_names_its_network_and_no_other_is_taken_for_it() {
+fn a_plan_names_its_network_and_its_segments_do_not_show_in_the_fill() {
     let folder = tempfile::tempdir().unwrap();
     marked(folder.path());
     let plan = folder.path().join("plan.json");
@@ -195,6 +195,16 @@ fn a_plan_names_its_network_and_no_other_is_taken_for_it() {
     let again = Options { plan_in: Some(plan.clone()), ..Options::default() };
     clean(folder.path(), again.clone()).0.unwrap();
     assert_eq!(std::fs::read(&output).unwrap(), first, "the same plan and network give the same bytes");
+    let whole = frames(&output);
+    let mut cut = Plan::load(&plan).unwrap();
+    cut.segments = vec![0..5, 5..7, 7..80];
+    let edited = folder.path().join("cut.json");
+    cut.save(&edited).unwrap();
+    clean(folder.path(), Options { plan_in: Some(edited), ..Options::default() }).0.unwrap();
+    for (a, b) in whole.iter().zip(frames(&output)) {
+        let rows = (0..a.height).all(|y| matches!((a.row(0, y), b.row(0, y)), (Row::U8(a), Row::U8(b)) if a == b));
+        assert!(rows, "segments show in frame {}", a.idx);
+    }
     std::fs::copy(network("inpainter_fixed.onnx"), &own).unwrap();
     let error = clean(folder.path(), again.clone()).0.unwrap_err();
     assert!(error.to_string().contains("another one than the plan names"), "{error}");
