@@ -40,6 +40,8 @@ const STRAIGHT: f32 = 0.15;
 const LEAST_LIKE: f32 = 0.35;
 const LEAST_EXCLUSIVE: f32 = 0.18;
 const LEAST_MOVES: f32 = 0.6;
+/// Drifters that are followed at most.
+const FOLLOWED: usize = 3;
 /// Displacement in working samples below which a thing stands still.
 const STILL: i32 = 2;
 
@@ -66,22 +68,16 @@ impl Recurrence {
     }
 }
 
-/// The drifter that recurs most exclusively.
-pub(super) fn likeliest(glimpses: &[Glimpse]) -> Option<(Template, Recurrence)> {
+/// The drifters that recur most exclusively, those first that are worth following.
+pub(super) fn likeliest(glimpses: &[Glimpse]) -> Vec<(Template, Recurrence)> {
     let all: Vec<&Template> = glimpses.iter().flat_map(|g| g.drifters.iter().map(|d| &d.template)).collect();
     let figures: Vec<Recurrence> = all.par_iter().map(|t| recurrence(t, glimpses)).collect();
-    let order = |n: usize| (figures[n].is_clear(), figures[n].exclusive);
-    let better = |a: &usize, b: &usize| {
-        let ((clear_a, excess_a), (clear_b, excess_b)) = (order(*a), order(*b));
-        clear_a.cmp(&clear_b).then(excess_a.total_cmp(&excess_b)).then(b.cmp(a))
-    };
-    if std::env::var("DBG").is_ok() {
-        for (t, f) in all.iter().zip(&figures) {
-            println!("   drifter {}x{} len {} spread {:.2} {f:?}", t.width, t.height, t.len(), t.spread);
-        }
-    }
-    let best = (0..all.len()).max_by(better)?;
-    Some((all[best].clone(), figures[best]))
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.sort_by(|a, b| {
+        let (a, b) = (&figures[*a], &figures[*b]);
+        b.is_clear().cmp(&a.is_clear()).then(b.exclusive.total_cmp(&a.exclusive))
+    });
+    order.into_iter().take(FOLLOWED).map(|n| (all[n].clone(), figures[n])).collect()
 }
 
 fn recurrence(template: &Template, glimpses: &[Glimpse]) -> Recurrence {
