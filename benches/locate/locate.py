@@ -270,7 +270,7 @@ def main():
             r = groups[g]
             hit = sum(b >= 0.5 for _, b in r)
             by = ", ".join(f"{q} {sum(b >= 0.5 for z, b in r if z == q)}/{sum(z == q for z, _ in r)}" for q in KINDS)
-            print(f"\n{g}: {hit}/{len(r)} = {100 * hit / len(r):.0f} % (IoU >= 0.5), wrong with confidence {sum(groups[g + ' false'])}; {by}")
+            print(f"\n{g}: {hit}/{len(r)} = {100 * hit / len(r):.0f} % (IoU >= 0.5), badly placed {sum(0 < b < 0.5 for _, b in r)}, off every mark {sum(groups[g + ' false'])}; {by}")
     for title, folder in (("clean", a.clips), ("marked", a.marked)):
         if not folder:
             continue

@@ -10,6 +10,7 @@ mod draw;
 pub mod error;
 mod footage;
 mod images;
+mod inks;
 mod inspect;
 mod line;
 mod marks;

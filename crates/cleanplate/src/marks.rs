@@ -7,6 +7,7 @@ use cleanplate_core::{Frame, FrameIdx, Mask, PixelFormat, Raster, Rect, Row};
 use cleanplate_media::source::{OpenOptions, Source};
 
 use crate::error::{Error, Result};
+use crate::inks::{Placed, is_picture};
 use crate::masks::{MaskFolder, MaskRef, read_mask, turned};
 use crate::mattes::MatteFile;
 use crate::options::Options;
@@ -177,9 +178,20 @@ impl<'a> Marker<'a> {
     }
 
     /// Adds everything that the user has said.
-    pub(crate) fn said(&mut self, options: &Options, poll: &mut dyn FnMut() -> ControlFlow<()>) -> Result<()> {
-        let exact = options.regions.iter().filter(|region| !region.is_named());
-        let exact = exact.map(|region| (region, MarkSource::Region));
+    pub(crate) fn said(
+        &mut self,
+        options: &Options,
+        placed: &[Placed],
+        poll: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<()> {
+        // A region around a mark of known ink has said where to look for it, and no more.
+        let is_bound = |region: &&Region| {
+            let rect = place(region, self.clip).unwrap_or_default();
+            placed.iter().any(|ink| 2 * rect.intersect(&ink.file.matte.rect()).area() > ink.file.matte.rect().area())
+        };
+        let exact: Vec<&Region> =
+            options.regions.iter().filter(|region| !region.is_named() && !is_bound(region)).collect();
+        let exact = exact.into_iter().map(|region| (region, MarkSource::Region));
         let whole = options.fill_regions.iter().map(|region| (region, MarkSource::FillRegion));
         for (region, from) in exact.chain(whole) {
             let mask = Mask::rectangle(place(region, self.clip)?);
@@ -195,8 +207,13 @@ impl<'a> Marker<'a> {
             let mask = read_mask(path, self.clip.size, self.clip.rotation)?.dilated(grown, w, h);
             self.still(&mask, &self.clip.frames(None), &by_user(MarkSource::Mask))?;
         }
-        for path in &options.mattes {
-            self.matte(path)?;
+        for path in options.mattes.iter().filter(|path| !is_picture(path)) {
+            let file = MatteFile::read(path)?;
+            self.fits(path, &file)?;
+            self.matte(&file, "given by the user")?;
+        }
+        for ink in placed {
+            self.matte(&ink.file, &format!("given by the user as a picture, {}", ink.words))?;
         }
         if let Some(path) = &options.mask_video {
             let masks = self.mask_video(path, grown, poll)?;
@@ -205,23 +222,27 @@ impl<'a> Marker<'a> {
         Ok(())
     }
 
-    /// Adds a mark whose matte the user gave.
-    fn matte(&mut self, path: &Path) -> Result<()> {
-        let file = MatteFile::read(path)?;
+    /// Whether a matte is for this clip.
+    fn fits(&self, path: &Path, file: &MatteFile) -> Result<()> {
         let (size, format) = (self.clip.size, self.clip.format);
-        if file.frame != size || file.matte.format() != format {
-            let (w, h) = file.frame;
-            return Err(Error::Usage(format!(
-                "the matte {} is for frames of {w}x{h} ({:?}), the clip has {}x{} ({format:?})",
-                path.display(),
-                file.matte.format(),
-                size.0,
-                size.1
-            )));
+        if file.frame == size && file.matte.format() == format {
+            return Ok(());
         }
+        let (w, h) = file.frame;
+        Err(Error::Usage(format!(
+            "the matte {} is for frames of {w}x{h} ({:?}), the clip has {}x{} ({format:?})",
+            path.display(),
+            file.matte.format(),
+            size.0,
+            size.1
+        )))
+    }
+
+    /// Adds a mark whose matte is known.
+    fn matte(&mut self, file: &MatteFile, reason: &str) -> Result<()> {
         let name = file.keep(self.masks.folder())?;
         let first = self.marks.len();
-        self.still(&file.matte.mask(), &self.clip.frames(None), &by_user(MarkSource::Matte))?;
+        self.still(&file.matte.mask(), &self.clip.frames(None), &Claim { reason, ..by_user(MarkSource::Matte) })?;
         for mark in &mut self.marks[first..] {
             mark.matte = Some(name.clone());
             mark.without_matte = mark.keys.clone();
@@ -274,7 +295,7 @@ impl<'a> Marker<'a> {
     }
 }
 
-const fn by_user(from: MarkSource) -> Claim<'static> {
+const fn by_user<'a>(from: MarkSource) -> Claim<'a> {
     Claim { from, confidence: 1.0, reason: "given by the user" }
 }
 
@@ -320,7 +341,7 @@ mod tests {
         let mut masks = MaskFolder::new(folder.path());
         let clip = clip();
         let mut marker = Marker::new(options, &clip, &mut masks);
-        marker.said(options, &mut || ControlFlow::Continue(()))?;
+        marker.said(options, &[], &mut || ControlFlow::Continue(()))?;
         let marks = marker.finish();
         let all = marks.iter().flat_map(|m| &m.keys).map(|k| (*masks.load(&k.1).unwrap()).clone()).collect();
         Ok((marks, all))

@@ -1,15 +1,16 @@
-//! The rest of pass 1: marks that let the picture through get their matte, solved from the clip itself.
+//! The rest of pass 1: marks that let the picture through get their matte, solved from the clip itself or given, and the
+//! times at which it is shown.
 
 use std::ops::Range;
 
-use cleanplate_core::matte::{MatteEvidence, Solution};
-use cleanplate_core::{FrameIdx, Mask, Raster};
+use cleanplate_core::matte::{Gain, MatteEvidence, Solution, full_gain, gain_at, ramps};
+use cleanplate_core::{FrameIdx, Mask, Matte, Raster, Rect};
 
 use crate::analyse::{candidates, visit};
 use crate::error::Result;
 use crate::footage::Footage;
-use crate::masks::MaskFolder;
-use crate::mattes::MatteFile;
+use crate::masks::{MaskFolder, MaskRef};
+use crate::mattes::{MatteFile, MatteRef};
 use crate::observer::{Event, Phase};
 use crate::options::{Options, Tier};
 use crate::plan::{Mark, MarkSource};
@@ -21,7 +22,33 @@ const FRAMES: usize = 160;
 /// Frames below which a mark cannot be told from what lies behind it.
 const FEWEST: u64 = 8;
 
-/// Solves the mattes of those of `marks` that stand still, and narrows their masks to what the mattes change.
+/// Rounds of looking closer at where a mark comes or goes, and frames of each.
+const ROUNDS: usize = 3;
+
+/// Gains of neighbouring looks that differ by more than this have a change between them.
+const CHANGE: f32 = 0.2;
+
+/// A frame shows all of a mark from this gain on; fewer such frames than this are no ground to solve its matte on.
+const FULL: f32 = 0.9;
+const FEWEST_FULL: usize = 16;
+
+/// Its edges alone are this clear at least, where it is shown at all: how clear depends on what lies behind it.
+const PRESENT: f32 = 0.5;
+
+/// A given matte whose gain differs by less from 1 is right as it is.
+const AS_GIVEN: f32 = 0.08;
+
+/// A mark that is looked at.
+struct Case {
+    /// Its place in the list of marks.
+    mark: usize,
+    evidence: MatteEvidence,
+    /// Its matte where that was given.
+    given: Option<MatteFile>,
+}
+
+/// Solves the mattes of those of `marks` that stand still, narrows their masks to what the mattes change, and finds out
+/// when marks with a matte are shown.
 pub(crate) fn solve(
     footage: &dyn Footage,
     options: &Options,
@@ -33,36 +60,219 @@ pub(crate) fn solve(
         return Ok(());
     }
     let (size, format) = (footage.clip().size, footage.clip().format);
-    let mut cases: Vec<(usize, MatteEvidence)> = Vec::new();
+    let mut cases = Vec::new();
     for (n, mark) in marks.iter().enumerate() {
-        if is_still(mark) {
-            cases.push((n, MatteEvidence::new(&whole(mark, folder)?, format, size)));
-        }
+        let given = mark.matte.as_ref().map(|name| name.load(folder.folder())).transpose()?;
+        let mask = match &given {
+            Some(file) => file.matte.mask(),
+            None if is_still(mark) => whole(mark, folder)?,
+            None => continue,
+        };
+        cases.push(Case { mark: n, evidence: MatteEvidence::new(&mask, format, size), given });
     }
     if cases.is_empty() {
         return Ok(());
     }
-    let frames = looks(footage, cases.iter().map(|(n, _)| &marks[*n].span));
+    let frames = looks(footage, cases.iter().map(|case| &marks[case.mark].span));
     watch.begin(Phase::Solve, frames.len() as u64, 0)?;
     visit(footage, options, &frames, 0, watch, &mut |frame| {
-        for (n, evidence) in &mut cases {
-            if marks[*n].span.contains(&frame.idx) {
-                evidence.observe(&frame);
-            }
+        for case in cases.iter_mut().filter(|case| marks[case.mark].span.contains(&frame.idx)) {
+            case.evidence.observe(&frame);
         }
     })?;
-    for (n, evidence) in cases {
+    for Case { mark, evidence, given } in cases {
         watch.poll()?;
-        let solution = evidence.solve();
-        let noise = solution.matte.as_ref().map(|matte| evidence.residual(matte)).unwrap_or_default();
-        drop(evidence);
-        let mark = &mut marks[n];
-        let verdict = if solution.matte.is_some() { "solved" } else { "no matte" };
-        watch.tell(Event::info(format!("matte of mark {}: {verdict}: {}", mark.id, solution.reason)));
-        apply(mark, solution, noise, size, folder)?;
+        let mark = &mut marks[mark];
+        let mut solved = match given {
+            Some(file) => Solved::given(&file, &evidence),
+            None => Solved::new(solution(&evidence)),
+        };
+        solved.time(footage, options, evidence, watch)?;
+        let verdict = if solved.matte.is_some() { "solved" } else { "no matte" };
+        watch.tell(Event::info(format!("matte of mark {}: {verdict}: {}", mark.id, solved.reason)));
+        solved.write(mark, size, folder)?;
     }
     watch.end();
     Ok(())
+}
+
+/// The matte as all frames tell it or, where they contradict each other, as those do that clearly show a mark.
+fn solution(evidence: &MatteEvidence) -> Solution {
+    let solution = evidence.solve();
+    if solution.matte.is_some() {
+        return solution;
+    }
+    let presence = evidence.presence();
+    let Some(full) = full_gain(&presence).filter(|full| *full > 0.0) else { return solution };
+    let mut shown = evidence.clone();
+    shown.retain(|idx| presence.iter().any(|gain| gain.idx == idx && gain.value >= PRESENT * full));
+    if shown.frames() < FEWEST_FULL || shown.frames() == evidence.frames() {
+        return solution;
+    }
+    let again = shown.solve();
+    if again.matte.is_some() {
+        return again;
+    }
+    let reason =
+        format!("{}; on the {} frames that seem to show it: {}", solution.reason, shown.frames(), again.reason);
+    Solution { reason, ..solution }
+}
+
+/// What is known of a mark once its matte is settled.
+struct Solved {
+    matte: Option<Matte>,
+    is_given: bool,
+    mask: Mask,
+    alpha: f32,
+    noise: Vec<Raster<f32>>,
+    gain: Vec<(FrameIdx, f32)>,
+    reason: String,
+}
+
+impl Solved {
+    fn new(Solution { matte, mask, alpha, reason, .. }: Solution) -> Self {
+        Self { matte, is_given: false, mask, alpha, noise: Vec::new(), gain: Vec::new(), reason }
+    }
+
+    fn given(file: &MatteFile, evidence: &MatteEvidence) -> Self {
+        let matte = file.matte.over(evidence.rect());
+        let reason = format!("opacity {:.2}, as given", file.alpha);
+        let (noise, gain) = (Vec::new(), Vec::new());
+        Self { mask: matte.mask(), matte: Some(matte), is_given: true, alpha: file.alpha, noise, gain, reason }
+    }
+
+    /// Finds out when the mark is shown and how strongly, and what computing it away leaves behind.
+    fn time(
+        &mut self,
+        footage: &dyn Footage,
+        options: &Options,
+        evidence: MatteEvidence,
+        watch: &mut Watch<'_>,
+    ) -> Result<()> {
+        let Some(matte) = &self.matte else { return Ok(()) };
+        let mut gains = evidence.gains(matte);
+        let full = full_gain(&gains).filter(|full| *full > 0.0);
+        let mut shown = None;
+        if let Some(full) = full {
+            gains.iter_mut().for_each(|gain| gain.value /= full);
+            if self.is_given && (full - 1.0).abs() > AS_GIVEN {
+                self.rescale(full);
+            }
+            if !ramps(&gains).is_empty() {
+                let fully = shown.insert(evidence.clone());
+                fully.retain(|idx| gains.iter().any(|gain| gain.idx == idx && gain.value >= FULL));
+                self.time_fades(&mut gains, fully, (footage, options, &evidence), watch)?;
+            }
+        }
+        let shown = shown.unwrap_or(evidence);
+        self.noise = self.matte.as_ref().map(|matte| shown.residual(matte)).unwrap_or_default();
+        Ok(())
+    }
+
+    /// The mark of a given matte is shown by `full` of it at most.
+    fn rescale(&mut self, full: f32) {
+        self.matte = self.matte.as_ref().map(|matte| matte.scaled(full));
+        self.alpha *= full;
+        self.reason = format!("{}, shown by {full:.2} of that", self.reason);
+    }
+
+    /// As [`time`](Self::time) for a mark that is not shown alike on all frames; `shown` has those that show it fully.
+    fn time_fades(
+        &mut self,
+        gains: &mut Vec<Gain>,
+        shown: &MatteEvidence,
+        (footage, options, evidence): (&dyn Footage, &Options, &MatteEvidence),
+        watch: &mut Watch<'_>,
+    ) -> Result<()> {
+        if !self.is_given && shown.frames() >= FEWEST_FULL {
+            let again = shown.solve();
+            if let Some(matte) = &again.matte {
+                *gains = evidence.gains(matte);
+                let gain = std::mem::take(&mut self.gain);
+                *self = Self { gain, ..Self::new(again) };
+            }
+        }
+        let Some(matte) = &self.matte else { return Ok(()) };
+        for _ in 0..ROUNDS {
+            let closer = changes(gains);
+            if closer.is_empty() {
+                break;
+            }
+            let mut near = evidence.clone();
+            near.retain(|_| false);
+            watch.begin(Phase::Solve, closer.len() as u64, 0)?;
+            visit(footage, options, &closer, 0, watch, &mut |frame| near.observe(&frame))?;
+            gains.extend(near.gains(matte));
+            gains.sort_by_key(|gain| gain.idx);
+        }
+        self.gain = ramps(gains);
+        Ok(())
+    }
+
+    /// Writes what was found out into the mark.
+    fn write(self, mark: &mut Mark, size: (u32, u32), folder: &mut MaskFolder) -> Result<()> {
+        mark.reason = if mark.reason.is_empty() { self.reason } else { format!("{}; {}", mark.reason, self.reason) };
+        let Some(matte) = self.matte else { return Ok(()) };
+        let (mut keys, mut area) = (Vec::with_capacity(mark.keys.len()), 0);
+        for (idx, name) in &mark.keys {
+            let mask = folder.load(name)?;
+            let mut kept = mask.without(&mask.without(&self.mask));
+            if !self.is_given && mark.from != MarkSource::Region {
+                kept = kept.union(&parts_beside(&mask, &self.mask, size));
+            }
+            area = area.max(kept.area());
+            keys.push((*idx, folder.keep(&kept)?));
+        }
+        if area == 0 {
+            return Ok(());
+        }
+        let file = MatteFile { matte, frame: size, noise: self.noise, alpha: self.alpha };
+        mark.matte = Some(MatteRef { gain: self.gain, ..file.keep(folder.folder())? });
+        mark.rect = keys.iter().fold(Rect::default(), |all, (_, name)| all.union(&name.rect));
+        let masks = std::mem::replace(&mut mark.keys, keys);
+        if mark.without_matte.is_empty() {
+            mark.without_matte = masks;
+        }
+        mark.keys = while_shown(mark, folder.keep(&Mask::empty())?)?;
+        if mark.matte.as_ref().is_some_and(|matte| !matte.gain.is_empty()) {
+            let ends = mark.keys.iter().map(|(idx, _)| *idx).chain([mark.span.end]).skip(1);
+            let runs = mark.keys.iter().zip(ends).filter(|((_, name), _)| !name.rect.is_empty());
+            let runs: Vec<String> = runs.map(|((start, _), end)| format!("{start}..{end}")).collect();
+            mark.reason = format!("{}; shown in frames {}", mark.reason, runs.join(", "));
+        }
+        mark.area = area;
+        Ok(())
+    }
+}
+
+/// The masks of a mark, which are `nothing` while it is not shown at all.
+fn while_shown(mark: &Mark, nothing: MaskRef) -> Result<Vec<(FrameIdx, MaskRef)>> {
+    let gain = mark.matte.as_ref().map(|matte| matte.gain.as_slice()).unwrap_or_default();
+    if gain.is_empty() {
+        return Ok(mark.keys.clone());
+    }
+    let track = mark.track()?;
+    let mut keys: Vec<(FrameIdx, MaskRef)> = Vec::new();
+    for idx in mark.span.clone() {
+        let name = if gain_at(gain, idx) > 0.0 { track.at(idx) } else { Some(&nothing) };
+        if let Some(name) = name.filter(|name| keys.last().is_none_or(|(_, last)| last != *name)) {
+            keys.push((idx, name.clone()));
+        }
+    }
+    Ok(keys)
+}
+
+/// Frames between looks of which the gains say that the mark comes or goes there.
+fn changes(gains: &[Gain]) -> Vec<FrameIdx> {
+    let gaps: Vec<Range<FrameIdx>> = gains
+        .windows(2)
+        .filter(|pair| (pair[0].value - pair[1].value).abs() > CHANGE)
+        .map(|pair| pair[0].idx + 1..pair[1].idx)
+        .filter(|gap| !gap.is_empty())
+        .collect();
+    let total: u64 = gaps.iter().map(|gap| gap.end - gap.start).sum();
+    let step = total.div_ceil(FRAMES as u64).max(1);
+    gaps.into_iter().flat_map(|gap| gap.skip((step / 2) as usize).step_by(step as usize)).collect()
 }
 
 /// Whether a mark may be translucent and stays where it is: what a matte needs.
@@ -106,42 +316,21 @@ fn parts_beside(mask: &Mask, changed: &Mask, (w, h): (u32, u32)) -> Mask {
     beside.without(&beside.without(&grown))
 }
 
-/// Writes what was solved into the mark.
-fn apply(
-    mark: &mut Mark,
-    solution: Solution,
-    noise: Vec<Raster<f32>>,
-    size: (u32, u32),
-    folder: &mut MaskFolder,
-) -> Result<()> {
-    mark.reason =
-        if mark.reason.is_empty() { solution.reason } else { format!("{}; {}", mark.reason, solution.reason) };
-    let Some(matte) = solution.matte else { return Ok(()) };
-    let (mut keys, mut area) = (Vec::with_capacity(mark.keys.len()), 0);
-    for (idx, name) in &mark.keys {
-        let mask = folder.load(name)?;
-        let mut kept = mask.without(&mask.without(&solution.mask));
-        if mark.from != MarkSource::Region {
-            kept = kept.union(&parts_beside(&mask, &solution.mask, size));
-        }
-        area = area.max(kept.area());
-        keys.push((*idx, folder.keep(&kept)?));
-    }
-    if area == 0 {
-        return Ok(());
-    }
-    let file = MatteFile { matte, frame: size, noise, alpha: solution.alpha };
-    mark.matte = Some(file.keep(folder.folder())?);
-    mark.rect = keys.iter().fold(cleanplate_core::Rect::default(), |all, (_, name)| all.union(&name.rect));
-    mark.without_matte = std::mem::replace(&mut mark.keys, keys);
-    mark.area = area;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use cleanplate_core::Rect;
+
+    #[test]
+    fn looks_go_where_neighbouring_gains_differ() {
+        let gains: Vec<Gain> = [(0, 1.0), (10, 0.98), (20, 0.4), (30, 0.0), (40, 0.02)]
+            .map(|(idx, value)| Gain { idx, value, error: 0.02 })
+            .to_vec();
+        assert_eq!(changes(&gains), (11..20).chain(21..30).collect::<Vec<_>>());
+        let far = [Gain { idx: 0, value: 0.0, error: 0.02 }, Gain { idx: 5001, value: 1.0, error: 0.02 }];
+        let looks = changes(&far);
+        assert!(looks.len() <= FRAMES && looks.is_sorted() && looks[0] > 0 && *looks.last().unwrap() > 4900);
+    }
 
     #[test]
     fn a_part_of_the_mark_beside_its_matte_stays_in_the_mask_and_the_margin_does_not() {

@@ -108,7 +108,8 @@ pub struct Options {
     pub masks: Vec<PathBuf>,
     /// A gray video of the displayed size, frame for frame: white is the mark.
     pub mask_video: Option<PathBuf>,
-    /// Mattes that were solved before, on clips of the same size and format.
+    /// Mattes that were solved before on clips of the same size and format (`.matte`), and pictures of marks with their
+    /// opacity: of the displayed size, or smaller ones that are looked for in the clip.
     pub mattes: Vec<PathBuf>,
     /// Rectangles that are never touched; they win over everything.
     pub keep_regions: Vec<Region>,

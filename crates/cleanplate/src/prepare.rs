@@ -123,7 +123,8 @@ pub(crate) fn place_marks(
     let mut marker = Marker::new(options, footage.clip(), &mut folder);
     let mut words = Vec::new();
     if options.names_marks() {
-        marker.said(options, &mut || watch.progress(0))?;
+        let placed = crate::inks::placed(footage, options, watch)?;
+        marker.said(options, &placed, &mut || watch.progress(0))?;
     }
     if options.looks_for_marks() {
         words = crate::analyse::locate(footage, options, &mut marker, watch)?;

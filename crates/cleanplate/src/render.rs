@@ -1,6 +1,6 @@
 //! Pass 2: every segment that is not in the store is decoded, restored, encoded, checked and committed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::BufReader;
 use std::ops::Range;
@@ -30,6 +30,9 @@ pub(crate) struct SegmentRecord {
     pub(crate) bytes: u64,
     pub(crate) frames_marked: u64,
     pub(crate) origins: OriginCounts,
+    /// Those within each mark's mask.
+    #[serde(default)]
+    pub(crate) by_mark: BTreeMap<u32, OriginCounts>,
     /// Whether the encoded frames were decoded again before the commit.
     pub(crate) decoded: bool,
     pub(crate) damage: Damage,
@@ -324,6 +327,9 @@ impl Render<'_> {
                         None => open.insert(self.open(frame.idx)?),
                     };
                     segment.record.origins.add(restored.origins);
+                    for (mark, origins) in &restored.by_mark {
+                        segment.record.by_mark.entry(*mark).or_default().add(*origins);
+                    }
                     segment.record.frames_marked += u64::from(restored.marked);
                     segment.pts.push(frame.pts);
                     if frame.idx + 2 >= self.plan.source.frames {

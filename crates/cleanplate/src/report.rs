@@ -54,6 +54,15 @@ pub struct Report {
     pub resources: BTreeMap<String, f64>,
 }
 
+impl Report {
+    /// Adds the pixels of a segment to those of each mark.
+    pub(crate) fn count(&mut self, by_mark: &BTreeMap<u32, OriginCounts>) {
+        for mark in &mut self.marks {
+            mark.origins.add(by_mark.get(&mark.id).copied().unwrap_or_default());
+        }
+    }
+}
+
 /// A stream of the source and what became of it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct StreamReport {
@@ -79,6 +88,12 @@ pub struct MarkReport {
     pub start: u64,
     /// The first frame after it.
     pub end: u64,
+    /// When its first frame is shown, in seconds from the clip's first one.
+    #[serde(default)]
+    pub start_seconds: f64,
+    /// When its last frame is shown.
+    #[serde(default)]
+    pub last_seconds: f64,
     /// Pixels of its mask, at most over time.
     pub area: u64,
     /// How sure the locator is, 0..=1; 1 where the user said so.
@@ -88,6 +103,9 @@ pub struct MarkReport {
     /// Median opacity, 0..=1, where the mark is computed away by its matte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f32>,
+    /// Pixels within its mask by origin, over all its frames; those that several marks cover count for each.
+    #[serde(default)]
+    pub origins: OriginCounts,
 }
 
 /// Pixels by origin.
@@ -110,6 +128,11 @@ impl OriginCounts {
         self.unblended += other.unblended;
         self.borrowed += other.borrowed;
         self.invented += other.invented;
+    }
+
+    /// All pixels.
+    pub const fn total(&self) -> u64 {
+        self.kept + self.unblended + self.borrowed + self.invented
     }
 
     /// The pixels that are not kept, in words.

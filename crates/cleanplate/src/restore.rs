@@ -27,6 +27,8 @@ const CONTEXT: u32 = 24;
 pub(crate) struct Restored {
     /// Its pixels by origin.
     pub(crate) origins: OriginCounts,
+    /// Those within each mark's mask, by the mark's number; pixels that several marks cover count for each.
+    pub(crate) by_mark: BTreeMap<u32, OriginCounts>,
     /// Whether a mark lies on it.
     pub(crate) marked: bool,
     /// Origin of every pixel of the first plane, where asked for.
@@ -171,7 +173,7 @@ impl Restoration {
         }
         let Some(mut frame) = self.waiting.take(at) else { return Ok(None) };
         self.views.retain(|view| view.used + 1 >= frame.idx);
-        let restored = self.close(&mut frame, &groups, holes);
+        let restored = self.close(&mut frame, &groups, holes)?;
         for (id, before) in before {
             if let Some(Some((_, removed))) = self.removed.get_mut(&id) {
                 removed.add(&before, &frame);
@@ -267,8 +269,9 @@ impl Restoration {
     }
 
     /// Writes what the holes hold into their frame.
-    fn close(&self, frame: &mut Frame, groups: &[Mask], holes: Vec<Hole>) -> Restored {
-        let mut restored = Restored { marked: !groups.is_empty(), ..Restored::default() };
+    fn close(&mut self, frame: &mut Frame, groups: &[Mask], holes: Vec<Hole>) -> Result<Restored> {
+        let by_mark = self.count(frame, &holes)?;
+        let mut restored = Restored { marked: !groups.is_empty(), by_mark, ..Restored::default() };
         if self.extras.origin_map {
             restored.origin_map = Some(Raster::new(frame.width, frame.height, origin_gray(Origin::Kept)));
         }
@@ -286,7 +289,20 @@ impl Restoration {
         let all = u64::from(frame.width) * u64::from(frame.height);
         let kept = all - unblended - borrowed - invented;
         restored.origins = OriginCounts { kept, unblended, borrowed, invented };
-        restored
+        Ok(restored)
+    }
+
+    /// Where the pixels within every mark's mask come from.
+    fn count(&mut self, frame: &Frame, holes: &[Hole]) -> Result<BTreeMap<u32, OriginCounts>> {
+        let mut counts = BTreeMap::new();
+        for track in &self.tracks {
+            let Some(name) = track.at(frame.idx).filter(|name| !name.rect.is_empty()) else { continue };
+            let mask = self.masks.load(name)?;
+            let mut own = OriginCounts::default();
+            holes.iter().for_each(|hole| own.add(origins_within(hole, &mask)));
+            counts.insert(track.id, own);
+        }
+        Ok(counts)
     }
 
     /// The masks on this frame, joined where one's surroundings would show another's pixels.
@@ -405,6 +421,24 @@ fn open_holes(frame: &Frame, groups: &[Mask]) -> Vec<Hole> {
         }
     }
     holes
+}
+
+/// The origins of the hole's pixels that `mask` covers.
+fn origins_within(hole: &Hole, mask: &Mask) -> OriginCounts {
+    let (patch, origins) = (hole.patch(), &hole.origin()[0]);
+    let (start, step) = patch.rows.start_step();
+    let columns = patch.rect.intersect(&Rect { y: patch.rect.y, h: patch.rect.h, ..mask.rect() });
+    let mut counts = [0; Origin::ALL.len()];
+    for y in 0..origins.height() {
+        let row = start + (patch.rect.y + y) * step;
+        for x in columns.x..columns.right() {
+            if mask.at(x, row) > 0 {
+                counts[origins.at(x - patch.rect.x, y) as usize] += 1;
+            }
+        }
+    }
+    let [kept, unblended, borrowed, invented] = counts;
+    OriginCounts { kept, unblended, borrowed, invented }
 }
 
 fn draw_origins(hole: &Hole, map: &mut Raster<u8>) {

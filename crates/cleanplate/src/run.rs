@@ -13,11 +13,13 @@ use cleanplate_media::source::Timing;
 
 use crate::error::{Error, Result};
 use crate::images;
+use crate::inks::is_picture;
+use crate::marks::Clip;
 use crate::observer::{Event, Observer, Phase};
 use crate::options::{Job, Options, Tier, VerifyMode};
 use crate::plan::{Mark, Plan, Remedy, Repair, write_beside};
 use crate::prepare::{self, Opened};
-use crate::region::{Rotation, to_shown};
+use crate::region::to_shown;
 use crate::render::{Extra, Render, Rendered, gray_lossless, pack_name};
 use crate::report::{
     CheckReport, FlashReport, MarkReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StreamReport,
@@ -93,7 +95,8 @@ fn write_mattes(plan: &Plan, path: &Path, watch: &mut Watch<'_>) -> Result<()> {
 /// The phases that make the plan.
 pub(crate) fn first_pass(options: &Options) -> impl Iterator<Item = Phase> {
     let fresh = options.plan_in.is_none();
-    let locate = (fresh && options.looks_for_marks()).then_some(Phase::Analyse);
+    let looks = options.looks_for_marks() || options.mattes.iter().any(|path| is_picture(path));
+    let locate = (fresh && looks).then_some(Phase::Analyse);
     let solve = (fresh && options.tiers.contains(&Tier::Unblend)).then_some(Phase::Solve);
     locate.into_iter().chain(solve)
 }
@@ -409,8 +412,6 @@ fn nothing_found(job: &Job, plan: &Plan, mut report: Report, watch: &mut Watch<'
 
 /// The report of a job before anything is rendered.
 fn describe(job: &Job, plan: &Plan, opened: &Opened) -> Report {
-    let rotation = plan.source.rotation;
-    let size = (plan.source.width, plan.source.height);
     let fates = plan.copy.streams.iter().map(|s| StreamReport {
         index: s.index,
         what: s.words.clone(),
@@ -424,7 +425,7 @@ fn describe(job: &Job, plan: &Plan, opened: &Opened) -> Report {
         source: plan.source.digest.clone(),
         streams: fates.collect(),
         encoder: plan.encoder_words.clone(),
-        marks: plan.marks.iter().filter(|m| m.enabled).map(|m| mark_report(m, size, rotation)).collect(),
+        marks: plan.marks.iter().filter(|m| m.enabled).map(|m| mark_report(m, &opened.clip)).collect(),
         frames: plan.source.frames,
         refusals: crate::analyse::doubts(&plan.words)
             .chain(plan.copy.losses.iter().map(|l| format!("lost with consent ({}): {}", l.kind, l.what)))
@@ -434,18 +435,22 @@ fn describe(job: &Job, plan: &Plan, opened: &Opened) -> Report {
     }
 }
 
-/// A mark as reports show it, on a picture of `size` that is displayed with `rotation`.
-pub(crate) fn mark_report(mark: &Mark, size: (u32, u32), rotation: Rotation) -> MarkReport {
+/// A mark of `clip` as reports show it before anything is restored.
+pub(crate) fn mark_report(mark: &Mark, clip: &Clip) -> MarkReport {
+    let seconds = |idx: u64| clip.starts.get(idx as usize).copied().unwrap_or_default();
     MarkReport {
         id: mark.id,
         from: mark.from.name().to_owned(),
-        rect: to_shown(mark.rect, size, rotation),
+        rect: to_shown(mark.rect, clip.size, clip.rotation),
         start: mark.span.start,
         end: mark.span.end,
+        start_seconds: seconds(mark.span.start),
+        last_seconds: seconds(mark.span.end.saturating_sub(1)),
         area: mark.area,
         confidence: mark.confidence,
         reason: mark.reason.clone(),
         alpha: mark.matte.as_ref().map(|matte| matte.alpha),
+        origins: OriginCounts::default(),
     }
 }
 
@@ -471,6 +476,7 @@ fn finish_report(report: &mut Report, rendered: &Rendered, keys: &[String]) {
     let mut origins = OriginCounts::default();
     for ((record, resumed), key) in rendered.records.iter().zip(keys) {
         origins.add(record.origins);
+        report.count(&record.by_mark);
         report.frames_marked += record.frames_marked;
         report.damage.extend(record.damage.summary());
         report.segments.push(SegmentReport {

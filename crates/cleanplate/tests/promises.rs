@@ -161,6 +161,40 @@ fn a_translucent_mark_is_computed_away_and_an_opaque_one_shows_what_other_frames
 }
 
 #[test]
+fn a_mark_that_comes_and_goes_is_computed_away_while_it_is_shown_and_a_known_picture_is_found() {
+    let folder = Folder::new();
+    let scene = "-f lavfi -i nullsrc=s=240x136:r=25,geq=cb=128:cr=128:lum=120\
+                 +40*sin((X+4.3*N)/9)*cos((Y+1.7*N)/11)+30*sin((X+4.3*N)/23+(Y+1.7*N)/17)+25*sin((X+4.3*N)/31-(Y+1.7*N)/7)";
+    let coded = "-frames:v 80 -pix_fmt yuv420p -c:v libx264 -crf 12";
+    let clean = frames(&open(&folder.make("clean.mkv", &format!("{scene} {coded}"))));
+    let (inside, shown) = (Rect::new(160, 30, 36, 20), 20..70);
+    let bars = (160..200).step_by(8).map(|x| format!("drawbox={x}:30:4:20:white@0.5:fill:enable='between(n,20,69)'"));
+    let input = folder.make("in.mkv", &format!("{scene},{} {coded}", bars.collect::<Vec<_>>().join(",")));
+    let check = |job: &Job, what: &str| {
+        let report = run(job, &mut Silent).unwrap();
+        let mark = &report.marks[0];
+        assert_eq!(report.frames_marked, shown.end - shown.start, "{what}: {}", mark.reason);
+        let origins = mark.origins;
+        assert!(origins.unblended > 0 && 4 * origins.invented < origins.total(), "{what}: {origins:?}");
+        let made = frames(&open(&job.output));
+        let worst = clean.iter().zip(&made).map(|(a, b)| off(a, b, inside)).fold(0.0, f64::max);
+        assert!(worst < 6.0, "{what}: off by {worst:.2}");
+    };
+    let job = folder.job(&input, "out.mkv", &["156,26,48,28"]);
+    check(&Job { options: Options { overwrite: true, ..job.options }, ..job }, "solved");
+    // Twice its size, and nothing said of where it lies.
+    let picture = folder.path("mark.png");
+    image::RgbaImage::from_fn(80, 50, |x, y| {
+        let alpha = if (4..44).contains(&y) && (x / 8).is_multiple_of(2) { 127 } else { 0 };
+        image::Rgba([255, 255, 255, alpha])
+    })
+    .save(&picture)
+    .unwrap();
+    let job = folder.job(&input, "out.mkv", &[]);
+    check(&Job { options: Options { overwrite: true, mattes: vec![picture], ..job.options }, ..job }, "given");
+}
+
+#[test]
 fn irregular_times_and_every_other_stream_come_back() {
     let folder = Folder::new();
     for (name, codecs) in [("in.mkv", "-c:v libx264 -c:a flac"), ("in.mp4", "-c:v libx264 -c:a aac")] {

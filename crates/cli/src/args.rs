@@ -218,8 +218,9 @@ pub(crate) struct Place {
     /// A gray video of the displayed size, frame for frame: white is the mark
     #[arg(long, value_name = "M.mkv", value_hint = ValueHint::FilePath)]
     pub(crate) mask_video: Option<PathBuf>,
-    /// A matte that --matte-out has written, of the same mark on a clip of the same size and format; repeatable
-    #[arg(long, value_name = "M.matte", value_hint = ValueHint::FilePath)]
+    /// A picture of the mark with its opacity (of the displayed size, or smaller: then it is looked for, inside --region
+    /// where that is given), or a matte that --matte-out has written on a clip of the same size and format; repeatable
+    #[arg(long, value_name = "RGBA.png|M.matte", value_hint = ValueHint::FilePath)]
     pub(crate) matte: Vec<PathBuf>,
     /// Never touch this rectangle; wins over everything; repeatable
     #[arg(long, value_name = "X,Y,W,H[@TIMES]", value_delimiter = ';', allow_hyphen_values = true)]

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod borrow;
+pub mod colour;
 pub mod fill;
 pub mod flash;
 pub mod format;
@@ -20,6 +21,7 @@ pub mod roam;
 pub mod track;
 
 pub use borrow::Borrow;
+pub use colour::Coder;
 pub use fill::SpatialFill;
 pub use flash::{Removed, Shown, Template};
 pub use format::{ColorInfo, PixelFormat, PixelLayout, Scan};

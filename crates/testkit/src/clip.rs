@@ -1,9 +1,8 @@
 //! Synthetic clips: shots of a painted scene through a moving camera, as frames of any format.
 
-use cleanplate_core::{ColorInfo, Frame, FrameIdx, HostSurface, PixelFormat, Raster, RowMut, Scan, Surface};
+use cleanplate_core::{Coder, ColorInfo, Frame, FrameIdx, HostSurface, PixelFormat, Raster, RowMut, Scan, Surface};
 
 use crate::canvas::{Canvas, Scenery};
-use crate::colour::Coder;
 use crate::motion::Motion;
 use crate::noise::Noise;
 use crate::planes::subsample;

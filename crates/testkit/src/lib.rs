@@ -7,7 +7,6 @@
 
 mod canvas;
 pub mod clip;
-pub mod colour;
 pub mod evaluation;
 pub mod flash;
 mod glyphs;
@@ -21,7 +20,6 @@ mod shape;
 
 pub use canvas::Scenery;
 pub use clip::{Clip, Shot};
-pub use colour::Coder;
 pub use evaluation::{Evaluation, Verdict};
 pub use flash::Trace;
 pub use mark::{Mark, MarkKind};

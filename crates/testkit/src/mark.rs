@@ -1,8 +1,7 @@
 //! Marks whose alpha and colour are known at every sample, and how they are laid over a frame.
 
-use cleanplate_core::{Frame, Mask, Patch, Raster, Rect, Rows};
+use cleanplate_core::{Coder, Frame, Mask, Patch, Raster, Rect, Rows};
 
-use crate::colour::Coder;
 use crate::glyphs;
 use crate::planes::rows_under;
 use crate::shape::{Segment, cover, disc, rounded_box, soft_cover, triangle};

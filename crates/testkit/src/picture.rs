@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use cleanplate_core::{Frame, Patch, PixelLayout, Raster, Rect, Rows};
+use cleanplate_core::{Coder, Frame, Patch, PixelLayout, Raster, Rect, Rows};
 
-use crate::colour::Coder;
 use crate::glyphs;
 
 /// Space between pictures of a sheet, and around a label, in pixels.

@@ -1,6 +1,7 @@
 //! A whole job on images: marks are placed as on a video, and every image is restored and written on its own, whole or not
 //! at all.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ struct Record {
     marked: bool,
     decoded: bool,
     origins: OriginCounts,
+    by_mark: BTreeMap<u32, OriginCounts>,
 }
 
 /// Does a job on images. See [`run`](crate::run).
@@ -119,7 +121,7 @@ impl<'a> Work<'a> {
         let (marks, words) = place_marks(options, &sequence, masks, watch)?;
         watch.end();
         report.refusals.extend(doubts(&words));
-        report.marks = marks.iter().map(|m| mark_report(m, (w, h), sequence.clip().rotation)).collect();
+        report.marks = marks.iter().map(|m| mark_report(m, sequence.clip())).collect();
         if marks.is_empty() {
             return self.nothing_found(&words, report, watch);
         }
@@ -235,7 +237,7 @@ impl<'a> Work<'a> {
         let mut frames = sequence.frames(0)?;
         restoration.over(frames.as_mut(), &missing, keys.len() as FrameIdx, &mut |_, frame, restored| {
             let n = frame.idx as usize;
-            let record = self.image(n, &frame, &restored, sequence, report)?;
+            let record = self.image(n, &frame, restored, sequence, report)?;
             let mut writer = store.put(&record_name(&keys[n]))?;
             let json = serde_json::to_vec(&record).map_err(|e| Error::Internal(format!("image record: {e}")))?;
             std::io::Write::write_all(&mut writer, &json).map_err(Error::io("write", store.path(&keys[n])))?;
@@ -250,6 +252,7 @@ impl<'a> Work<'a> {
             let record = record.ok_or_else(|| Error::Internal(format!("image {n} was left out")))?;
             let (start, end) = (n as FrameIdx, n as FrameIdx + 1);
             report.origins.add(record.origins);
+            report.count(&record.by_mark);
             report.frames_marked += u64::from(record.marked);
             report.segments.push(SegmentReport {
                 start,
@@ -332,7 +335,7 @@ impl<'a> Work<'a> {
         &self,
         n: usize,
         frame: &Frame,
-        restored: &Restored,
+        restored: Restored,
         sequence: &Sequence,
         report: &mut Report,
     ) -> Result<Record> {
@@ -364,6 +367,7 @@ impl<'a> Work<'a> {
             marked: restored.marked,
             decoded,
             origins: restored.origins,
+            by_mark: restored.by_mark,
         })
     }
 }

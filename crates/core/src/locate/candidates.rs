@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::figures::shift;
 use super::persistence::Persistence;
 use super::region::{Bounds, Region, bounds_of};
 use super::stack::Stack;
+use super::sway::sway;
 
 /// What an edge must be to count as persistent, a seed.
 #[derive(Clone, Copy)]
@@ -36,16 +36,19 @@ const JOIN: f32 = 0.026;
 /// Fewer seeds than this say nothing.
 const FEWEST_SEEDS: usize = 40;
 /// Parts of a group whose mean slope is below this share of its upper quartile are set apart.
-const FAINT: f32 = 0.35;
+pub(super) const FAINT: f32 = 0.35;
+/// Faint samples are taken off where the clear ones' box is a smaller share of the whole than this, and only those
+/// farther from every clear one than so many samples: the skirt of a soft edge.
+const CORE: f32 = 0.6;
+pub(super) const SKIRT: usize = 6;
 /// How many times a seed's least slope a clear edge has.
 const CLEAR: f32 = 3.0;
 /// Largest share of the picture that a mark's box takes.
 pub(super) const LARGEST: f32 = 0.08;
 /// Share of the picture's edges that persist from which scenery may join a mark.
 pub(super) const SETTLED: f32 = 0.04;
-/// A part of so many seeds or more that moves by more than this (samples, root mean square) is scenery.
-const MEASURABLE: usize = 24;
-const SWAYS: f32 = 1.0;
+/// Share of a sample's strongest slope from which another plane's tells of its movement as well.
+const TELLING: f32 = 0.5;
 /// How often groups are divided at most.
 const LEVELS: usize = 5;
 /// A persistent edge that runs straight for this share of the picture is a border of the picture or of a screen in it.
@@ -91,7 +94,7 @@ impl Edges {
         Self::from_planes(Arc::clone(&self.planes), stack.scale.size(0), stack.frames.len(), bar)
     }
 
-    fn from_planes(planes: Arc<Vec<Persistence>>, (w, h): (usize, usize), frames: usize, bar: Bar) -> Self {
+    pub(super) fn from_planes(planes: Arc<Vec<Persistence>>, (w, h): (usize, usize), frames: usize, bar: Bar) -> Self {
         let mut seeds = Region::new(w, h);
         let needed = (bar.agrees * frames as f32).ceil() as u8;
         for (plane, p) in planes.iter().enumerate() {
@@ -110,21 +113,31 @@ impl Edges {
         Self { planes, seeds, bar, needed, frames: frames as u8 }
     }
 
-    /// `candidate` without the parts of it that move: scenery that lies against a mark. As it is where little would remain.
-    pub(super) fn steady(&self, stack: &Stack<'_>, candidate: &Candidate) -> Option<Candidate> {
-        let luma: Vec<&[u8]> = stack.plane(0).iter().map(|v| v.data).collect();
-        let w = self.seeds.width;
-        let kept: Vec<usize> = parts_of(&candidate.seeds, candidate.bounds, w)
-            .into_iter()
-            .filter(|part| part.len() >= MEASURABLE && shift(&luma, &self.planes[0], part).0 <= SWAYS)
-            .flatten()
+    /// By how much every seed's neighbourhood moves, luma samples (root mean square over frames), in the plane in which it is
+    /// strongest and in those that come close; infinite where too little lies around to tell.
+    pub(super) fn sway(&self, stack: &Stack<'_>) -> Vec<f32> {
+        let sways: Vec<Vec<f32>> = (0..self.planes.len())
+            .map(|plane| {
+                let p = &self.planes[plane];
+                let set = (0..p.agree.len()).map(|i| self.is_seed(plane, i)).collect();
+                sway(&stack.plane(plane), p, &Region { width: p.width, height: p.height, set })
+            })
             .collect();
-        let bounds = bounds_of(&kept, w)?;
-        (kept.len() < candidate.seeds.len() && kept.len() * 2 > candidate.seeds.len()).then_some(Candidate {
-            bounds,
-            seeds: kept,
-            is_cut: candidate.is_cut,
-        })
+        let w = self.seeds.width;
+        let of = |i: usize| {
+            let level = self.strength(i) * TELLING;
+            let planes = self.planes.iter().zip(&sways).enumerate();
+            let tells = planes.filter_map(|(plane, (p, sway))| {
+                let step = if plane == 0 { 1 } else { 2 };
+                let at = i / w / step * p.width + i % w / step;
+                (self.is_seed(plane, at) && self.weighed(plane, at) >= level).then(|| sway[at] * step as f32)
+            });
+            // What is strongest there in a plane in which it does not persist is no mark's.
+            tells
+                .fold(None, |most: Option<f32>, sway| Some(most.map_or(sway, |m| m.max(sway))))
+                .unwrap_or(f32::INFINITY)
+        };
+        (0..self.seeds.set.len()).map(|i| if self.seeds.set[i] { of(i) } else { 0.0 }).collect()
     }
 
     /// Whether sample `i` of `plane` is a seed.
@@ -147,7 +160,7 @@ impl Edges {
     }
 
     /// How far each of two parts of a mark reaches towards the other.
-    fn reach(&self) -> usize {
+    pub(super) fn reach(&self) -> usize {
         let longer = self.seeds.width.max(self.seeds.height) as f32;
         ((longer * JOIN / 2.0) as usize).max(2)
     }
@@ -209,6 +222,7 @@ impl Edges {
     }
 
     /// Divides a group into its strong parts and those whose mean slope is below [`FAINT`] of the group's upper quartile.
+    /// Faint samples that are connected to strong ones but reach far beyond them go with the weak.
     fn divided(&self, own: Vec<usize>, bounds: Bounds) -> (Vec<usize>, Vec<usize>) {
         let w = self.seeds.width;
         let mut strengths: Vec<f32> = own.iter().map(|i| self.strength(*i)).collect();
@@ -219,6 +233,17 @@ impl Edges {
         for part in parts_of(&own, bounds, w) {
             let mean = part.iter().map(|i| self.strength(*i)).sum::<f32>() / part.len().max(1) as f32;
             if mean < level { weak.extend(part) } else { strong.extend(part) }
+        }
+        let clear: Vec<usize> = strong.iter().copied().filter(|i| self.strength(*i) >= level).collect();
+        let (Some(all), Some(core)) = (bounds_of(&strong, w), bounds_of(&clear, w)) else { return (strong, weak) };
+        if (core.area() as f32) < CORE * all.area() as f32 {
+            let mut near = Region::new(all.width(), all.height());
+            let local = |i: usize| (i / w - all.y0) * all.width() + i % w - all.x0;
+            clear.iter().for_each(|i| near.set[local(*i)] = true);
+            let near = near.grown(SKIRT, SKIRT);
+            let (kept, far): (Vec<usize>, Vec<usize>) = strong.into_iter().partition(|i| near.set[local(*i)]);
+            weak.extend(far);
+            strong = kept;
         }
         (strong, weak)
     }
@@ -253,22 +278,21 @@ impl Edges {
         (still, all)
     }
 
-    /// The largest mean slope of any plane at luma's sample `i`; chroma counts as much more as its seeds need less.
-    fn strength(&self, i: usize) -> f32 {
+    /// The largest mean slope of any plane at luma's sample `i`.
+    pub(super) fn strength(&self, i: usize) -> f32 {
         let (x, y) = (i % self.seeds.width, i / self.seeds.width);
-        self.planes
-            .iter()
-            .enumerate()
-            .map(|(plane, p)| match plane {
-                0 => p.strength(i),
-                _ => p.strength(y / 2 * p.width + x / 2) * (self.bar.luma / self.bar.chroma),
-            })
-            .fold(0.0, f32::max)
+        let at = |plane: usize, p: &Persistence| if plane == 0 { i } else { y / 2 * p.width + x / 2 };
+        self.planes.iter().enumerate().map(|(plane, p)| self.weighed(plane, at(plane, p))).fold(0.0, f32::max)
+    }
+
+    /// The mean slope of a plane's sample; chroma counts as much more as its seeds need less.
+    fn weighed(&self, plane: usize, at: usize) -> f32 {
+        self.planes[plane].strength(at) * (self.bar.luma / self.bar.level(plane))
     }
 }
 
 /// The connected parts of `seeds`, which lie in `bounds` of a plane `w` wide; a gap of two samples does not part them.
-fn parts_of(seeds: &[usize], bounds: Bounds, w: usize) -> Vec<Vec<usize>> {
+pub(super) fn parts_of(seeds: &[usize], bounds: Bounds, w: usize) -> Vec<Vec<usize>> {
     let mut local = Region::new(bounds.width(), bounds.height());
     for i in seeds {
         local.set[(i / w - bounds.y0) * bounds.width() + i % w - bounds.x0] = true;
@@ -317,3 +341,6 @@ fn longest_run(line: impl Iterator<Item = bool>) -> usize {
     }
     longest
 }
+
+#[cfg(test)]
+mod tests;

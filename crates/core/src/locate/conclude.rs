@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::candidates::{Bar, Candidate, Edges, LARGEST, SETTLED, is_rim};
 use super::evidence::Evidence;
+use super::extent::Extent;
 use super::figures::{Figures, measure};
 use super::judge::{MOVES, Size, VIEWS, Verdict, changing, detached, looks, passed, vouched};
 use super::stack::Stack;
@@ -172,26 +173,33 @@ fn search(stack: &Stack<'_>, edges: &Edges) -> (Vec<Detection>, f32) {
         marks.clear();
     }
     let rest = edges.stillness(marks.iter().copied());
-    let mut judged: Vec<(f32, String, f32)> = looked
-        .iter()
-        .map(|l| {
-            let stillness = edges.stillness(marks.iter().copied().chain([&l.candidate]));
-            let around =
-                if l.candidate.is_cut { passed(&l.figures, views) } else { detached(&l.figures, stillness, views) };
-            if around.score < l.score {
-                (around.score, around.reason, stillness)
-            } else {
-                (l.score, l.reason.clone(), stillness)
-            }
-        })
-        .collect();
+    let judge = |l: &Looked| {
+        let stillness = edges.stillness(marks.iter().copied().chain([&l.candidate]));
+        let around =
+            if l.candidate.is_cut { passed(&l.figures, views) } else { detached(&l.figures, stillness, views) };
+        if around.score < l.score {
+            (around.score, around.reason, stillness)
+        } else {
+            (l.score, l.reason.clone(), stillness)
+        }
+    };
+    let mut judged: Vec<(f32, String, f32)> = looked.iter().map(judge).collect();
     join_lines(&looked, &mut judged, views);
+    // Where scenery persists it may have joined a mark, or part of a mark may have gone with it.
+    let sway = (rest > SETTLED).then(|| edges.sway(stack));
     let detections = looked
         .iter()
         .zip(judged)
         .map(|(l, (score, reason, stillness))| {
             let figures = Figures { stillness, ..l.figures.clone() };
-            detection(stack, edges, &l.candidate, figures, (score, reason), rest > SETTLED)
+            match sway.as_ref().filter(|_| score >= CONFIDENT).map(|sway| Extent::of(&l.candidate, edges, sway)) {
+                None => detection(stack, &l.candidate, figures, (score, reason)),
+                Some(Extent::Known(own)) => detection(stack, &own, figures, (score, reason)),
+                Some(Extent::Open(share)) => {
+                    let reason = "where it ends cannot be told from the scene".into();
+                    detection(stack, &l.candidate, figures, (share, reason))
+                }
+            }
         })
         .collect();
     (detections, rest)
@@ -233,15 +241,8 @@ fn look(stack: &Stack<'_>, edges: &Edges, candidate: Candidate) -> Option<Looked
     Some(Looked { candidate, figures, score, reason })
 }
 
-/// The answer on one candidate. Scenery that lies against a mark is looked for where the scene `is_settled`.
-fn detection(
-    stack: &Stack<'_>,
-    edges: &Edges,
-    candidate: &Candidate,
-    figures: Figures,
-    (score, reason): (f32, String),
-    is_settled: bool,
-) -> Detection {
+/// The answer on one candidate.
+fn detection(stack: &Stack<'_>, candidate: &Candidate, figures: Figures, (score, reason): (f32, String)) -> Detection {
     let b = candidate.bounds;
     let f = stack.scale.factor;
     let seen = Rect::new(b.x0 as u32 * f, b.y0 as u32 * f, b.width() as u32 * f, b.height() as u32 * f)
@@ -251,8 +252,7 @@ fn detection(
         let mask = Mask::rectangle(seen);
         return Detection { rect: seen, mask, score, confident: false, reason, span, figures };
     }
-    let steady = if is_settled { edges.steady(stack, candidate) } else { None };
-    let mask = support(stack, steady.as_ref().unwrap_or(candidate)).unwrap_or_else(|| Mask::rectangle(seen));
+    let mask = support(stack, candidate).unwrap_or_else(|| Mask::rectangle(seen));
     Detection { rect: mask.rect(), mask, score, confident: true, reason: String::new(), span, figures }
 }
 
@@ -272,7 +272,7 @@ fn within(stack: &Stack<'_>, whole: &Edges, views: usize, region: Rect) -> Optio
             continue;
         }
         let figures = Figures { stillness, ..figures };
-        let found = detection(stack, &edges, candidate, figures, (score, reason), false);
+        let found = detection(stack, candidate, figures, (score, reason));
         all = Some(match all {
             None => found,
             Some(first) => joined(first, found),
@@ -324,3 +324,6 @@ fn verdict(detections: &[Detection], views: usize, stillness: f32) -> String {
         _ => format!("{found} marks"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use super::picture::View;
 use super::region::Bounds;
 use super::slope::{Room, UNIT, slopes};
 use super::stack::Stack;
+use super::sway::shift;
 
 /// Width of the ring around a candidate, as a share of the picture's longer side.
 const RING: f32 = 0.03;
@@ -59,54 +60,6 @@ pub struct Figures {
     /// Share of the frames' seeds that agree, per frame.
     #[serde(skip)]
     pub presence: Vec<f32>,
-}
-
-/// Two-dimensional least squares: by how much a pattern of slopes `m` must be moved to explain differences `d`.
-#[derive(Default)]
-struct Shift {
-    xx: f64,
-    xy: f64,
-    yy: f64,
-    xd: f64,
-    yd: f64,
-    x: f64,
-    y: f64,
-    d: f64,
-    dd: f64,
-    n: f64,
-}
-
-impl Shift {
-    fn add(&mut self, mx: f64, my: f64, d: f64) {
-        self.xx += mx * mx;
-        self.xy += mx * my;
-        self.yy += my * my;
-        self.xd += mx * d;
-        self.yd += my * d;
-        self.x += mx;
-        self.y += my;
-        self.d += d;
-        self.dd += d * d;
-        self.n += 1.0;
-    }
-
-    /// Squared length of the shift in samples, the energy of the differences that it explains, and all of it; a change of
-    /// level is allowed for.
-    fn solved(&self) -> (f64, f64, f64) {
-        if self.n < 8.0 {
-            return (0.0, 0.0, 0.0);
-        }
-        let n = self.n;
-        let (xx, xy, yy) =
-            (self.xx - self.x * self.x / n, self.xy - self.x * self.y / n, self.yy - self.y * self.y / n);
-        let (xd, yd) = (self.xd - self.x * self.d / n, self.yd - self.y * self.d / n);
-        // A tenth of the energy as ridge: stripes tell nothing along their direction.
-        let ridge = 0.05 * (xx + yy) + 1e-6;
-        let (xx, yy) = (xx + ridge, yy + ridge);
-        let det = xx * yy - xy * xy;
-        let (dx, dy) = ((yy * xd - xy * yd) / det, (xx * yd - xy * xd) / det);
-        (dx * dx + dy * dy, (dx * xd + dy * yd).max(0.0), self.dd - self.d * self.d / n)
-    }
 }
 
 /// Measures `candidate` over all frames.
@@ -276,24 +229,5 @@ fn best_plane(edges: &Edges, candidate: &Candidate) -> (usize, Vec<usize>) {
     (best, planes.swap_remove(best))
 }
 
-/// Root mean square over frames of the shift that best explains how `samples` differ from their mean over time
-/// (Lucas and Kanade 1981, one step).
-pub(super) fn shift(frames: &[&[u8]], p: &super::persistence::Persistence, samples: &[usize]) -> (f32, f32) {
-    let mean: Vec<f64> = samples
-        .iter()
-        .map(|i| frames.iter().map(|f| f64::from(f[*i])).sum::<f64>() / frames.len().max(1) as f64)
-        .collect();
-    let (mut squared, mut explained, mut all) = (0.0f64, 0.0f64, 0.0f64);
-    for f in frames {
-        let mut shift = Shift::default();
-        for (i, mean) in samples.iter().zip(&mean) {
-            let unit = f64::from(UNIT);
-            shift.add(f64::from(p.mx[*i]) / unit, f64::from(p.my[*i]) / unit, f64::from(f[*i]) - mean);
-        }
-        let solved = shift.solved();
-        squared += solved.0;
-        explained += solved.1;
-        all += solved.2;
-    }
-    ((squared / frames.len().max(1) as f64).sqrt() as f32, (explained / all.max(1e-6)) as f32)
-}
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ const AGREES: f32 = 0.85;
 const DRIFT: f32 = 0.35;
 const LEAK: f32 = 0.09;
 /// Movement above which nothing is a mark.
-const MOST_DRIFT: f32 = 1.5;
+pub(super) const MOST_DRIFT: f32 = 1.5;
 /// Share of persistent edges elsewhere up to which the scene as a whole moves.
 pub(super) const MOVES: f32 = 0.06;
 /// The same up to which what happens beside the mark decides.

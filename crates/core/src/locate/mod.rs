@@ -7,6 +7,7 @@
 mod candidates;
 mod conclude;
 mod evidence;
+mod extent;
 mod figures;
 mod judge;
 mod persistence;
@@ -16,11 +17,14 @@ mod slope;
 mod stack;
 mod support;
 mod survey;
+mod sway;
 
 pub use conclude::{Conclusion, Detection};
 pub use evidence::{Evidence, MOST_FRAMES};
 pub use figures::Figures;
 pub use survey::Survey;
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -39,6 +39,16 @@ impl Bounds {
         }
     }
 
+    /// The smallest box around both.
+    pub(crate) fn around(self, other: Self) -> Self {
+        Self {
+            x0: self.x0.min(other.x0),
+            y0: self.y0.min(other.y0),
+            x1: self.x1.max(other.x1),
+            y1: self.y1.max(other.y1),
+        }
+    }
+
     pub(crate) const fn holds(&self, x: usize, y: usize) -> bool {
         x >= self.x0 && x < self.x1 && y >= self.y0 && y < self.y1
     }
@@ -124,8 +134,8 @@ pub(crate) fn bounds_of(samples: &[usize], width: usize) -> Option<Bounds> {
     let mut all: Option<Bounds> = None;
     for i in samples {
         let (x, y) = (i % width, i / width);
-        let b = all.get_or_insert(Bounds { x0: x, y0: y, x1: x + 1, y1: y + 1 });
-        *b = Bounds { x0: b.x0.min(x), y0: b.y0.min(y), x1: b.x1.max(x + 1), y1: b.y1.max(y + 1) };
+        let own = Bounds { x0: x, y0: y, x1: x + 1, y1: y + 1 };
+        all = Some(all.map_or(own, |b| b.around(own)));
     }
     all
 }

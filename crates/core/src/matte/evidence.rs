@@ -141,6 +141,16 @@ impl MatteEvidence {
         self.crops.truncate(self.most());
     }
 
+    /// Forgets the frames that `wanted` does not name.
+    pub fn retain(&mut self, mut wanted: impl FnMut(FrameIdx) -> bool) {
+        self.crops.retain(|crop| wanted(crop.idx));
+    }
+
+    /// What a crop covers, in luma samples: the rectangle of the mattes that are solved from it.
+    pub const fn rect(&self) -> Rect {
+        self.rect
+    }
+
     /// Frames kept.
     pub fn frames(&self) -> usize {
         self.crops.len()

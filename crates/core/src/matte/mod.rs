@@ -7,6 +7,8 @@
 mod check;
 mod colour;
 mod evidence;
+mod gain;
+mod ink;
 mod membrane;
 mod moments;
 mod morphology;
@@ -26,6 +28,8 @@ use crate::mask::Mask;
 use crate::raster::Raster;
 
 pub use evidence::{MatteEvidence, Solution};
+pub use gain::{Gain, full_gain, gain_at, ramps};
+pub use ink::{Ink, InkFound, InkSearch, Placement};
 pub use unblend::{Overlay, Unblend};
 
 /// A matte in one plane.
@@ -87,6 +91,39 @@ impl Matte {
             }
         }
         Mask::new(self.rect, coverage).map_or_else(Mask::empty, |mask| mask.trimmed())
+    }
+
+    /// The same matte over another rectangle: nothing is changed where it did not reach before, and what lies outside of
+    /// `rect` is left out. A chroma sample belongs to both rectangles or to none where `rect` begins on whole ones.
+    #[must_use]
+    pub fn over(&self, rect: Rect) -> Self {
+        let planes = self.planes.iter().enumerate().map(|(n, plane)| {
+            let (sw, sh) = self.format.subsampling(n);
+            let (from, to) = (self.plane_rect(n), rect.subsampled(sw, sh));
+            let mut out = MattePlane { keep: Raster::new(to.w, to.h, 1.0), add: Raster::new(to.w, to.h, 0.0) };
+            let shared = from.intersect(&to);
+            for y in shared.y..shared.bottom() {
+                for x in shared.x..shared.right() {
+                    out.keep.set(x - to.x, y - to.y, plane.keep.at(x - from.x, y - from.y));
+                    out.add.set(x - to.x, y - to.y, plane.add.at(x - from.x, y - from.y));
+                }
+            }
+            out
+        });
+        Self { rect, format: self.format, planes: planes.collect() }
+    }
+
+    /// The same mark shown by `gain` (0 not at all, 1 as it is); it hides everything at most.
+    #[must_use]
+    pub fn scaled(&self, gain: f32) -> Self {
+        let mut scaled = self.clone();
+        for plane in &mut scaled.planes {
+            let most = plane.keep.data().iter().map(|keep| 1.0 - keep).fold(0.0, f32::max);
+            let gain = if most > 0.0 { gain.min(1.0 / most) } else { gain };
+            plane.keep.data_mut().iter_mut().for_each(|keep| *keep = 1.0 - gain * (1.0 - *keep));
+            plane.add.data_mut().iter_mut().for_each(|add| *add *= gain);
+        }
+        scaled
     }
 
     /// Its planes, in the order of the format.

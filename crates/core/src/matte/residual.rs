@@ -155,7 +155,7 @@ fn fine(picture: &[f32], width: usize, k: usize) -> f32 {
 }
 
 /// Central differences where `inner` holds.
-fn slopes(picture: &[f32], width: usize, inner: &[bool]) -> Vec<[f32; 2]> {
+pub(super) fn slopes(picture: &[f32], width: usize, inner: &[bool]) -> Vec<[f32; 2]> {
     (0..picture.len())
         .map(|k| {
             if !inner[k] {

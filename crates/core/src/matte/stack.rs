@@ -38,6 +38,13 @@ pub(super) const fn code(format: PixelFormat) -> f32 {
     (1u32 << (format.depth - 8)) as f32
 }
 
+impl<'a> Stack<'a> {
+    /// The same plane of some of its frames, in order of time.
+    pub(super) fn some(&self, frames: std::ops::Range<usize>) -> Self {
+        Self { crops: self.crops[frames].to_vec(), ..*self }
+    }
+}
+
 impl Stack<'_> {
     pub(super) fn frames(&self) -> usize {
         self.crops.len()

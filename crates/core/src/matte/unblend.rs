@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Matte;
+use super::{Matte, gain_at};
 use crate::frame::FrameIdx;
 use crate::geometry::Rect;
 use crate::hole::{Hole, Origin, Reach, Restorer, Window};
@@ -37,16 +37,7 @@ pub struct Overlay {
 impl Overlay {
     /// How strongly it is shown on a frame, 0..=1; `None` outside its span.
     pub fn gain_at(&self, idx: FrameIdx) -> Option<f32> {
-        if !self.span.contains(&idx) {
-            return None;
-        }
-        let after = self.gain.partition_point(|(at, _)| *at <= idx);
-        Some(match (after.checked_sub(1).map(|k| self.gain[k]), self.gain.get(after)) {
-            (None, None) => 1.0,
-            (Some((_, gain)), None) => gain,
-            (None, Some((_, gain))) => *gain,
-            (Some((from, a)), Some((to, b))) => a + (b - a) * (idx - from) as f32 / (to - from) as f32,
-        })
+        self.span.contains(&idx).then(|| gain_at(&self.gain, idx))
     }
 }
 

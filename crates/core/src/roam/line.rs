@@ -39,9 +39,9 @@ pub(super) fn line(seen: &[Option<(usize, usize)>]) -> Option<Line> {
     let end = if seen.len() - to <= TO_END { seen.len() } else { to + BEYOND };
     let mut straight = 0;
     let mut at = Vec::with_capacity(end - start);
-    for t in start..end {
+    for (t, own) in seen.iter().enumerate().take(end).skip(start) {
         let near = fitted(&points, t, NEAR);
-        let own = seen[t].map(|(x, y)| [x as f32, y as f32]);
+        let own = own.map(|(x, y)| [x as f32, y as f32]);
         if let Some(own) = own {
             let far = fitted(&points, t, FAR);
             straight += usize::from(apart(own, far) <= ON_LINE);

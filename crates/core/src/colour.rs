@@ -1,6 +1,6 @@
 //! From non-linear R'G'B' to a format's code values and back, as ITU-T H.273 defines them.
 
-use cleanplate_core::{ColorInfo, PixelFormat, PixelLayout};
+use crate::format::{ColorInfo, PixelFormat, PixelLayout};
 
 /// Turns R'G'B' of 0..=1 into code values of one format and back. Chroma comes out at full resolution: averaging it over a
 /// footprint is up to the caller.
