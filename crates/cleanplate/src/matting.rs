@@ -278,10 +278,9 @@ fn changes(gains: &[Gain]) -> Vec<FrameIdx> {
 /// Whether a mark may be translucent and stays where it is: what a matte needs.
 fn is_still(mark: &Mark) -> bool {
     let named = matches!(mark.from, MarkSource::Region | MarkSource::Mask | MarkSource::Located);
-    // The masks of one that moves lie apart, or there is none at times.
-    let stays = mark.keys.iter().any(|(_, mask)| mask.rect == mark.rect);
-    let shows = mark.keys.iter().all(|(_, mask)| !mask.rect.is_empty());
-    mark.enabled && named && stays && shows && mark.span.end - mark.span.start >= FEWEST
+    // The masks of one that roams lie apart, are wider at the ends of a stay, or empty between stays.
+    let stays = mark.keys.iter().all(|(_, mask)| mask.rect == mark.rect);
+    mark.enabled && named && stays && mark.span.end - mark.span.start >= FEWEST
 }
 
 /// Everything that a mark's masks cover.
