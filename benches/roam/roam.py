@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 import numpy as np
+from PIL import Image
 
 import cases
 
@@ -83,11 +84,57 @@ def judge(clip, kind, overlay, folder):
           f"{psnr(ours):.1f} | {psnr(telea):.1f} | exit {code}: {'; '.join(said)} {bare[:12] if bare else ''} |", flush=True)
 
 
+def cover(clip, kind, overlay, folder):
+    """As judge, without rendering: the masks of the plan alone."""
+    path = cases.build(clip, kind, overlay, folder)
+    truth = np.load(path + ".npz")
+    done = subprocess.run([EXE, "plan", path + ".mp4", "-o", path + "_plan.json", "-y"], capture_output=True, text=True)
+    said = "; ".join(line.split("| ", 2)[-1] for line in done.stderr.splitlines() if "roam: " in line)
+    name = os.path.basename(path)
+    if done.returncode:
+        print(f"| {name} | - | - | - | exit {done.returncode}: {said} |", flush=True)
+        return
+    plan = json.load(open(path + "_plan.json"))
+    blobs = {}
+    def mask(name):
+        if name["blob"] not in blobs:
+            blobs[name["blob"]] = np.asarray(Image.open(f"{path}_plan.blobs/{name['blob']}.png")) > 0
+        return blobs[name["blob"]]
+    alphas, track = truth["alphas"], truth["track"]
+    h, w = alphas[0].shape
+    shown, bare, area, extra = 0, [], 0, 0
+    for t, (x, y, n) in enumerate(track):
+        got = np.zeros((h, w), bool)
+        for mark in plan["marks"]:
+            if not mark["span"]["start"] <= t < mark["span"]["end"]:
+                continue
+            key = [k for k in mark["keys"] if k[0] <= t][-1][1]
+            r = key["rect"]
+            if r["w"] == 0 or r["h"] == 0:
+                continue
+            m = mask(key)
+            extra += int(m.sum())
+            x0, y0, x1, y1 = max(x, r["x"]), max(y, r["y"]), min(x + w, r["x"] + r["w"]), min(y + h, r["y"] + r["h"])
+            if x1 > x0 and y1 > y0:
+                got[y0 - y:y1 - y, x0 - x:x1 - x] |= m[y0 - r["y"]:y1 - r["y"], x0 - r["x"]:x1 - r["x"]]
+        visible = alphas[n] > 0.1
+        if visible.any():
+            shown += 1
+            area += int(visible.sum())
+            share = got[visible].mean()
+            if share < 0.99:
+                bare.append((t, round(float(share), 2)))
+    places = len({(int(x), int(y)) for x, y, _ in track}) if kind == "hop" else 1
+    print(f"| {name} | {len(plan['marks'])} of {places} | {shown - len(bare)} of {shown} | {extra / max(area, 1):.2f} | {said} "
+          f"{bare[:8] if bare else ''} |", flush=True)
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("what", nargs="+")
     ap.add_argument("--kinds", default=",".join(cases.KINDS))
     ap.add_argument("--clean", action="store_true")
+    ap.add_argument("--plan", action="store_true", help="masks only, nothing is rendered")
     a = ap.parse_args()
     if a.clean:
         print("| clip | roaming marks |\n|---|---|")
@@ -98,10 +145,11 @@ def main():
         return
     overlay, folder, *clips = a.what
     os.makedirs(folder, exist_ok=True)
-    print("| case | marks | frames covered | area | PSNR | Telea | |\n|---|---|---|---|---|---|---|", flush=True)
+    columns = "" if a.plan else " PSNR | Telea |"
+    print(f"| case | marks | frames covered | area |{columns} |\n|---|---|---|---|---|{'' if a.plan else '---|---|'}", flush=True)
     for kind in a.kinds.split(","):
         for clip in clips:
-            judge(clip, kind, overlay, folder)
+            (cover if a.plan else judge)(clip, kind, overlay, folder)
 
 
 if __name__ == "__main__":

@@ -313,10 +313,14 @@ fn changes(gains: &[Gain]) -> Vec<FrameIdx> {
 /// Whether a mark may be translucent and stays where it is: what a matte needs.
 fn is_still(mark: &Mark) -> bool {
     let named = matches!(mark.from, MarkSource::Region | MarkSource::Mask | MarkSource::Located | MarkSource::Detected);
-    // The masks of one that moves lie apart, or there is none at times.
-    let stays = mark.keys.iter().any(|(_, mask)| mask.rect == mark.rect);
-    let shows = mark.keys.iter().all(|(_, mask)| !mask.rect.is_empty());
-    mark.enabled && named && stays && shows && mark.span.end - mark.span.start >= FEWEST
+    let whole = |(_, mask): &(FrameIdx, MaskRef)| mask.rect == mark.rect;
+    // The masks of one that roams lie apart, are wider at the ends of a stay, or empty between stays; a place that the user gave
+    // may be cut by what must be kept.
+    let stays = match mark.from {
+        MarkSource::Located | MarkSource::Detected => mark.keys.iter().all(whole),
+        _ => mark.keys.iter().any(whole) && mark.keys.iter().all(|(_, mask)| !mask.rect.is_empty()),
+    };
+    mark.enabled && named && stays && mark.span.end - mark.span.start >= FEWEST
 }
 
 /// Everything that a mark's masks cover.

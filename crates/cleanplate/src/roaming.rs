@@ -19,9 +19,6 @@ use crate::watch::Watch;
 const ENDS: u64 = 10;
 const SLIDE: u32 = 5;
 
-/// Pixels by which a drifting mark may lie off the path that was fitted to it.
-const STRAYS: u32 = 2;
-
 /// Looks for a mark that roams and adds it where it is found with confidence. Answers with what was seen, in words.
 pub(crate) fn find(
     footage: &dyn Footage,
@@ -51,8 +48,7 @@ pub(crate) fn find(
     let all: Vec<FrameIdx> = (0..count).collect();
     visit(footage, options, &all, 0, watch, &mut |frame| pursuit.observe(&frame))?;
     let all = pursuit.conclude();
-    let surest = all.iter().filter(|f| f.confident).max_by(|a, b| a.score.total_cmp(&b.score)).cloned();
-    for found in all {
+    for found in &all {
         let verdict = if found.confident { "found" } else { "doubted" };
         let Rect { w, h, .. } = found.mask.rect();
         let line = format!(
@@ -62,9 +58,8 @@ pub(crate) fn find(
         watch.tell(Event::info(line.clone()));
         words.push(line);
     }
-    // What hops and what drifts were the same mark where both were found.
-    if let Some(found) = surest {
-        add(&found, options, clip.size, marker)?;
+    if let Some(found) = all.first().filter(|f| f.confident) {
+        add(found, options, clip.size, marker)?;
     }
     watch.end();
     Ok(words)
@@ -90,7 +85,10 @@ fn add(found: &Roaming, options: &Options, size: (u32, u32), marker: &mut Marker
         }
         Motion::Drifts(way) => {
             let end = way.last().map_or(0, |step| step.0 + 1);
-            let keys = way.iter().map(|(idx, place)| (*idx, placed(&found.mask, *place, grown + STRAYS, size)));
+            let keys = way.chunk_by(|a, b| a.0 == b.0).map(|places| {
+                let masks = places.iter().map(|(_, place)| placed(&found.mask, *place, grown, size));
+                (places[0].0, masks.fold(Mask::empty(), |all, mask| all.union(&mask)))
+            });
             marker.moving(keys, end, &claim)?;
         }
     }

@@ -40,7 +40,7 @@ impl Bounds {
     }
 
     /// The smallest box around both.
-    pub(super) fn around(self, other: Self) -> Self {
+    pub(crate) fn around(self, other: Self) -> Self {
         Self {
             x0: self.x0.min(other.x0),
             y0: self.y0.min(other.y0),

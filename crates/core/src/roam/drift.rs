@@ -40,6 +40,8 @@ const STRAIGHT: f32 = 0.15;
 const LEAST_LIKE: f32 = 0.35;
 const LEAST_EXCLUSIVE: f32 = 0.18;
 const LEAST_MOVES: f32 = 0.6;
+/// Drifters that are followed at most.
+const FOLLOWED: usize = 3;
 /// Displacement in working samples below which a thing stands still.
 const STILL: i32 = 2;
 
@@ -66,17 +68,16 @@ impl Recurrence {
     }
 }
 
-/// The drifter that recurs most exclusively.
-pub(super) fn likeliest(glimpses: &[Glimpse]) -> Option<(Template, Recurrence)> {
+/// The drifters that recur most exclusively, those first that are worth following.
+pub(super) fn likeliest(glimpses: &[Glimpse]) -> Vec<(Template, Recurrence)> {
     let all: Vec<&Template> = glimpses.iter().flat_map(|g| g.drifters.iter().map(|d| &d.template)).collect();
     let figures: Vec<Recurrence> = all.par_iter().map(|t| recurrence(t, glimpses)).collect();
-    let order = |n: usize| (figures[n].is_clear(), figures[n].exclusive);
-    let better = |a: &usize, b: &usize| {
-        let ((clear_a, excess_a), (clear_b, excess_b)) = (order(*a), order(*b));
-        clear_a.cmp(&clear_b).then(excess_a.total_cmp(&excess_b)).then(b.cmp(a))
-    };
-    let best = (0..all.len()).max_by(better)?;
-    Some((all[best].clone(), figures[best]))
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.sort_by(|a, b| {
+        let (a, b) = (&figures[*a], &figures[*b]);
+        b.is_clear().cmp(&a.is_clear()).then(b.exclusive.total_cmp(&a.exclusive))
+    });
+    order.into_iter().take(FOLLOWED).map(|n| (all[n].clone(), figures[n])).collect()
 }
 
 fn recurrence(template: &Template, glimpses: &[Glimpse]) -> Recurrence {
@@ -128,12 +129,15 @@ fn without_standing(fields: &mut [Field]) {
     }
 }
 
+/// A velocity in half working samples over the summed frames, and the energy that it has more than others.
+type Peak = ((i32, i32), f32);
+
 /// What adds up in every block of half working samples, along every velocity.
 struct Blocks {
     across: usize,
     down: usize,
     /// Velocities that stand out, by block, with the energy that they have more than others, strongest first.
-    peaks: Vec<Vec<((i32, i32), f32)>>,
+    peaks: Vec<Vec<Peak>>,
 }
 
 impl Blocks {
@@ -142,7 +146,7 @@ impl Blocks {
         let (across, down) = (w / BLOCK.0, h / BLOCK.1);
         let tiles: Vec<(usize, usize)> =
             (0..down).step_by(TILE).flat_map(|y| (0..across).step_by(TILE).map(move |x| (x, y))).collect();
-        let parts: Vec<Vec<(usize, Vec<((i32, i32), f32)>)>> = tiles
+        let parts: Vec<Vec<(usize, Vec<Peak>)>> = tiles
             .par_iter()
             .map(|(bx, by)| {
                 let size = (TILE.min(across - bx), TILE.min(down - by));
@@ -169,7 +173,7 @@ impl Blocks {
                 continue;
             }
             let near = |n: usize| {
-                let same = |p: &&((i32, i32), f32)| (p.0.0 - v.0).abs() <= 1 && (p.0.1 - v.1).abs() <= 1;
+                let same = |p: &&Peak| (p.0.0 - v.0).abs() <= 1 && (p.0.1 - v.1).abs() <= 1;
                 self.peaks[n].iter().find(same).map(|p| p.1)
             };
             let mut set = Region::new(self.across, self.down);
@@ -299,7 +303,7 @@ fn joined(a: &Sum, b: &Sum, (dx, dy): (i32, i32), margin: i32, (w, h): (usize, u
 }
 
 /// The velocities, in half working samples over the summed frames, that stand out of `energies`.
-fn peaks(energies: &[f32]) -> Vec<((i32, i32), f32)> {
+fn peaks(energies: &[f32]) -> Vec<Peak> {
     let n = energies.len() as f32;
     let mean = energies.iter().sum::<f32>() / n;
     let deviation = (energies.iter().map(|e| (e - mean).powi(2)).sum::<f32>() / n).sqrt();
@@ -309,7 +313,7 @@ fn peaks(energies: &[f32]) -> Vec<((i32, i32), f32)> {
     let side = 2 * REACH + 1;
     let mut order: Vec<usize> = (0..energies.len()).filter(|i| energies[*i] > mean + STANDS_OUT * deviation).collect();
     order.sort_by(|a, b| energies[*b].total_cmp(&energies[*a]).then(a.cmp(b)));
-    let mut found: Vec<((i32, i32), f32)> = Vec::with_capacity(PEAKS);
+    let mut found: Vec<Peak> = Vec::with_capacity(PEAKS);
     for i in order {
         let v = (i as i32 % side - REACH, i as i32 / side - REACH);
         if found.iter().all(|(u, _)| (u.0 - v.0).abs() > APART || (u.1 - v.1).abs() > APART) {

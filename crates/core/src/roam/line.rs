@@ -14,12 +14,12 @@ const BEYOND: usize = 8;
 /// Frames from either end of the clip within which a path goes on to the end.
 const TO_END: usize = 30;
 
-/// A path over frames, from position `first` in their list.
+/// A path over frames without a gap.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Line {
-    pub(super) first: usize,
-    /// Column and row of the template's box, in working samples.
-    pub(super) at: Vec<(f32, f32)>,
+    /// Position in the list of frames, rising, with column and row of the template's box in working samples. Twice for a frame
+    /// that was seen to show the mark away from the line: where a path turns, either may be right.
+    pub(super) at: Vec<(usize, (f32, f32))>,
     /// Share of the frames that show the mark.
     pub(super) seen: f32,
     /// Share of those that lie on a straight line of constant velocity with their neighbours.
@@ -39,19 +39,20 @@ pub(super) fn line(seen: &[Option<(usize, usize)>]) -> Option<Line> {
     let end = if seen.len() - to <= TO_END { seen.len() } else { to + BEYOND };
     let mut straight = 0;
     let mut at = Vec::with_capacity(end - start);
-    for t in start..end {
+    for (t, own) in seen.iter().enumerate().take(end).skip(start) {
         let near = fitted(&points, t, NEAR);
-        let own = seen[t].map(|(x, y)| [x as f32, y as f32]);
+        let own = own.map(|(x, y)| [x as f32, y as f32]);
         if let Some(own) = own {
             let far = fitted(&points, t, FAR);
             straight += usize::from(apart(own, far) <= ON_LINE);
         }
-        // Where a path turns, a line through its neighbours is off.
-        let p = own.filter(|own| apart(*own, near) > ON_LINE).unwrap_or(near);
-        at.push((p[0], p[1]));
+        at.push((t, (near[0], near[1])));
+        if let Some(off) = own.filter(|own| apart(*own, near) > ON_LINE) {
+            at.push((t, (off[0], off[1])));
+        }
     }
     let share = points.len() as f32 / seen.len() as f32;
-    Some(Line { first: start, at, seen: share, straight: straight as f32 / points.len() as f32 })
+    Some(Line { at, seen: share, straight: straight as f32 / points.len() as f32 })
 }
 
 fn apart(a: [f32; 2], b: [f32; 2]) -> f32 {
@@ -102,11 +103,12 @@ mod tests {
         seen[60..66].fill(None);
         seen[..4].fill(None);
         let line = line(&seen).unwrap();
-        assert_eq!((line.first, line.at.len()), (0, 120));
+        assert_eq!((line.at[0].0, line.at[line.at.len() - 1].0), (0, 119));
         assert!(line.straight > 0.6 && line.seen > 0.9, "{} {}", line.straight, line.seen);
-        for (t, p) in line.at.iter().enumerate().filter(|(t, _)| *t != 20) {
+        for t in 0..120 {
             let (x, y) = truth(t);
-            assert!((p.0 - x).abs() < 1.3 && (p.1 - y).abs() < 1.0, "{t}: {p:?}, not {x},{y}");
+            let near = |p: &&(usize, (f32, f32))| p.0 == t && (p.1.0 - x).abs() < 1.3 && (p.1.1 - y).abs() < 1.0;
+            assert!(line.at.iter().any(|p| near(&p)), "{t}: not {x},{y}");
         }
     }
 }

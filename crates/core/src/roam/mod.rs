@@ -60,7 +60,7 @@ pub struct Roaming {
 pub enum Motion {
     /// Frames of every stay with column and row, rising by their first frame; stays may share frames.
     Hops(Vec<(Range<FrameIdx>, (i32, i32))>),
-    /// Column and row on each of a run of frames.
+    /// Frames in a row without a gap, each with column and row; one where the mark may be at either of two places comes twice.
     Drifts(Vec<(FrameIdx, (i32, i32))>),
 }
 
@@ -99,14 +99,17 @@ impl Search {
                 suspects.push(Suspect { template: h.template, drifts: false });
             }
         }
-        if let Some((template, figures)) = drift::likeliest(glimpses) {
-            let (likeness, excess) = (figures.likeness, figures.exclusive);
+        let drifters = drift::likeliest(glimpses);
+        if let Some((_, best)) = drifters.first() {
+            let (likeness, excess) = (best.likeness, best.exclusive);
             words.push(format!("moves by itself (likeness {likeness:.2}, {excess:.2} more than elsewhere)"));
-            if figures.is_clear() {
-                suspects.push(Suspect { template, drifts: true });
-            }
         }
+        let clear = drifters.into_iter().filter(|d| d.1.is_clear());
+        suspects.extend(clear.map(|(template, _)| Suspect { template, drifts: true }));
         let seen = if words.is_empty() { "nothing recurs at other places".to_owned() } else { words.join("; ") };
         (suspects, seen)
     }
 }
+
+#[cfg(test)]
+mod tests;

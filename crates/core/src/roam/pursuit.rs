@@ -74,11 +74,14 @@ impl Pursuit {
         }
     }
 
-    /// The marks among the suspects, and those that were none with the reason.
+    /// What became of the suspects: marks first, the surest of them first. Several may be the same mark.
     pub fn conclude(self) -> Vec<Roaming> {
         let Some((width, height)) = self.size else { return Vec::new() };
         let factor = factor_of(width, height);
-        self.chases.iter().filter_map(|chase| chase.conclude(&self.frames, factor)).collect()
+        let mut all: Vec<Roaming> =
+            self.chases.iter().filter_map(|chase| chase.conclude(&self.frames, factor)).collect();
+        all.sort_by(|a, b| b.confident.cmp(&a.confident).then(b.score.total_cmp(&a.score)));
+        all
     }
 }
 
@@ -95,7 +98,8 @@ impl Chase {
     }
 
     fn conclude(&self, frames: &[FrameIdx], factor: u32) -> Option<Roaming> {
-        let (mask, offset) = mask_of(&self.sums.shape(), factor)?;
+        let strays = if self.drifts { factor } else { 0 };
+        let (mask, offset) = mask_of(&self.sums.shape(), factor, strays)?;
         let (margin, factor) = (self.sums.margin as f32, factor as f32);
         let full = |v: f32, o: i32| ((v - margin) * factor).round() as i32 + o;
         let place = |(x, y): (f32, f32)| (full(x, offset.0), full(y, offset.1));
@@ -167,7 +171,7 @@ impl Chase {
         let words =
             format!("on {:.0} % of the frames, {:.0} % on straight lines", 100.0 * line.seen, 100.0 * line.straight);
         let reason = format!("{}: {words}", doubt.unwrap_or("drifts"));
-        let way = line.at.iter().enumerate().map(|(n, p)| (frames[line.first + n], place(*p))).collect();
+        let way = line.at.iter().map(|(t, p)| (frames[*t], place(*p))).collect();
         Some(Roaming { mask, motion: Motion::Drifts(way), score, exclusive, confident: doubt.is_none(), reason })
     }
 }

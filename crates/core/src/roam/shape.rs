@@ -223,9 +223,9 @@ fn fill_hull(points: &[usize], into: &mut Region) {
     }
 }
 
-/// A shape at full resolution, where a working sample is `factor` samples a side, grown by what that leaves unknown; its box
-/// begins at 0, 0. With it, how far the shape's box lies from the region's, in full samples.
-pub(super) fn mask_of(region: &Region, factor: u32) -> Option<(Mask, (i32, i32))> {
+/// A shape at full resolution, where a working sample is `factor` samples a side, grown by what that leaves unknown and by
+/// `strays`; its box begins at 0, 0. With it, how far the shape's box lies from the region's, in full samples.
+pub(super) fn mask_of(region: &Region, factor: u32, strays: u32) -> Option<(Mask, (i32, i32))> {
     let (w, h) = (region.width as u32 * factor, region.height as u32 * factor);
     let mut coverage = Raster::new(w, h, 0u8);
     for y in 0..h {
@@ -235,7 +235,7 @@ pub(super) fn mask_of(region: &Region, factor: u32) -> Option<(Mask, (i32, i32))
         }
     }
     // Room for growing on every side.
-    let grow = factor + 1;
+    let grow = factor + 1 + strays;
     let whole = Mask::new(Rect::new(grow, grow, w, h), coverage)?.dilated(grow, w + 2 * grow, h + 2 * grow).trimmed();
     let rect = whole.rect();
     let offset = (rect.x as i32 - grow as i32, rect.y as i32 - grow as i32);
