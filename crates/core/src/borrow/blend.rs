@@ -11,7 +11,7 @@ const CONFIRMED: f32 = 2.0;
 const FEATHER: usize = 2;
 
 /// Samples of the guide to each side that decide together whether what was found is taken.
-const PATCH: usize = 3;
+const PATCH: usize = 6;
 
 /// A share below this part of all is not worth a sample.
 const LEAST: f32 = 0.04;
@@ -75,7 +75,7 @@ impl<'a> Blend<'a> {
                 let source = chosen(&traces[direction], k)?;
                 Some((first[direction] + usize::from(traces[direction].choice[k]), source))
             });
-            let confirmed = both[k] > 0.0 && difference[k] <= CONFIRMED * limit[k] * near[k];
+            let confirmed = both[k] > 0.0 && difference[k] <= CONFIRMED * limit[k].sqrt() * near[k];
             let surer = taken.iter().flatten().map(|(_, source)| source.weight(k)).fold(0.0, f32::max);
             for (at, source) in taken.into_iter().flatten() {
                 if confirmed || source.weight(k) >= surer {
@@ -84,6 +84,7 @@ impl<'a> Blend<'a> {
                 }
             }
         }
+        accompany(&sources, &mut shares, region, limit, luma);
         // What most around are thought of holds for a sample too: patches the size of the noise would show as specks.
         soften(&mut believed, region.width, PATCH);
         soften(&mut hidden, region.width, PATCH);
@@ -124,6 +125,51 @@ impl<'a> Blend<'a> {
     pub(super) fn at(&self, k: usize) -> impl Iterator<Item = (&'a Source, f32)> + '_ {
         let shares = self.shares.iter().map(move |share| share[k]);
         self.sources.iter().copied().zip(shares).filter(|(_, share)| *share > 0.0)
+    }
+}
+
+/// Gives a share to every further source that shows a sample and agrees with those that were chosen for it: the mean of
+/// several has less noise, and what the holes of neighbouring frames take changes little by little.
+fn accompany(
+    sources: &[&Source],
+    shares: &mut [Vec<f32>],
+    region: Region,
+    limit: &[f32],
+    luma: impl Fn(&Source, usize) -> f32,
+) {
+    let mut sums = vec![[0.0f32; 2]; region.len()];
+    for (share, source) in shares.iter().zip(sources) {
+        for (k, share) in share.iter().enumerate().filter(|(_, share)| **share > 0.0) {
+            sums[k][0] += share * luma(source, k);
+            sums[k][1] += share;
+        }
+    }
+    let mut difference = vec![0.0; region.len()];
+    let mut near = vec![0.0; region.len()];
+    for (share, source) in shares.iter_mut().zip(sources) {
+        let further = |k: usize| share[k] <= 0.0 && sums[k][1] > 0.0 && source.error[k] < 1.0;
+        let mut any = false;
+        for k in 0..region.len() {
+            (difference[k], near[k]) = (0.0, 0.0);
+            if further(k) {
+                (difference[k], near[k]) = ((luma(source, k) - sums[k][0] / sums[k][1]).abs(), 1.0);
+                any = true;
+            }
+        }
+        if !any {
+            continue;
+        }
+        soften(&mut difference, region.width, 1);
+        soften(&mut near, region.width, 1);
+        for k in 0..region.len() {
+            if share[k] <= 0.0
+                && sums[k][1] > 0.0
+                && source.error[k] < 1.0
+                && difference[k] <= limit[k].sqrt() * near[k]
+            {
+                share[k] = source.weight(k);
+            }
+        }
     }
 }
 

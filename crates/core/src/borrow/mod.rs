@@ -9,6 +9,7 @@ mod blend;
 mod cache;
 mod flow;
 mod guide;
+mod judge;
 mod motion;
 mod sample;
 mod spread;

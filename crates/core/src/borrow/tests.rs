@@ -136,8 +136,8 @@ fn a_pan_brings_back_what_the_mark_hides() {
         for idx in [14, 29] {
             let hole = borrowed(&mut Borrow::default(), &crops, scene.hole(idx, Rows::All, &mark()));
             let (worst, share) = scene.judge(&hole);
-            // Half a code each for rounding the source and the truth, one for the registration.
-            assert!(worst <= 2.0, "{speed:?} at {idx}: {worst}");
+            // Half a code each for rounding the source and the truth, the rest for the registration after up to 24 steps.
+            assert!(worst <= 2.25, "{speed:?} at {idx}: {worst}");
             assert!(share >= 0.95, "{speed:?} at {idx}: {share}");
         }
     }
@@ -173,6 +173,25 @@ fn a_mark_that_comes_and_goes_before_a_still_camera_is_replaced_by_what_was_ther
     let hole = borrowed(&mut Borrow::default(), &crops, scene.hole(20, Rows::All, &mark()));
     let (worst, share) = scene.judge(&hole);
     assert!(worst < 1e-3 && share == 1.0, "{worst} {share}");
+}
+
+#[test]
+fn a_source_that_is_off_by_one_sample_differs_around_the_mark() {
+    let crops = PAN.crops(10..12, Rows::All, |_| mark());
+    let guides: Vec<Guide> = crops.iter().filter_map(|crop| Guide::new(crop, &mut spread::Spread::default())).collect();
+    let (width, height) = guides[0].size();
+    let region = Region { x: 0, y: 0, width, height };
+    let probes = judge::probes(&crops[0], &guides[0], region);
+    let mean = |off: f32| {
+        // Three luma samples a frame to the left are one and a half of the guide.
+        let motion = vec![[off - 1.5, 0.0]; region.len()];
+        let shown = |k: usize| (4..width - 4).contains(&(k % width));
+        let all = judge::Judge::default().differences((&crops[1], &motion), (&probes, region), 0.0, shown);
+        all.iter().sum::<f32>() / all.len() as f32
+    };
+    // Nothing, and then the squared slope of the texture.
+    let (right, off) = (mean(0.0), mean(0.5));
+    assert!(right < 0.1 && off > 2.0, "{right} {off}");
 }
 
 #[test]

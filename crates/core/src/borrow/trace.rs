@@ -6,27 +6,13 @@ use crate::raster::Raster;
 
 use super::flow::{Field, Search};
 use super::guide::{Guide, Level};
+use super::judge::{Judge, Probe, probes};
 use super::motion::{Completion, Motion};
 use super::sample::{bilinear, linear};
 use super::spread::Spread;
 
 /// Planes with colour at most.
 pub(super) const COLOURS: usize = 3;
-
-/// A source is believed while its ring differs from the hole's by less than this many 8-bit codes (noise at half size) and
-/// this share of the ring's own contrast: unrelated pictures differ by 1.4 times the contrast, one that is off by a sample of
-/// the guide by a third of it, and a fill from around by about as much as the contrast over the way to it
-/// (`benches/borrow`: below .65 borrowing is the better of the two).
-const FLOOR: f32 = 1.2;
-const CONTRAST: f32 = 0.55;
-
-/// More is not believed of any picture, in 8-bit codes: reflections and rags of motion differ by more.
-const MOST: f32 = 7.5;
-
-/// The contrast is that over about so many samples near what is seen and in the depth of the hole, and the depths, in samples
-/// of the guide, between which the one becomes the other.
-const CROWDS: [f32; 2] = [4.0, 64.0];
-const DEPTHS: [f32; 2] = [2.0, 8.0];
 
 /// How far beyond what is believed a source may differ while the other direction of time confirms it.
 pub(super) const LENIENT: f32 = 1.5;
@@ -112,7 +98,8 @@ pub(super) struct Target {
     pub(super) wanted: Vec<bool>,
     level: Level,
     ring: Vec<u8>,
-    /// The largest difference that is believed, in 8-bit codes.
+    probes: Vec<Probe>,
+    /// The largest squared difference that is believed, in squared 8-bit codes.
     pub(super) limit: Vec<f32>,
     /// Every colour plane at the samples of the region, in 8-bit codes.
     colours: Vec<[f32; COLOURS]>,
@@ -155,7 +142,7 @@ pub(super) struct Scratch {
     luma: Vec<f32>,
     firm: Vec<bool>,
     offsets: Spread<COLOURS>,
-    errors: Spread<1>,
+    judge: Judge,
     weights: Vec<f32>,
 }
 
@@ -180,32 +167,15 @@ impl Target {
             wanted,
             level,
             ring,
+            probes: probes(crop, guide, region),
             limit: Vec::new(),
             colours: Vec::new(),
             grids,
             scale: 1.0 / (1u32 << (format.depth - 8)) as f32,
         };
         target.colours = (0..region.len()).map(|k| target.colour(crop, guide, k, [0.0; 2])).collect();
-        let [near, far] = CROWDS.map(|crowd| target.contrast(crowd, scratch));
-        let deep = target.depth().into_iter().map(|d| ((d - DEPTHS[0]) / (DEPTHS[1] - DEPTHS[0])).clamp(0.0, 1.0));
-        let contrast = deep.zip(near.iter().zip(&far)).map(|(deep, (near, far))| near + deep * (far - near));
-        target.limit = contrast.map(|contrast| (FLOOR + CONTRAST * contrast).min(MOST)).collect();
+        target.limit = scratch.judge.believed(from, region, &target.depth());
         target
-    }
-
-    /// How much the samples around differ from their mean over about `crowd` of them, continued into the hole.
-    fn contrast(&self, crowd: f32, scratch: &mut Scratch) -> Vec<f32> {
-        let width = self.region.width;
-        scratch.weights.clear();
-        scratch
-            .weights
-            .extend((0..self.region.len()).map(|k| self.level.firm[self.level.at(k % width, k / width)] / crowd));
-        let mut smooth: Vec<[f32; 1]> = self.colours.iter().map(|c| [c[0]]).collect();
-        scratch.errors.fill(width, &mut smooth, &scratch.weights);
-        smooth.iter_mut().zip(&self.colours).for_each(|(s, c)| s[0] = (c[0] - s[0]).abs());
-        scratch.weights.iter_mut().for_each(|w| *w *= crowd / CROWD);
-        scratch.errors.fill(width, &mut smooth, &scratch.weights);
-        smooth.iter().map(|s| s[0]).collect()
     }
 
     /// Samples of the guide to the nearest that is seen, along rows, columns and diagonals.
@@ -446,9 +416,10 @@ impl Target {
             raw.iter().zip(&scratch.weights).filter(|(_, w)| **w > 0.0).map(|(r, _)| *r).collect();
         sorted.sort_unstable_by(f32::total_cmp);
         let middle = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
-        let mut errors: Vec<[f32; 1]> = raw.iter().map(|r| [(r - middle).abs()]).collect();
-        scratch.errors.fill(width, &mut errors, &scratch.weights);
-        let error: Vec<f32> = errors.iter().zip(&self.limit).map(|(error, limit)| error[0] / limit).collect();
+        let shown = |k: usize| self.shows(step.guide, step.patch, k, motion[k]);
+        let compared = (self.probes.as_slice(), self.region);
+        let mut error = scratch.judge.differences((step.patch, &motion), compared, middle, shown);
+        error.iter_mut().zip(&self.limit).for_each(|(error, limit)| *error = (*error / limit).sqrt());
         Source { crop: step.crop, distance, motion, offset, error }
     }
 }
