@@ -4,7 +4,7 @@
 //! The template of each mark is what was taken away from MARKED to make CLEAN inside its rectangle. One line of JSON a
 //! rectangle: for every TEST the share of the mark that shows and whether it is a flash, frame by frame. `benches/flash`
 //! runs it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)] // a program for benchmarks
 
 mod planar;
 
