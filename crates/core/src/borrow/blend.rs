@@ -86,14 +86,21 @@ impl<'a> Blend<'a> {
         }
         accompany(&sources, &mut shares, region, limit, luma);
         // What most around are thought of holds for a sample too: patches the size of the noise would show as specks.
-        soften(&mut believed, region.width, PATCH);
+        // Twice: what the first time leaves of a patch may be a rag.
         soften(&mut hidden, region.width, PATCH);
-        for share in &mut shares {
-            share
-                .iter_mut()
-                .zip(believed.iter().zip(&hidden))
-                .filter(|(_, (b, h))| 2.0 * **b < **h)
-                .for_each(|(s, _)| *s = 0.0);
+        for _ in 0..2 {
+            soften(&mut believed, region.width, PATCH);
+            let mut left = vec![0.0f32; count];
+            for share in &mut shares {
+                for (k, share) in share.iter_mut().enumerate().filter(|(_, share)| **share > 0.0) {
+                    if 2.0 * believed[k] < hidden[k] {
+                        *share = 0.0;
+                    } else {
+                        left[k] = 1.0;
+                    }
+                }
+            }
+            believed = left;
         }
         let mut blend = Self { sources, shares };
         blend.feather(region.width);
