@@ -126,6 +126,9 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
         (_, Some(plain)) => plain.alone(stacks),
         (general, None) => general?,
     };
+    if 1.0 - best.alpha < LEAST_KEEP {
+        return Err(Refusal(hides(best.alpha)));
+    }
     let (width, code) = (stacks[0].width, code(evidence.format));
     for (plane, stack) in best.planes.iter_mut().zip(stacks) {
         settle(plane, &halved(stack).touched(&best.changed, width), code);
@@ -141,6 +144,11 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
         return Err(Refusal("nothing in the given place differs from its surroundings".into()));
     }
     Ok(Solution { matte: Some(matte), mask, alpha: best.alpha, confidence: best.confidence, reason: best.reason })
+}
+
+/// Why a mark of opacity `alpha` is not computed away.
+fn hides(alpha: f32) -> String {
+    format!("the mark hides {:.0} % of the source", 100.0 * alpha)
 }
 
 /// Where the crops end with the frame.
@@ -177,7 +185,7 @@ fn general(
     }
     let alpha = opacity::core(&opacity.alpha, open);
     if 1.0 - alpha < LEAST_KEEP {
-        return Err(Refusal(format!("the mark hides {:.0} % of the source", 100.0 * alpha)));
+        return Err(Refusal(hides(alpha)));
     }
     let sure = opacity::sure(&known, &opacity.alpha, (open, width), weights);
     let opens: Vec<Area> = stacks.iter().map(|stack| halved(stack).touched(&sure, width)).collect();
