@@ -110,7 +110,12 @@ impl<'a> Marker<'a> {
                 area = area.max(kept.area());
                 keys.push((idx, self.masks.keep(&kept)?));
             }
+            let shown = runs.iter().find(|run| run.contains(&span.start) && **run != span).cloned();
+            let before = self.marks.len();
             self.add(span, keys, area, claim);
+            for mark in &mut self.marks[before..] {
+                mark.shown = shown.clone().unwrap_or_default();
+            }
         }
         Ok(())
     }
@@ -190,6 +195,7 @@ impl<'a> Marker<'a> {
             from,
             enabled: true,
             span,
+            shown: 0..0,
             keys,
             rect,
             area,

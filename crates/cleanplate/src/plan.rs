@@ -128,6 +128,10 @@ pub struct Mark {
     pub enabled: bool,
     /// Its frames.
     pub span: Range<FrameIdx>,
+    /// Frames on which it is to be seen in the source beyond those, because it is not worked on there: it hides what lies
+    /// behind it all the same. Empty where there are none.
+    #[serde(default, skip_serializing_if = "Range::is_empty")]
+    pub shown: Range<FrameIdx>,
     /// Where its mask changes; the first is the span's first frame.
     pub keys: Vec<(FrameIdx, MaskRef)>,
     /// Bounds of all its masks in samples of the stored picture.
@@ -298,7 +302,7 @@ impl Plan {
                     .take_while(|k| k.0 < span.end)
                     .map(|(idx, m)| (*idx.max(&span.start), m))
                     .collect();
-                serde_json::json!([span, keys, mark.matte, mark.without_matte])
+                serde_json::json!([span, keys, mark.matte, mark.without_matte, mark.shown])
             })
             .collect();
         let all = serde_json::json!({

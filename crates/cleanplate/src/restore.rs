@@ -89,6 +89,8 @@ struct Track {
     /// Frames on which its matte is not used, and the masks that hold there.
     demoted: Vec<Range<FrameIdx>>,
     without_matte: Option<MaskTrack<MaskRef>>,
+    /// Frames on which the mark is seen though nothing is done about it.
+    shown: Range<FrameIdx>,
     /// Whether what is taken away without a matte is known to be a mark, and not whatever lies in a rectangle.
     is_drawn: bool,
     has_matte: bool,
@@ -99,7 +101,8 @@ impl Track {
         let is_drawn = mark.recognised || !mark.from.is_rectangle();
         let has_matte = mark.matte.is_some();
         let (masks, without_matte) = (mark.track()?, mark.track_without_matte()?);
-        Ok(Self { id: mark.id, masks, demoted: demoted(mark, repairs), without_matte, is_drawn, has_matte })
+        let (shown, demoted) = (mark.shown.clone(), demoted(mark, repairs));
+        Ok(Self { id: mark.id, masks, demoted, without_matte, shown, is_drawn, has_matte })
     }
 
     fn is_demoted(&self, idx: FrameIdx) -> bool {
@@ -114,6 +117,13 @@ impl Track {
     fn at(&self, idx: FrameIdx) -> Option<&MaskRef> {
         let instead = self.without_matte.as_ref().filter(|_| self.is_demoted(idx));
         instead.unwrap_or(&self.masks).at(idx)
+    }
+
+    /// What of a frame the mark hides, also where it is not worked on.
+    fn hides(&self, idx: FrameIdx) -> Option<&MaskRef> {
+        let keys = self.masks.keys();
+        let beyond = || if idx < self.masks.span().start { keys.first() } else { keys.last() };
+        self.at(idx).or_else(|| beyond().filter(|_| self.shown.contains(&idx)).map(|(_, name)| name))
     }
 }
 
@@ -287,8 +297,7 @@ impl Restoration {
             let frame = self.waiting.frame(k).clone();
             let mut patch = Patch::default();
             frame.lift(rect, rows, &mut patch);
-            let groups = self.groups(&frame)?;
-            let covered = groups.iter().fold(Mask::empty(), |all, mask| all.union(mask));
+            let covered = self.covered(&frame)?;
             crops.push_back(Crop::new(frame.idx, patch, &covered));
         }
         self.views[n].crops = crops;
@@ -331,6 +340,15 @@ impl Restoration {
             counts.insert(track.id, own);
         }
         Ok(counts)
+    }
+
+    /// What any mark hides of this frame.
+    fn covered(&mut self, frame: &Frame) -> Result<Mask> {
+        let mut all = Mask::empty();
+        for name in self.tracks.iter().filter_map(|track| track.hides(frame.idx)) {
+            all = all.union(&self.masks.load(name)?.clipped(frame.width, frame.height));
+        }
+        Ok(all)
     }
 
     /// The masks on this frame, joined where one's surroundings would show another's pixels.

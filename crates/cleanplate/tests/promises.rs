@@ -197,6 +197,25 @@ fn a_mark_that_comes_and_goes_is_computed_away_while_it_is_shown_and_a_known_pic
 }
 
 #[test]
+fn nothing_is_borrowed_from_a_mark_that_stays_outside_of_the_given_times() {
+    let folder = Folder::new();
+    let scene = "-f lavfi -i testsrc2=s=160x96:r=25:d=2,boxblur=3:1";
+    let input =
+        folder.make("in.mkv", &format!("{scene},drawbox=60:30:40:24:red@1:fill -pix_fmt yuv420p -c:v libx264 -crf 8"));
+    let job = folder.job(&input, "out.mkv", &["58,28,44,28"]);
+    let only = Some("0-1".parse().unwrap());
+    let job = Job { options: Options { overwrite: true, only, ..job.options }, ..job };
+    run(&job, &mut Silent).unwrap();
+    let (source, made) = (frames(&open(&input)), frames(&open(&job.output)));
+    // Inside of the plate nothing may look like it up to the last frame that is worked on.
+    let plate = Rect::new(66, 36, 28, 12);
+    let alike = |idx: usize| off(&source[idx], &made[idx], plate);
+    assert!(alike(30) < 4.0, "frame 30 is left as it is: {}", alike(30));
+    let least = (0..25).map(alike).fold(f64::INFINITY, f64::min);
+    assert!(least > 8.0, "off by {least:.1}: {:?}", (0..25).map(alike).collect::<Vec<_>>());
+}
+
+#[test]
 fn irregular_times_and_every_other_stream_come_back() {
     let folder = Folder::new();
     for (name, codecs) in [("in.mkv", "-c:v libx264 -c:a flac"), ("in.mp4", "-c:v libx264 -c:a aac")] {
