@@ -1,7 +1,7 @@
 """Measures un-blending as users get it: whole jobs of `cleanplate remove` on marks of known matte (cases.py).
 
     cargo build --release -p cleanplate-cli
-    python3 benches/unblend/unblend.py > table.md            # all clips at crf 20 and 28; about 20 minutes on two cores
+    python3 benches/unblend/unblend.py > table.md            # all clips at crf 20 and 28; about 40 minutes on two cores
     python3 benches/unblend/unblend.py --subset              # four clips at crf 20
     python3 benches/unblend/unblend.py --solve-only          # mattes alone, without rendering: two minutes
 
