@@ -13,6 +13,10 @@ use cleanplate::{Control, Event, Job, Observer, Options, Silent, Tier, VerifyMod
 use cleanplate_core::{Frame, Rect, Row};
 use cleanplate_media::{OpenOptions, Source};
 
+/// A picture of smooth waves of several lengths, over which the camera pans.
+const WAVES: &str = "-f lavfi -i nullsrc=s=240x136:r=25,geq=cb=128:cr=128:lum=120\
+    +40*sin((X+4.3*N)/9)*cos((Y+1.7*N)/11)+30*sin((X+4.3*N)/23+(Y+1.7*N)/17)+25*sin((X+4.3*N)/31-(Y+1.7*N)/7)";
+
 struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -112,9 +116,7 @@ fn off(a: &Frame, b: &Frame, rect: Rect) -> f64 {
 #[test]
 fn a_translucent_mark_is_computed_away_and_an_opaque_one_shows_what_other_frames_show() {
     let folder = Folder::new();
-    // A picture of smooth waves of several lengths, over which the camera pans.
-    let scene = "-f lavfi -i nullsrc=s=240x136:r=25,geq=cb=128:cr=128:lum=120\
-                 +40*sin((X+4.3*N)/9)*cos((Y+1.7*N)/11)+30*sin((X+4.3*N)/23+(Y+1.7*N)/17)+25*sin((X+4.3*N)/31-(Y+1.7*N)/7)";
+    let scene = WAVES;
     let coded = "-frames:v 60 -pix_fmt yuv420p -c:v libx264 -crf 12";
     let clean = folder.make("clean.mkv", &format!("{scene} {coded}"));
     let inside = Rect::new(160, 30, 40, 20);
@@ -165,8 +167,7 @@ fn a_translucent_mark_is_computed_away_and_an_opaque_one_shows_what_other_frames
 #[test]
 fn a_mark_that_comes_and_goes_is_computed_away_while_it_is_shown_and_a_known_picture_is_found() {
     let folder = Folder::new();
-    let scene = "-f lavfi -i nullsrc=s=240x136:r=25,geq=cb=128:cr=128:lum=120\
-                 +40*sin((X+4.3*N)/9)*cos((Y+1.7*N)/11)+30*sin((X+4.3*N)/23+(Y+1.7*N)/17)+25*sin((X+4.3*N)/31-(Y+1.7*N)/7)";
+    let scene = WAVES;
     let coded = "-frames:v 80 -pix_fmt yuv420p -c:v libx264 -crf 12";
     let clean = frames(&open(&folder.make("clean.mkv", &format!("{scene} {coded}"))));
     let (inside, shown) = (Rect::new(160, 30, 36, 20), 20..70);
