@@ -7,7 +7,7 @@ use cleanplate_core::{Frame, FrameIdx, Rect};
 
 use crate::error::Result;
 use crate::footage::Footage;
-use crate::marks::{Claim, Marker, intersect, place};
+use crate::marks::{Claim, Marker, intersect, named_places};
 use crate::observer::{Event, Phase};
 use crate::options::Options;
 use crate::plan::MarkSource;
@@ -43,8 +43,8 @@ const DECODED_SHARE: f64 = 0.25;
 /// Clips of fewer frames are read through.
 const SHORT: u64 = 400;
 
-/// Pixels a side by which a located mark's mask grows: its soft edge and the ringing that the codec put around it.
-const GROWN: u32 = 3;
+/// Pixels a side by which the mask of a mark that was found grows: its soft edge, and the ringing that the codec put around it.
+pub(crate) const GROWN: u32 = 3;
 
 /// Looks for persistent marks and adds those that are found with confidence. Answers with what was seen, in words; the last
 /// line is the verdict.
@@ -106,8 +106,7 @@ pub(crate) fn locate(
     }
     let all = 0..count;
     let places: Vec<(Rect, Vec<Range<FrameIdx>>)> = if options.names_marks() || !options.regions.is_empty() {
-        let named = options.regions.iter().filter(|region| region.is_named());
-        named.map(|region| Ok((place(region, clip)?, clip.frames(region.times())))).collect::<Result<_>>()?
+        named_places(options, clip)?
     } else {
         vec![(Rect::new(0, 0, w, h), vec![all])]
     };

@@ -6,18 +6,16 @@ use cleanplate_core::track::link;
 use cleanplate_core::{FrameIdx, Linking, Rect, Sighting, rgb};
 use cleanplate_infer::Yolo;
 
+use crate::analyse::GROWN;
 use crate::error::{Error, Result};
 use crate::footage::Footage;
-use crate::marks::{Claim, Clip, Marker, place};
+use crate::marks::{Claim, Clip, Marker, named_places};
 use crate::networks::{placement, words};
 use crate::observer::{Event, Phase};
 use crate::options::{DetectOptions, Options};
 use crate::plan::MarkSource;
 use crate::region::Rotation;
 use crate::watch::Watch;
-
-/// Pixels a side by which boxes grow: what a detector's training boxes leave out of a mark's soft edge.
-const GROWN: u32 = 3;
 
 /// Shows the clip to the detector of `options` and adds the marks that it sees. Answers with what was seen, in words; the
 /// last line is the verdict.
@@ -57,7 +55,7 @@ fn look(
     let (clip, count) = (footage.clip(), footage.count());
     let every = u64::from(options.detect.every.max(1));
     watch.begin(Phase::Analyse, count, 0)?;
-    let (turned, wanted) = (clip.rotation.0 % 180 == 90, places(options, clip)?);
+    let (turned, wanted) = (clip.rotation.0 % 180 == 90, named_places(options, clip)?);
     let (w, h) = clip.size;
     let shown = if turned { (h, w) } else { (w, h) };
     let inner = yolo.letterbox(shown).inner;
@@ -100,12 +98,6 @@ fn linking(detect: &DetectOptions, dilate: u32, rate: f64) -> Linking {
         persistence: detect.persistence.frames(rate).max(every - 1),
         dilate,
     }
-}
-
-/// The named places that the user wants searched, with their frames; empty for everywhere.
-fn places(options: &Options, clip: &Clip) -> Result<Vec<(Rect, Vec<Range<FrameIdx>>)>> {
-    let named = options.regions.iter().filter(|region| region.is_named());
-    named.map(|region| Ok((place(region, clip)?, clip.frames(region.times())))).collect()
 }
 
 /// Whether the middle of a box lies in a place that is searched on that frame.

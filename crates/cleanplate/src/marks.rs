@@ -337,6 +337,12 @@ pub(crate) fn place(region: &Region, clip: &Clip) -> Result<Rect> {
         .ok_or_else(|| Error::Usage(format!("region {region} lies outside of the picture of {w}x{h}")))
 }
 
+/// The named places in which `options` want marks looked for, with their frames; empty where there is none.
+pub(crate) fn named_places(options: &Options, clip: &Clip) -> Result<Vec<(Rect, Vec<Range<FrameIdx>>)>> {
+    let named = options.regions.iter().filter(|region| region.is_named());
+    named.map(|region| Ok((place(region, clip)?, clip.frames(region.times())))).collect()
+}
+
 /// White or black: a mask video was usually encoded with loss, in which black is not quite black.
 fn binary(frame: &Frame) -> Raster<u8> {
     let mut mask = Raster::new(frame.width, frame.height, 0);

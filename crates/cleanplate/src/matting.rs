@@ -107,8 +107,7 @@ fn solution(evidence: &MatteEvidence) -> Solution {
     }
     let presence = evidence.presence();
     let Some(full) = full_gain(&presence).filter(|full| *full > 0.0) else { return solution };
-    let mut shown = evidence.clone();
-    shown.retain(|idx| presence.iter().any(|gain| gain.idx == idx && gain.value >= PRESENT * full));
+    let shown = evidence.of_some(|idx| presence.iter().any(|gain| gain.idx == idx && gain.value >= PRESENT * full));
     if shown.frames() < FEWEST_FULL || shown.frames() == evidence.frames() {
         return solution;
     }
@@ -173,8 +172,8 @@ impl Solved {
                 self.rescale(full);
             }
             if !ramps(&gains).is_empty() {
-                let fully = shown.insert(evidence.clone());
-                fully.retain(|idx| gains.iter().any(|gain| gain.idx == idx && gain.value >= FULL));
+                let is_full = |idx| gains.iter().any(|gain| gain.idx == idx && gain.value >= FULL);
+                let fully = &*shown.insert(evidence.of_some(is_full));
                 self.time_fades(&mut gains, fully, (footage, options, &evidence), watch)?;
             }
         }
@@ -202,8 +201,7 @@ impl Solved {
             let again = shown.solve();
             if let Some(matte) = &again.matte {
                 *gains = evidence.gains(matte);
-                let gain = std::mem::take(&mut self.gain);
-                *self = Self { gain, ..Self::new(again) };
+                *self = Self::new(again);
             }
         }
         let Some(matte) = &self.matte else { return Ok(()) };
@@ -212,8 +210,7 @@ impl Solved {
             if closer.is_empty() {
                 break;
             }
-            let mut near = evidence.clone();
-            near.retain(|_| false);
+            let mut near = evidence.of_some(|_| false);
             watch.begin(Phase::Solve, closer.len() as u64, 0)?;
             visit(footage, options, &closer, 0, watch, &mut |frame| near.observe(&frame))?;
             gains.extend(near.gains(matte));
@@ -235,7 +232,7 @@ impl Solved {
         let (mut keys, mut area) = (Vec::with_capacity(mark.keys.len()), 0);
         for (idx, name) in &mark.keys {
             let mask = folder.load(name)?;
-            let mut kept = mask.without(&mask.without(&self.mask));
+            let mut kept = mask.within(&self.mask);
             if !self.is_given && !mark.from.is_rectangle() {
                 kept = kept.union(&parts_beside(&mask, &self.mask, size));
             }
@@ -269,7 +266,7 @@ fn narrow(mark: &mut Mark, found: &Mask, folder: &mut MaskFolder) -> Result<()> 
     let mut area = 0;
     for (_, name) in &mut mark.keys {
         let mask = folder.load(name)?;
-        let kept = mask.without(&mask.without(found));
+        let kept = mask.within(found);
         area = area.max(kept.area());
         *name = folder.keep(&kept)?;
     }
@@ -352,7 +349,7 @@ fn parts_beside(mask: &Mask, changed: &Mask, (w, h): (u32, u32)) -> Mask {
     let outside = Mask::rectangle(beside.rect().grow(1, w, h)).without(&beside);
     let core = beside.without(&outside.dilated(1, w, h));
     let grown = core.dilated(1, w, h);
-    beside.without(&beside.without(&grown))
+    beside.within(&grown)
 }
 
 #[cfg(test)]

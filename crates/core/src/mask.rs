@@ -97,6 +97,12 @@ impl Mask {
         Self { rect: self.rect, coverage }
     }
 
+    /// What of this mask `other` covers at all.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> Self {
+        self.without(&self.without(other))
+    }
+
     /// Clipped to a picture of `width` x `height`.
     #[must_use]
     pub fn clipped(&self, width: u32, height: u32) -> Self {
@@ -213,6 +219,7 @@ mod tests {
         let both = a.union(&b);
         assert_eq!(both.area(), 20);
         assert_eq!(both.without(&a).trimmed(), b);
+        assert_eq!(both.within(&a).trimmed(), a);
         assert_eq!(both.clipped(3, 100).area(), 4);
         assert!(Mask::empty().union(&Mask::empty()).is_empty());
     }

@@ -279,7 +279,7 @@ fn within(stack: &Stack<'_>, whole: &Edges, views: usize, region: Rect) -> Optio
         });
     }
     let mut found = all?;
-    let inside = found.mask.without(&found.mask.without(&Mask::rectangle(region))).trimmed();
+    let inside = found.mask.within(&Mask::rectangle(region)).trimmed();
     (!inside.is_empty()).then(|| {
         found.rect = inside.rect();
         found.mask = inside;

@@ -141,9 +141,11 @@ impl MatteEvidence {
         self.crops.truncate(self.most());
     }
 
-    /// Forgets the frames that `wanted` does not name.
-    pub fn retain(&mut self, mut wanted: impl FnMut(FrameIdx) -> bool) {
-        self.crops.retain(|crop| wanted(crop.idx));
+    /// The same of the frames that `wanted` names.
+    #[must_use]
+    pub fn of_some(&self, wanted: impl Fn(FrameIdx) -> bool) -> Self {
+        let crops = self.crops.iter().filter(|crop| wanted(crop.idx)).cloned().collect();
+        Self { mask: self.mask.clone(), crops, ..*self }
     }
 
     /// What a crop covers, in luma samples: the rectangle of the mattes that are solved from it.

@@ -68,7 +68,7 @@ impl MatteEvidence {
         }
         let coverage: Vec<u8> = dilated(&mark, stack.width, GROWN).iter().map(|m| if *m { 255 } else { 0 }).collect();
         let grown = Mask::new(self.rect, Raster::from_vec(self.rect.w, self.rect.h, coverage)?)?;
-        let inside = self.mask.without(&self.mask.without(&grown)).trimmed();
+        let inside = self.mask.within(&grown).trimmed();
         (!inside.is_empty()).then_some(inside)
     }
 }
