@@ -13,6 +13,7 @@ mod footage;
 mod images;
 mod inks;
 mod inspect;
+mod last_tier;
 mod line;
 mod marks;
 pub mod masks;

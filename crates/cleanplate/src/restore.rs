@@ -14,8 +14,8 @@ use cleanplate_core::{
 
 use crate::error::{Error, Result};
 use crate::footage::Frames;
+use crate::last_tier::{LastTier, Promise};
 use crate::masks::{MaskFolder, MaskRef};
-use crate::net_fill::{Fault, NetFill};
 use crate::networks::FillModel;
 use crate::options::Tier;
 use crate::plan::{Mark, Plan, Remedy, Repair};
@@ -65,12 +65,13 @@ pub(crate) struct Restoration {
     extras: Extras,
     /// Masks of the frame before: most frames carry the same.
     last: (Vec<MaskRef>, Arc<Vec<Mask>>),
-    /// What a network said when it failed.
-    fault: Fault,
+    last_tier: Option<LastTier>,
+    /// Frames that wait for the last tier, so that it sees some together.
+    gathered: Vec<Gathered>,
+    /// Frames that are done, in order.
+    done: VecDeque<(Frame, Restored)>,
     waiting: Waiting,
     views: Vec<View>,
-    /// Whether a tier looks farther around a hole even in its own frame.
-    looks_around: bool,
 }
 
 /// By what holes are settled.
@@ -135,6 +136,16 @@ fn demoted(mark: &Mark, repairs: &[Repair]) -> Vec<Range<FrameIdx>> {
     frames
 }
 
+/// A frame on which all tiers but the last have worked.
+struct Gathered {
+    /// As the source has it.
+    frame: Frame,
+    groups: Arc<Vec<Mask>>,
+    holes: Vec<(Hole, Promise)>,
+    /// What it shows at every mark that stands still.
+    before: Vec<(u32, Vec<f32>)>,
+}
+
 /// The crops of a place that a hole sees; kept because the next frame's hole sees nearly the same ones.
 struct View {
     rect: Rect,
@@ -167,16 +178,11 @@ impl Restoration {
         let removed = BTreeMap::new();
         let waiting = waiting(&means.tiers, means.fill_model.as_ref(), picture_bytes);
         let mut tiers = open(marks, repairs, &means.tiers, masks.folder())?;
-        let fault = Fault::default();
-        let model = means.fill_model.as_ref().filter(|_| means.tiers.contains(&Tier::Fill));
-        if let Some(model) = model {
-            // What the network leaves open where it fails is not written: the job ends.
-            tiers.retain(|tier| tier.name() != Tier::Fill.name());
-            tiers.push(Box::new(NetFill::open(model, &means.placement, fault.clone())?));
-        }
-        let looks_around = model.is_some();
-        let (last, views) = Default::default();
-        Ok(Self { tracks, removed, masks, tiers, extras, last, fault, waiting, views, looks_around })
+        // Un-blending keeps a plain spatial fill below it: it is mixed with the result by a small share.
+        tiers.retain(|tier| tier.name() != Tier::Fill.name());
+        let last_tier = LastTier::of(means)?;
+        let (last, views, gathered, done) = Default::default();
+        Ok(Self { tracks, removed, masks, tiers, extras, last, last_tier, gathered, done, waiting, views })
     }
 
     /// How many frames before a wanted one have to be pushed, and how many after it, where the clip has them.
@@ -191,33 +197,71 @@ impl Restoration {
 
     /// The next wanted frame, restored, once all that its tiers look at has been pushed; `ended`: the run is over.
     pub(crate) fn next(&mut self, ended: bool) -> Result<Option<(Frame, Restored)>> {
-        let Some(at) = self.waiting.ready(ended) else { return Ok(None) };
+        let batch = self.last_tier.as_ref().map_or(1, LastTier::batch);
+        while self.done.is_empty() {
+            let Some(at) = self.waiting.ready(ended) else {
+                if !ended || self.gathered.is_empty() {
+                    return Ok(None);
+                }
+                self.settle()?;
+                break;
+            };
+            self.gather(at)?;
+            if self.gathered.len() >= batch {
+                self.settle()?;
+            }
+        }
+        Ok(self.done.pop_front())
+    }
+
+    /// Lets all tiers but the last work on the frame at `at`, and asks the last for the rest.
+    fn gather(&mut self, at: usize) -> Result<()> {
         let around = self.waiting.around(at);
         let source = self.waiting.frame(at).clone();
         let groups = self.groups(&source)?;
-        let mut holes = open_holes(&source, &groups);
         let before = if self.extras.templates { self.look(&source)? } else { Vec::new() };
-        drop(source);
-        for hole in &mut holes {
+        let mut holes = Vec::new();
+        for mut hole in open_holes(&source, &groups) {
             let mut window = Window::default();
-            if around.len() > 1 || self.looks_around {
-                let view = self.view(hole, around.clone(), at)?;
+            if around.len() > 1 || self.last_tier.as_ref().is_some_and(LastTier::looks_around) {
+                let view = self.view(&hole, around.clone(), at)?;
                 window = Window { crops: self.views[view].crops.make_contiguous() };
             }
             for tier in &mut self.tiers {
-                tier.restore(window, std::slice::from_mut(hole));
+                tier.restore(window, std::slice::from_mut(&mut hole));
             }
+            let promise = match &mut self.last_tier {
+                Some(tier) => tier.ask(window, &mut hole)?,
+                None => Promise::default(),
+            };
+            holes.push((hole, promise));
         }
-        self.fault.check()?;
-        let Some(mut frame) = self.waiting.take(at) else { return Ok(None) };
+        drop(source);
+        let Some(frame) = self.waiting.take(at) else { return Ok(()) };
         self.views.retain(|view| view.used + 1 >= frame.idx);
-        let restored = self.close(&mut frame, &groups, holes)?;
-        for (id, before) in before {
-            if let Some(Some((_, removed))) = self.removed.get_mut(&id) {
-                removed.add(&before, &frame);
-            }
+        self.gathered.push(Gathered { frame, groups, holes, before });
+        Ok(())
+    }
+
+    /// Lets the last tier work on the frames that wait for it, and closes them.
+    fn settle(&mut self) -> Result<()> {
+        if let Some(tier) = &mut self.last_tier {
+            tier.run()?;
         }
-        Ok(Some((frame, restored)))
+        for Gathered { mut frame, groups, holes, before } in std::mem::take(&mut self.gathered) {
+            let settled = holes.into_iter().map(|(mut hole, promise)| {
+                promise.settle(&mut hole);
+                hole
+            });
+            let restored = self.close(&mut frame, &groups, settled.collect())?;
+            for (id, before) in before {
+                if let Some(Some((_, removed))) = self.removed.get_mut(&id) {
+                    removed.add(&before, &frame);
+                }
+            }
+            self.done.push_back((frame, restored));
+        }
+        Ok(())
     }
 
     /// The slopes of every mark that stood still since this was asked for last, as they were taken away.
