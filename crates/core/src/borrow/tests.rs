@@ -124,7 +124,7 @@ fn mark() -> Mask {
 }
 
 fn borrowed(borrow: &mut Borrow, crops: &[Crop], mut hole: Hole) -> Hole {
-    borrow.restore(Window { crops }, std::slice::from_mut(&mut hole));
+    borrow.restore(Window { crops, plates: &[] }, std::slice::from_mut(&mut hole));
     hole
 }
 
