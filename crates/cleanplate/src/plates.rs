@@ -43,9 +43,9 @@ const LEAST_SHOWN: f64 = 0.1;
 /// Looks that make a plate at least.
 const LEAST_LOOKS: usize = 3;
 
-/// Stays that get a plate at most, the longest first, and scenes of each.
+/// Stays that get a plate at most, the longest first, and views of each shot.
 const MOST_STAYS: usize = 64;
-const MOST_SCENES: usize = 3;
+const MOST_SIDES: usize = 3;
 
 /// A moving mark's stay ends after so many frames, or once it has swept so many times its own box.
 const LONGEST: u64 = 500;
@@ -76,28 +76,44 @@ struct Head {
     rows: Rows,
     format: PixelFormat,
     idx: FrameIdx,
-    /// The small picture of its scene, in sixteenths of an 8-bit code.
-    scene: Vec<u16>,
+    span: f32,
+    /// Frames of its scene; their small pictures follow.
+    scene: Vec<FrameIdx>,
 }
 
 /// A plate with the scene that it belongs to.
 #[derive(Debug)]
 pub(crate) struct PlateFile {
     pub(crate) plate: Plate,
-    pub(crate) scene: Vec<f32>,
+    pub(crate) scene: Scene,
+}
+
+/// Frames of one shot with their small pictures, rising: the way from what a plate was made of to where it is used.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Scene(Vec<(FrameIdx, Vec<f32>)>);
+
+impl Scene {
+    /// Whether frame `idx`, which looks like `small`, belongs to it.
+    pub(crate) fn has(&self, idx: FrameIdx, small: &[f32]) -> bool {
+        let nearest = self.0.iter().min_by_key(|(at, _)| at.abs_diff(idx));
+        nearest.is_some_and(|(_, own)| same_scene(own, small))
+    }
 }
 
 impl PlateFile {
-    /// Head; then of every plane the samples (16 bits, little-endian, filled up with fractions) and a byte each, 0 where seen;
+    /// Head; the small pictures, in 256ths of an 8-bit code; then of every plane the samples (16 bits, little-endian, filled up with fractions) and a byte each, 0 where seen;
     /// then the roots of the first plane's expected errors, in 1024ths.
     fn bytes(&self) -> Result<Vec<u8>> {
         let Crop { idx, patch, need } = &self.plate.crop;
-        let scene = self.scene.iter().map(|v| (16.0 * v).round() as u16).collect();
-        let head = Head { rect: patch.rect, rows: patch.rows, format: patch.format, idx: *idx, scene };
+        let scene = self.scene.0.iter().map(|(idx, _)| *idx).collect();
+        let head =
+            Head { rect: patch.rect, rows: patch.rows, format: patch.format, idx: *idx, span: self.plate.span, scene };
         let head = serde_json::to_vec(&head).map_err(|e| Error::Internal(format!("plate as JSON: {e}")))?;
         let mut bytes = MAGIC.to_vec();
         bytes.extend((head.len() as u32).to_le_bytes());
         bytes.extend(head);
+        let small = self.scene.0.iter().flat_map(|(_, small)| small);
+        small.for_each(|v| bytes.extend(((256.0 * v).round() as u16).to_le_bytes()));
         let scale = fine(patch.format);
         for (values, need) in patch.planes.iter().zip(need) {
             values.data().iter().for_each(|v| bytes.extend(((v * scale).round() as u16).to_le_bytes()));
@@ -117,8 +133,13 @@ impl PlateFile {
         }
         let (head, mut samples) = rest.split_at(length);
         let head: Head = serde_json::from_slice(head).ok()?;
-        let Head { rect, rows, format, idx, scene } = head;
-        if rect.area() > MAX_SAMPLES || rect.is_empty() || !(8..=16).contains(&format.depth) {
+        let Head { rect, rows, format, idx, span, scene } = head;
+        if rect.area() > MAX_SAMPLES
+            || span.is_nan()
+            || span < 1.0
+            || rect.is_empty()
+            || !(8..=16).contains(&format.depth)
+        {
             return None;
         }
         let mut take = |count: usize| {
@@ -129,6 +150,10 @@ impl PlateFile {
         let wide = |bytes: &[u8], scale: f32| -> Vec<f32> {
             bytes.as_chunks::<2>().0.iter().map(|v| f32::from(u16::from_le_bytes(*v)) / scale).collect()
         };
+        let mut frames = Vec::new();
+        for at in scene {
+            frames.push((at, wide(take(2 * (SMALL.0 * SMALL.1) as usize)?, 256.0)));
+        }
         let (mut planes, mut need) = (Vec::new(), Vec::new());
         for plane in 0..format.planes() {
             let (sw, sh) = format.subsampling(plane);
@@ -140,12 +165,11 @@ impl PlateFile {
         let first = rect.area() as usize;
         let error = wide(take(2 * first)?, 1024.0).into_iter().map(|e| e * e).collect();
         let error = Raster::from_vec(rect.w, rect.h, error)?;
-        if !samples.is_empty() || scene.len() != (SMALL.0 * SMALL.1) as usize {
+        if !samples.is_empty() {
             return None;
         }
         let patch = Patch { rect, rows, format, color: ColorInfo::default(), planes };
-        let scene = scene.into_iter().map(|v| f32::from(v) / 16.0).collect();
-        Some(Self { plate: Plate { crop: Crop { idx, patch, need }, error }, scene })
+        Some(Self { plate: Plate { crop: Crop { idx, patch, need }, error, span }, scene: Scene(frames) })
     }
 
     fn keep(&self, folder: &Path, frames: Range<FrameIdx>, looks: usize) -> Result<PlateRef> {
@@ -192,15 +216,12 @@ struct Stay {
     frames: Range<FrameIdx>,
     /// All that it hides there.
     hides: Mask,
-    /// Frames that show some of that, rising.
+    /// Frames that show some of that, and some between them, rising.
     looks: Vec<FrameIdx>,
-    seen: Vec<Seen>,
-}
-
-/// What a look has shown.
-struct Seen {
-    crop: Crop,
-    scene: Vec<f32>,
+    /// What they have shown of it.
+    seen: Vec<Crop>,
+    /// Small pictures of these and of frames on the way through the stay.
+    scenes: Vec<(FrameIdx, Vec<f32>)>,
 }
 
 /// Gives every mark that hides a place for longer than borrowing reaches plates of what lies behind it, from frames that show
@@ -220,10 +241,8 @@ pub(crate) fn gather(
         marks.iter().filter(|mark| mark.enabled).map(|mark| Track::of(mark, &[])).collect::<Result<_>>()?;
     let mut stays = stays(marks, folder)?;
     for stay in &mut stays {
-        stay.looks = looks(stay, footage.count(), &mut |idx| {
-            let covered = covered(&tracks, folder, idx, clip.size)?;
-            Ok(stay.hides.without(&covered).area() as f64 / stay.hides.area().max(1) as f64)
-        })?;
+        stay.looks =
+            looks(stay, footage.count(), &mut |idx| Ok(stay.shown(&covered(&tracks, folder, idx, clip.size)?)))?;
     }
     stays.retain(|stay| stay.looks.len() >= LEAST_LOOKS);
     let mut visits: Vec<(FrameIdx, usize)> =
@@ -241,12 +260,12 @@ pub(crate) fn gather(
         for (_, n) in group {
             let stay = &mut stays[*n];
             let bytes = bytes(stay, clip);
-            if !stay.seen.is_empty() || held + bytes <= HELD_BYTES {
-                held += if stay.seen.is_empty() { bytes } else { 0 };
+            if !stay.scenes.is_empty() || held + bytes <= HELD_BYTES {
+                held += if stay.scenes.is_empty() { bytes } else { 0 };
                 stay.observe(&frame, &hidden);
             }
             done += 1;
-            if stay.looks.last() == Some(&frame.idx) && !stay.seen.is_empty() {
+            if stay.looks.last() == Some(&frame.idx) && !stay.scenes.is_empty() {
                 held -= bytes;
                 let plates = stay.plates(folder.folder())?;
                 let mark = &mut marks[stay.mark];
@@ -302,6 +321,7 @@ fn stays(marks: &[Mark], folder: &mut MaskFolder) -> Result<Vec<Stay>> {
                 hides: Mask::empty(),
                 looks: Vec::new(),
                 seen: Vec::new(),
+                scenes: Vec::new(),
             });
             stay.frames.end = end;
             stay.hides = stay.hides.union(&mask);
@@ -315,9 +335,10 @@ fn stays(marks: &[Mark], folder: &mut MaskFolder) -> Result<Vec<Stay>> {
     Ok(stays)
 }
 
-/// Frames of a clip of `count` that show enough of what a stay hides, by what `shown` tells of a frame: near it first, then
-/// ever farther apart.
+/// Frames of a clip of `count` that show enough of what a stay hides, by what `shown` tells of a frame, and some within it: near
+/// its ends first, then ever farther apart. Empty where nothing is ever shown.
 fn looks(stay: &Stay, count: FrameIdx, shown: &mut dyn FnMut(FrameIdx) -> Result<f64>) -> Result<Vec<FrameIdx>> {
+    let moves = shown((stay.frames.start + stay.frames.end) / 2)? >= LEAST_SHOWN;
     let mut looks = Vec::new();
     let Range { start, end } = stay.frames;
     for forward in [false, true] {
@@ -334,13 +355,14 @@ fn looks(stay: &Stay, count: FrameIdx, shown: &mut dyn FnMut(FrameIdx) -> Result
             }
         }
     }
-    // A mark that moves leaves some of its way bare.
-    let length = end - start;
-    for n in 0..EACH as u64 {
-        let idx = start + (2 * n + 1) * length / (2 * EACH as u64);
-        if shown(idx)? >= LEAST_SHOWN {
-            looks.push(idx);
-        }
+    if looks.is_empty() && !moves {
+        return Ok(looks);
+    }
+    // What leads through the shot; a mark that moves leaves some of its way bare.
+    let half = (end - start) / 2;
+    let inward = std::iter::successors(Some(GUARD), |away| Some(away + (away / 3).max(2)));
+    for away in inward.take_while(|away| *away < half.min(FARTHEST)) {
+        looks.extend([start + away, end - 1 - away]);
     }
     looks.sort_unstable();
     looks.dedup();
@@ -350,7 +372,10 @@ fn looks(stay: &Stay, count: FrameIdx, shown: &mut dyn FnMut(FrameIdx) -> Result
 impl Stay {
     /// Takes in a look of which marks cover `hidden`.
     fn observe(&mut self, frame: &Frame, hidden: &Mask) {
-        let scene = small(frame);
+        self.scenes.push((frame.idx, small(frame)));
+        if self.shown(hidden) < LEAST_SHOWN {
+            return;
+        }
         let fields: &[Rows] = if frame.scan.is_interlaced() { &[Rows::Top, Rows::Bottom] } else { &[Rows::All] };
         for rows in fields {
             let (_, step) = rows.start_step();
@@ -359,38 +384,49 @@ impl Stay {
             let rect = rect.grow(CONTEXT + Borrow::REACH.margin, frame.width, rows.count(frame.height));
             let mut patch = Patch::default();
             frame.lift(rect, *rows, &mut patch);
-            self.seen.push(Seen { crop: Crop::new(frame.idx, patch, hidden), scene: scene.clone() });
+            self.seen.push(Crop::new(frame.idx, patch, hidden));
         }
     }
 
-    /// Plates of every scene that was seen often enough, kept in `folder`.
+    /// The share of what it hides that is to be seen where marks cover `hidden`.
+    fn shown(&self, hidden: &Mask) -> f64 {
+        self.hides.without(hidden).area() as f64 / self.hides.area().max(1) as f64
+    }
+
+    /// Plates of what was seen often enough, kept in `folder`.
     fn plates(&mut self, folder: &Path) -> Result<Vec<PlateRef>> {
+        let (seen, scenes) = (std::mem::take(&mut self.seen), std::mem::take(&mut self.scenes));
         let mut plates = Vec::new();
-        let seen = std::mem::take(&mut self.seen);
-        for rows in [Rows::All, Rows::Top, Rows::Bottom] {
-            let mut scenes: Vec<Vec<&Seen>> = Vec::new();
-            for look in seen.iter().filter(|look| look.crop.patch.rows == rows) {
-                match scenes.iter_mut().find(|scene| same_scene(&scene[0].scene, &look.scene)) {
-                    Some(scene) => scene.push(look),
-                    None => scenes.push(vec![look]),
-                }
-            }
-            scenes.retain(|scene| scene.len() >= LEAST_LOOKS);
-            scenes.sort_by_key(|scene| std::cmp::Reverse(scene.len()));
-            for looks in scenes.into_iter().take(MOST_SCENES) {
-                let crops: Vec<Crop> = looks.iter().map(|look| look.crop.clone()).collect();
-                let reference = (0..looks.len()).min_by_key(|n| self.away(crops[*n].idx)).unwrap_or(0);
-                if let Some((plate, count)) = Plate::of(&crops, reference).filter(|(_, count)| *count >= LEAST_LOOKS) {
-                    let file = PlateFile { plate, scene: looks[reference].scene.clone() };
-                    plates.push(file.keep(folder, self.frames.clone(), count)?);
+        for shot in scenes.chunk_by(|a, b| same_scene(&a.1, &b.1)) {
+            let (Some(first), Some(last)) = (shot.first(), shot.last()) else { continue };
+            for rows in [Rows::All, Rows::Top, Rows::Bottom] {
+                let inside = seen.iter().filter(|look| (first.0..=last.0).contains(&look.idx));
+                let mut looks: Vec<Crop> = inside.filter(|look| look.patch.rows == rows).cloned().collect();
+                // Before and after the stay the camera may look elsewhere: what does not agree with one is a plate of its own.
+                for _ in 0..MOST_SIDES {
+                    let Some(reference) = (0..looks.len()).min_by_key(|n| self.away(looks[*n].idx)) else { break };
+                    let made = Plate::of(&looks, reference).filter(|(_, agreed)| agreed.len() >= LEAST_LOOKS);
+                    let agreed = made.as_ref().map_or_else(|| vec![reference], |(_, agreed)| agreed.clone());
+                    if let Some((plate, agreed)) = made {
+                        let file = PlateFile { plate, scene: Scene(shot.to_vec()) };
+                        plates.push(file.keep(folder, self.frames.clone(), agreed.len())?);
+                    }
+                    let mut n = 0;
+                    looks.retain(|_| {
+                        n += 1;
+                        !agreed.contains(&(n - 1))
+                    });
                 }
             }
         }
         Ok(plates)
     }
 
-    /// Frames from the stay.
+    /// Frames from the stay; within one of a mark that moves, from its middle.
     fn away(&self, idx: FrameIdx) -> u64 {
+        if self.frames.contains(&idx) {
+            return idx.abs_diff((self.frames.start + self.frames.end) / 2);
+        }
         self.frames.start.saturating_sub(idx).max((idx + 1).saturating_sub(self.frames.end))
     }
 }
@@ -410,8 +446,8 @@ mod tests {
             need.push(Raster::new(area.w, area.h, if plane == 1 { 255 } else { 0 }));
         }
         let patch = Patch { rect, rows: Rows::All, format, color: ColorInfo::default(), planes };
-        let plate = Plate { crop: Crop { idx: 9, patch, need }, error: Raster::new(7, 5, 4.0) };
-        PlateFile { plate, scene: vec![12.5; (SMALL.0 * SMALL.1) as usize] }
+        let plate = Plate { crop: Crop { idx: 9, patch, need }, error: Raster::new(7, 5, 4.0), span: 20.0 };
+        PlateFile { plate, scene: Scene(vec![(9, vec![12.5; (SMALL.0 * SMALL.1) as usize])]) }
     }
 
     #[test]
@@ -432,13 +468,16 @@ mod tests {
     fn looks_lie_beside_a_stay_where_its_place_is_bare_and_within_one_that_moves() {
         let stay = |frames| {
             let hides = Mask::rectangle(Rect::new(0, 0, 10, 10));
-            Stay { mark: 0, frames, hides, looks: Vec::new(), seen: Vec::new() }
+            let (looks, seen, scenes) = Default::default();
+            Stay { mark: 0, frames, hides, looks, seen, scenes }
         };
         let bare = |hidden: Range<FrameIdx>| move |idx: FrameIdx| Ok(if hidden.contains(&idx) { 0.0 } else { 1.0 });
         let found = looks(&stay(60..260), 300, &mut bare(60..260)).unwrap();
-        assert!(found.len() > EACH && found.iter().all(|idx| *idx <= 57 || *idx >= 262), "{found:?}");
+        assert!(found.iter().filter(|idx| **idx <= 57).count() == EACH, "{found:?}");
+        assert!(found.iter().filter(|idx| **idx >= 262).count() >= EACH / 2, "{found:?}");
+        assert!(found.iter().any(|idx| (62..80).contains(idx)), "nothing leads into the stay: {found:?}");
         assert!(looks(&stay(0..300), 300, &mut bare(0..300)).unwrap().is_empty());
         let moving = looks(&stay(0..300), 300, &mut |_| Ok(0.4)).unwrap();
-        assert!(moving.len() == EACH && moving[0] < 30 && moving[EACH - 1] > 270, "{moving:?}");
+        assert!(moving[0] < 30 && moving.last() > Some(&270), "{moving:?}");
     }
 }

@@ -22,7 +22,7 @@ use crate::plan::{Mark, Plan, Remedy, Repair};
 use crate::plates::{PlateFile, PlateRef};
 use crate::render::picture_bytes;
 use crate::report::OriginCounts;
-use crate::window::{Waiting, same_scene};
+use crate::window::Waiting;
 
 /// Pixels around a mask that a hole shows to the tiers: what the spatial fill reads of the surroundings.
 pub(crate) const CONTEXT: u32 = 24;
@@ -337,7 +337,7 @@ impl Restoration {
             if file.is_none() {
                 *file = Some(name.load(self.masks.folder())?);
             }
-            if file.as_ref().is_some_and(|file| same_scene(&file.scene, self.waiting.small(at))) {
+            if file.as_ref().is_some_and(|file| file.scene.has(hole.idx, self.waiting.small(at))) {
                 numbers.push(n);
             }
         }

@@ -210,7 +210,7 @@ fn accompany(
 }
 
 /// Mean over a square of `2 radius + 1`; nothing lies beyond the border.
-fn soften(values: &mut [f32], width: usize, radius: usize) {
+pub(super) fn soften(values: &mut [f32], width: usize, radius: usize) {
     let scale = 1.0 / (2 * radius + 1) as f32;
     let mut line = Vec::new();
     for row in values.chunks_exact_mut(width) {

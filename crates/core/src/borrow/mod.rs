@@ -21,6 +21,7 @@ mod trace;
 
 use std::sync::Arc;
 
+use crate::frame::FrameIdx;
 use crate::hole::{Crop, Hole, Origin, Reach, Restorer, Window};
 
 use blend::Blend;
@@ -106,6 +107,9 @@ impl Borrow {
             let step = Step { crop: *number, patch: &plate.crop, guide, motion: &motion[0] };
             traces.push(target.behind(plate, &step, self.cache.tools(), &mut self.scratch));
         }
+        let ends: Vec<(FrameIdx, &Guide)> =
+            plates.iter().map(|(_, plate, guide)| (plate.crop.idx, guide.as_ref())).collect();
+        target.doubt(&mut traces[2..], &ends);
         let guide_of = |at: usize| {
             let plate = plates.iter().find(|(number, _, _)| *number == at);
             plate.map_or_else(|| guides[at - first].as_ref(), |(_, _, guide)| guide.as_ref())

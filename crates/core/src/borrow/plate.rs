@@ -32,6 +32,10 @@ const CLIP: f32 = 900.0;
 /// What is believed of a sample before looks are compared: the squared error of one look, and how many looks it counts for.
 const PRIOR: (f32, f32) = (40.0, 0.25);
 
+/// Squared differences of looks up to which nothing has changed between them, in squared codes: coding noise of both, and what
+/// the few looks and the prior add.
+const NOISE: f32 = 4.0;
+
 /// Samples compared of a plane for its brightness, at most.
 const COMPARED: usize = 20_000;
 
@@ -41,8 +45,10 @@ pub struct Plate {
     /// Samples as the frame `idx` would show them, in a rectangle and rows of the picture; covered where they were seen
     /// nowhere.
     pub crop: Crop,
-    /// Expected squared error of every sample of the first plane, in squared 8-bit codes.
+    /// Expected squared error of every sample of the first plane, in squared 8-bit codes, `span` frames away.
     pub error: Raster<f32>,
+    /// Mean distance in time of what it was made of from its own frame.
+    pub span: f32,
 }
 
 /// A look, as the reference would show it.
@@ -58,13 +64,15 @@ struct Look<'a> {
 
 impl Plate {
     /// From `looks` at one place, which have the same rectangle, rows and format and of which the `reference`-th tells where
-    /// everything lies, and how many of them agreed. `None` where none agrees with it, or the place is too small to tell.
-    pub fn of(looks: &[Crop], reference: usize) -> Option<(Self, usize)> {
+    /// everything lies, with the numbers of those that agreed. `None` where none agrees with it, or the place is too small to
+    /// tell.
+    pub fn of(looks: &[Crop], reference: usize) -> Option<(Self, Vec<usize>)> {
         let own = looks.get(reference)?;
         let (mut search, mut completion, mut spread) = <(Search, Completion, Spread<1>)>::default();
         let guide = Guide::new(own, &mut spread)?;
         let mut kept = vec![Look::new(own, None, [0.0; COLOURS])];
-        for other in looks.iter().enumerate().filter(|(n, _)| *n != reference).map(|(_, crop)| crop) {
+        let mut agreed = vec![reference];
+        for (n, other) in looks.iter().enumerate().filter(|(n, _)| *n != reference) {
             if !super::alike(own, other) {
                 continue;
             }
@@ -73,9 +81,10 @@ impl Plate {
             {
                 let offset = brightness(own, other);
                 kept.push(Look::new(other, motion, offset));
+                agreed.push(n);
             }
         }
-        (kept.len() > 1).then(|| (gathered(own, &kept), kept.len()))
+        (kept.len() > 1).then(|| (gathered(own, &kept), agreed))
     }
 
     /// The same over another rectangle of the same rows (luma samples); covered where it does not reach.
@@ -109,14 +118,17 @@ impl Plate {
         out
     }
 
-    /// The expected squared error around column `x`, row `y` of the first plane.
-    pub(super) fn error_at(&self, x: f32, y: f32) -> f32 {
+    /// The expected squared error around column `x`, row `y` of the first plane, `distance` frames away: what does not stay as
+    /// it is wanders off, by a random walk.
+    pub(super) fn error_at(&self, x: f32, y: f32, distance: f32) -> f32 {
         let (width, height) = (self.error.width() as i64, self.error.height() as i64);
         let (x0, y0) = (x.floor() as i64, y.floor() as i64);
         let at = |dx: i64, dy: i64| {
             self.error.at((x0 + dx).clamp(0, width - 1) as u32, (y0 + dy).clamp(0, height - 1) as u32)
         };
-        (-1..3).flat_map(|dy| (-1..3).map(move |dx| (dx, dy))).map(|(dx, dy)| at(dx, dy)).sum::<f32>() / 16.0
+        let places = (-1..3).flat_map(|dy| (-1..3).map(move |dx| (dx, dy)));
+        let own = places.map(|(dx, dy)| at(dx, dy)).sum::<f32>() / 16.0;
+        own.min(NOISE) + (own - NOISE).max(0.0) * (distance / self.span).max(1.0)
     }
 }
 
@@ -261,5 +273,7 @@ fn gathered(own: &Crop, looks: &[Look<'_>]) -> Plate {
             }
         }
     }
-    Plate { crop, error }
+    let distances = looks.iter().map(|look| look.crop.idx.abs_diff(own.idx) as f32);
+    let span = (distances.sum::<f32>() / (looks.len() as f32 - 1.0)).max(1.0);
+    Plate { crop, error, span }
 }

@@ -1,9 +1,11 @@
 //! From a hole to the frames that show what it hides: motions joined frame by frame, and set right against what both the
 //! hole's frame and the far one show around the mark.
 
+use crate::frame::FrameIdx;
 use crate::hole::Crop;
 use crate::raster::Raster;
 
+use super::blend::soften;
 use super::flow::{Field, Search};
 use super::guide::{Guide, Level};
 use super::judge::{Judge, Probe, probes};
@@ -97,6 +99,7 @@ pub(super) const fn to_guide(v: f32) -> f32 {
 
 /// The hole and its surroundings, as the frame that it belongs to shows them.
 pub(super) struct Target {
+    idx: FrameIdx,
     pub(super) region: Region,
     /// Where something is to be settled.
     pub(super) wanted: Vec<bool>,
@@ -167,6 +170,7 @@ impl Target {
         let colours = (0..format.planes()).filter(|plane| !format.is_alpha(*plane)).count();
         let grids: Vec<Grid> = (0..colours.min(COLOURS)).map(|plane| Grid::new(crop, plane)).collect();
         let mut target = Self {
+            idx: crop.idx,
             region,
             wanted,
             level,
@@ -322,6 +326,7 @@ impl Target {
             })
             .collect();
         let Some((motion, warped)) = self.register(step.guide, &way, search, completion, scratch) else { return trace };
+        let distance = plate.crop.idx.abs_diff(self.idx) as f32;
         let seen_in = (step.crop, step.patch, step.guide);
         let mut source = self.agree(seen_in, PLATE, motion, &warped, scratch);
         let mut any = false;
@@ -331,7 +336,7 @@ impl Target {
                 continue;
             }
             let ((x, y), [dx, dy]) = (self.region.place(k), source.motion[k]);
-            let own = plate.error_at(to_luma(x as f32 + dx), to_luma(y as f32 + dy));
+            let own = plate.error_at(to_luma(x as f32 + dx), to_luma(y as f32 + dy), distance);
             source.error[k] = source.error[k].max((own / self.limit[k]).sqrt());
             if source.error[k] < LENIENT {
                 trace.choice[k] = 0;
@@ -342,6 +347,38 @@ impl Target {
             trace.sources.push(source);
         }
         trace
+    }
+
+    /// Plates of before and of after that show different things leave it open which of them lies behind the mark here: the
+    /// nearer one with more right, and none where that would be worse than to fill. `plates` are their frames and guides, in
+    /// the order of `traces`.
+    pub(super) fn doubt(&self, traces: &mut [Trace], plates: &[(FrameIdx, &Guide)]) {
+        let luma = |source: &Source, guide: &Guide, k: usize| {
+            let ((x, y), [dx, dy]) = (self.region.place(k), source.motion[k]);
+            guide.levels[0].value(x as f32 + dx, y as f32 + dy) + source.offset[k][0]
+        };
+        let count = self.region.len();
+        for b in 0..traces.len() {
+            for a in (0..b).filter(|a| (plates[*a].0 < self.idx) != (plates[b].0 < self.idx)) {
+                let (Some(one), Some(other)) = (traces[a].sources.first(), traces[b].sources.first()) else { continue };
+                let (mut squares, mut both) = (vec![0.0; count], vec![0.0; count]);
+                for k in (0..count).filter(|k| one.error[*k].is_finite() && other.error[*k].is_finite()) {
+                    squares[k] = (luma(one, plates[a].1, k) - luma(other, plates[b].1, k)).powi(2);
+                    both[k] = 1.0;
+                }
+                soften(&mut squares, self.region.width, 2);
+                soften(&mut both, self.region.width, 2);
+                let [da, db] = [a, b].map(|n| plates[n].0.abs_diff(self.idx) as f32);
+                for (n, share) in [(a, da / (da + db)), (b, db / (da + db))] {
+                    let trace = &mut traces[n];
+                    for (k, choice) in trace.choice.iter_mut().enumerate().filter(|(k, _)| both[*k] > 0.0) {
+                        let error = &mut trace.sources[0].error[k];
+                        *error = error.max((share * squares[k] / both[k] / self.limit[k]).sqrt());
+                        *choice = if *error < LENIENT { *choice } else { NONE };
+                    }
+                }
+            }
+        }
     }
 
     /// Whether a source shows every sample under sample `k` of the region, moved by `motion`, and what a cubic between them
