@@ -77,7 +77,7 @@ def build(args, name, width, mark):
         y0, y1, x0, x1 = box_of(m, 0)
         t = np.flatnonzero(at == k)
         runs = np.split(t, np.flatnonzero(np.diff(t) > 1) + 1) if len(t) else []
-        boxes += [[int(x0), int(y0), int(x1 - x0), int(y1 - y0), int(r[0]), int(r[-1])] for r in runs]
+        boxes += [[int(x0), int(y0), int(x1 - x0), int(y1 - y0), int(r[0]), int(r[-1]) + 1] for r in runs]
     (folder / "info.json").write_text(json.dumps(dict(width=w, height=h, frames=len(clean), boxes=boxes)))
     return folder
 
