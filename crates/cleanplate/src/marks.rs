@@ -204,6 +204,7 @@ impl<'a> Marker<'a> {
             recognised: false,
             matte: None,
             without_matte: Vec::new(),
+            plates: Vec::new(),
         });
     }
 

@@ -17,6 +17,7 @@ use crate::masks::{MaskFolder, MaskRef, hex};
 use crate::mattes::MatteRef;
 use crate::networks::FillModel;
 use crate::options::Tier;
+use crate::plates::PlateRef;
 use crate::render::picture_bytes;
 use crate::restore::context;
 
@@ -24,7 +25,7 @@ use crate::restore::context;
 pub const PLAN_VERSION: u32 = 1;
 
 /// Raised whenever an algorithm changes its pixels: finished segments of older algorithms are not used again.
-pub(crate) const ALGORITHMS: u32 = 3;
+pub(crate) const ALGORITHMS: u32 = 4;
 
 /// Everything that decides the output's bits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -152,6 +153,9 @@ pub struct Mark {
     /// As `keys`, where its matte is not used; empty where it has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_matte: Vec<(FrameIdx, MaskRef)>,
+    /// What it hides, as other frames show it; empty where none does or those near by suffice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plates: Vec<PlateRef>,
 }
 
 /// What is done otherwise about a mark that showed in the encoded frames of a segment.
@@ -232,7 +236,8 @@ impl Plan {
             self.marks.iter().flat_map(|m| m.keys.iter().chain(&m.without_matte)).map(|k| k.1.blob.as_str()).collect();
         let masks = wanted.iter().map(|blob| format!("{blob}.png"));
         let mattes = self.marks.iter().filter_map(|m| m.matte.as_ref()).map(|matte| format!("{}.matte", matte.blob));
-        for name in masks.chain(mattes) {
+        let plates = self.marks.iter().flat_map(|m| &m.plates).map(|plate| format!("{}.plate", plate.blob));
+        for name in masks.chain(mattes).chain(plates) {
             let (from, to) = (self.masks.join(&name), folder.join(&name));
             if from != to {
                 fs::copy(&from, &to).map_err(Error::io("copy a blob of the plan to", to.clone()))?;
@@ -302,7 +307,9 @@ impl Plan {
                     .take_while(|k| k.0 < span.end)
                     .map(|(idx, m)| (*idx.max(&span.start), m))
                     .collect();
-                serde_json::json!([span, keys, mark.matte, mark.without_matte, mark.shown])
+                let here = |plate: &&PlateRef| plate.frames.start < segment.end && segment.start < plate.frames.end;
+                let plates: Vec<&PlateRef> = mark.plates.iter().filter(here).collect();
+                serde_json::json!([span, keys, mark.matte, mark.without_matte, mark.shown, plates])
             })
             .collect();
         let all = serde_json::json!({

@@ -141,6 +141,7 @@ pub(crate) fn place_marks(
     }
     let mut marks = marker.finish();
     crate::matting::solve(footage, options, &mut marks, &mut folder, watch)?;
+    crate::plates::gather(footage, options, &mut marks, &mut folder, watch)?;
     Ok((marks, words))
 }
 

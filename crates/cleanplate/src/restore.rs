@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cleanplate_infer::Placement;
 
 use cleanplate_core::{
-    Borrow, Crop, Frame, FrameIdx, Hole, Mask, MaskTrack, Origin, Overlay, Patch, Raster, Reach, Rect, Removed,
+    Borrow, Crop, Frame, FrameIdx, Hole, Mask, MaskTrack, Origin, Overlay, Patch, Plate, Raster, Reach, Rect, Removed,
     Restorer, Rows, SpatialFill, Template, Unblend, Window,
 };
 
@@ -19,12 +19,13 @@ use crate::masks::{MaskFolder, MaskRef};
 use crate::networks::FillModel;
 use crate::options::Tier;
 use crate::plan::{Mark, Plan, Remedy, Repair};
+use crate::plates::{PlateFile, PlateRef};
 use crate::render::picture_bytes;
 use crate::report::OriginCounts;
 use crate::window::Waiting;
 
 /// Pixels around a mask that a hole shows to the tiers: what the spatial fill reads of the surroundings.
-const CONTEXT: u32 = 24;
+pub(crate) const CONTEXT: u32 = 24;
 
 /// What became of a frame.
 #[derive(Debug, Default)]
@@ -72,6 +73,7 @@ pub(crate) struct Restoration {
     done: VecDeque<(Frame, Restored)>,
     waiting: Waiting,
     views: Vec<View>,
+    backdrops: Vec<Backdrop>,
 }
 
 /// By what holes are settled.
@@ -84,7 +86,7 @@ pub(crate) struct Means {
 }
 
 /// Where a mark lies on every frame of its span.
-struct Track {
+pub(crate) struct Track {
     id: u32,
     masks: MaskTrack<MaskRef>,
     /// Frames on which its matte is not used, and the masks that hold there.
@@ -98,7 +100,7 @@ struct Track {
 }
 
 impl Track {
-    fn of(mark: &Mark, repairs: &[Repair]) -> Result<Self> {
+    pub(crate) fn of(mark: &Mark, repairs: &[Repair]) -> Result<Self> {
         let is_drawn = mark.recognised || !mark.from.is_rectangle();
         let has_matte = mark.matte.is_some();
         let (masks, without_matte) = (mark.track()?, mark.track_without_matte()?);
@@ -151,8 +153,17 @@ struct View {
     rect: Rect,
     rows: Rows,
     crops: VecDeque<Crop>,
+    /// What plates show of it, and their numbers.
+    plates: Vec<Plate>,
+    numbers: Vec<usize>,
     /// The last frame that looked at it.
     used: FrameIdx,
+}
+
+/// What a mark hides on some frames, read once it is needed and given up once it is not.
+struct Backdrop {
+    name: PlateRef,
+    file: Option<PlateFile>,
 }
 
 impl Restoration {
@@ -181,8 +192,10 @@ impl Restoration {
         // Un-blending keeps a plain spatial fill below it: it is mixed with the result by a small share.
         tiers.retain(|tier| tier.name() != Tier::Fill.name());
         let last_tier = LastTier::of(means)?;
+        let plates = marks.iter().filter(|m| m.enabled && means.tiers.contains(&Tier::Borrow)).flat_map(|m| &m.plates);
+        let backdrops = plates.map(|name| Backdrop { name: name.clone(), file: None }).collect();
         let (last, views, gathered, done) = Default::default();
-        Ok(Self { tracks, removed, masks, tiers, extras, last, last_tier, gathered, done, waiting, views })
+        Ok(Self { tracks, removed, masks, tiers, extras, last, last_tier, gathered, done, waiting, views, backdrops })
     }
 
     /// How many frames before a wanted one have to be pushed, and how many after it, where the clip has them.
@@ -223,9 +236,13 @@ impl Restoration {
         let mut holes = Vec::new();
         for mut hole in open_holes(&source, &groups) {
             let mut window = Window::default();
-            if around.len() > 1 || self.last_tier.as_ref().is_some_and(LastTier::looks_around) {
+            let behind = self.behind(&hole, at)?;
+            let looks_around = self.last_tier.as_ref().is_some_and(LastTier::looks_around);
+            if around.len() > 1 || looks_around || !behind.is_empty() {
                 let view = self.view(&hole, around.clone(), at)?;
-                window = Window { crops: self.views[view].crops.make_contiguous() };
+                self.show(view, behind);
+                let View { crops, plates, .. } = &mut self.views[view];
+                window = Window { crops: crops.make_contiguous(), plates };
             }
             for tier in &mut self.tiers {
                 tier.restore(window, std::slice::from_mut(&mut hole));
@@ -327,7 +344,8 @@ impl Restoration {
         let known = self.views.iter().position(|view| (view.rect, view.rows) == (rect, rows));
         let n = known.unwrap_or(self.views.len());
         if n == self.views.len() {
-            self.views.push(View { rect, rows, crops: VecDeque::new(), used });
+            let (crops, plates, numbers) = Default::default();
+            self.views.push(View { rect, rows, crops, plates, numbers, used });
         }
         let mut crops = std::mem::take(&mut self.views[n].crops);
         while crops.front().is_some_and(|crop| crop.idx < first) {
@@ -347,6 +365,38 @@ impl Restoration {
         self.views[n].crops = crops;
         self.views[n].used = used;
         Ok(n)
+    }
+
+    /// The numbers of the plates that show what `hole` hides in the scene at `at`.
+    fn behind(&mut self, hole: &Hole, at: usize) -> Result<Vec<usize>> {
+        let mut numbers = Vec::new();
+        let patch = hole.patch();
+        for (n, Backdrop { name, file }) in self.backdrops.iter_mut().enumerate() {
+            if !name.frames.contains(&hole.idx) {
+                *file = None;
+                continue;
+            }
+            if name.rows != patch.rows || name.rect.intersect(&patch.rect).is_empty() {
+                continue;
+            }
+            if file.is_none() {
+                *file = Some(name.load(self.masks.folder())?);
+            }
+            if file.as_ref().is_some_and(|file| file.scene.has(hole.idx, self.waiting.small(at))) {
+                numbers.push(n);
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// Lets the view show what the plates of `numbers` do.
+    fn show(&mut self, view: usize, numbers: Vec<usize>) {
+        let view = &mut self.views[view];
+        if view.numbers != numbers {
+            let files = numbers.iter().filter_map(|n| self.backdrops[*n].file.as_ref());
+            view.plates = files.map(|file| file.plate.over(view.rect)).collect();
+            view.numbers = numbers;
+        }
     }
 
     /// Writes what the holes hold into their frame.
@@ -388,11 +438,7 @@ impl Restoration {
 
     /// What any mark hides of this frame.
     fn covered(&mut self, frame: &Frame) -> Result<Mask> {
-        let mut all = Mask::empty();
-        for name in self.tracks.iter().filter_map(|track| track.hides(frame.idx)) {
-            all = all.union(&self.masks.load(name)?.clipped(frame.width, frame.height));
-        }
-        Ok(all)
+        covered(&self.tracks, &mut self.masks, frame.idx, (frame.width, frame.height))
     }
 
     /// The masks on this frame, joined where one's surroundings would show another's pixels.
@@ -416,6 +462,20 @@ impl Restoration {
         self.last = (names, Arc::new(groups));
         Ok(Arc::clone(&self.last.1))
     }
+}
+
+/// What any mark hides of frame `idx` of `width` x `height`.
+pub(crate) fn covered(
+    tracks: &[Track],
+    masks: &mut MaskFolder,
+    idx: FrameIdx,
+    (width, height): (u32, u32),
+) -> Result<Mask> {
+    let mut all = Mask::empty();
+    for name in tracks.iter().filter_map(|track| track.hides(idx)) {
+        all = all.union(&masks.load(name)?.clipped(width, height));
+    }
+    Ok(all)
 }
 
 /// How many frames before and after a segment decide its pixels by `tiers` and a network that fills, at frames of
