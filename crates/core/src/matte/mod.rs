@@ -26,6 +26,7 @@ mod support;
 mod tests;
 mod trial;
 mod unblend;
+mod visits;
 
 use crate::format::PixelFormat;
 use crate::geometry::Rect;
@@ -36,6 +37,7 @@ pub use evidence::{MatteEvidence, Solution};
 pub use gain::{Gain, full_gain, gain_at, ramps};
 pub use ink::{Ink, InkFound, InkSearch, Placement};
 pub use unblend::{Overlay, Unblend};
+pub use visits::Visits;
 
 /// A matte in one plane.
 #[derive(Clone, Debug, PartialEq)]
