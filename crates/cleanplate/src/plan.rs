@@ -24,7 +24,7 @@ use crate::restore::context;
 pub const PLAN_VERSION: u32 = 1;
 
 /// Raised whenever an algorithm changes its pixels: finished segments of older algorithms are not used again.
-pub(crate) const ALGORITHMS: u32 = 3;
+pub(crate) const ALGORITHMS: u32 = 4;
 
 /// Everything that decides the output's bits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -152,6 +152,26 @@ pub struct Mark {
     /// As `keys`, where its matte is not used; empty where it has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_matte: Vec<(FrameIdx, MaskRef)>,
+    /// Of a mark that moves and looks the same wherever it is: the frames as seen from it. Its matte lies in those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<View>,
+}
+
+/// The frames as seen from a mark that moves: it stands still in them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// Columns and rows of what is seen from it.
+    pub size: (u32, u32),
+    /// Column and row of the first sample that is seen from it, by frame, rising; without those on which it may be at either of
+    /// two places.
+    pub at: Vec<(FrameIdx, (i32, i32))>,
+}
+
+impl View {
+    /// Where what is seen from the mark begins on a frame; `None` where that is not known.
+    pub(crate) fn origin(&self, idx: FrameIdx) -> Option<(i32, i32)> {
+        self.at.binary_search_by_key(&idx, |step| step.0).ok().map(|n| self.at[n].1)
+    }
 }
 
 /// What is done otherwise about a mark that showed in the encoded frames of a segment.
@@ -265,7 +285,10 @@ impl Plan {
         for mark in &self.marks {
             mark.track()?;
             mark.track_without_matte()?;
-            let mattes = mark.matte.iter().map(|m| m.rect);
+            if mark.view.as_ref().is_some_and(|view| !view.at.is_sorted_by(|a, b| a.0 < b.0)) {
+                return Err(Error::Usage(format!("the frames of mark {} of the plan do not rise", mark.id)));
+            }
+            let mattes = mark.matte.iter().filter(|_| mark.view.is_none()).map(|m| m.rect);
             let masks = mark.keys.iter().chain(&mark.without_matte).map(|(_, m)| m.rect);
             let inside = masks.chain(mattes).all(|r| r.intersect(&whole) == r);
             if mark.span.end > self.source.frames || !inside {
@@ -302,7 +325,11 @@ impl Plan {
                     .take_while(|k| k.0 < span.end)
                     .map(|(idx, m)| (*idx.max(&span.start), m))
                     .collect();
-                serde_json::json!([span, keys, mark.matte, mark.without_matte, mark.shown])
+                let view = mark.view.as_ref().map(|view| {
+                    let inside = view.at.iter().filter(|step| span.contains(&step.0)).collect::<Vec<_>>();
+                    (view.size, inside)
+                });
+                serde_json::json!([span, keys, mark.matte, mark.without_matte, mark.shown, view])
             })
             .collect();
         let all = serde_json::json!({
