@@ -5,6 +5,7 @@
 //! signals, HTTP and the environment.
 #![forbid(unsafe_code)]
 
+mod along;
 mod analyse;
 mod detect;
 mod draw;

@@ -62,7 +62,8 @@ pub(crate) fn solve(
     let (size, format) = (footage.clip().size, footage.clip().format);
     let mut cases = Vec::new();
     for (n, mark) in marks.iter().enumerate() {
-        let given = mark.matte.as_ref().map(|name| name.load(folder.folder())).transpose()?;
+        let is_given = mark.from == MarkSource::Matte;
+        let given = mark.matte.as_ref().filter(|_| is_given).map(|name| name.load(folder.folder())).transpose()?;
         let mask = match &given {
             Some(file) => file.matte.mask(),
             None if is_still(mark) => whole(mark, folder)?,
@@ -100,6 +101,19 @@ pub(crate) fn solve(
     Ok(())
 }
 
+/// What the matte of a mark is that stands still in `footage`, on all frames, within `mask`.
+pub(crate) fn solved(footage: &dyn Footage, options: &Options, mask: &Mask, watch: &mut Watch<'_>) -> Result<Solved> {
+    let clip = footage.clip();
+    let mut evidence = MatteEvidence::new(mask, clip.format, clip.size);
+    let frames = candidates(footage.count(), FRAMES, |idx| footage.is_key(idx));
+    watch.begin(Phase::Solve, frames.len() as u64, 0)?;
+    visit(footage, options, &frames, 0, watch, &mut |frame| evidence.observe(&frame))?;
+    let mut solved = Solved::new(solution(&evidence));
+    solved.time(footage, options, evidence, watch)?;
+    watch.end();
+    Ok(solved)
+}
+
 /// The matte as all frames tell it or, where they contradict each other, as those do that clearly show a mark.
 fn solution(evidence: &MatteEvidence) -> Solution {
     let solution = evidence.solve();
@@ -122,18 +136,18 @@ fn solution(evidence: &MatteEvidence) -> Solution {
 }
 
 /// What is known of a mark once its matte is settled.
-struct Solved {
-    matte: Option<Matte>,
+pub(crate) struct Solved {
+    pub(crate) matte: Option<Matte>,
     is_given: bool,
-    mask: Mask,
-    alpha: f32,
-    noise: Vec<Raster<f32>>,
-    gain: Vec<(FrameIdx, f32)>,
+    pub(crate) mask: Mask,
+    pub(crate) alpha: f32,
+    pub(crate) noise: Vec<Raster<f32>>,
+    pub(crate) gain: Vec<(FrameIdx, f32)>,
     /// Without a matte: the mark itself, where it is opaque and can be told from the scene.
     opaque: Option<Mask>,
     /// Without either: one that comes and goes before a still camera.
     visits: Option<Visits>,
-    reason: String,
+    pub(crate) reason: String,
 }
 
 impl Solved {
@@ -359,7 +373,12 @@ fn is_still(mark: &Mark) -> bool {
         MarkSource::Located | MarkSource::Detected => mark.keys.iter().all(whole),
         _ => mark.keys.iter().any(whole) && mark.keys.iter().all(|(_, mask)| !mask.rect.is_empty()),
     };
-    mark.enabled && named && stays && mark.span.end - mark.span.start >= FEWEST
+    mark.enabled
+        && mark.matte.is_none()
+        && mark.view.is_none()
+        && named
+        && stays
+        && mark.span.end - mark.span.start >= FEWEST
 }
 
 /// Everything that a mark's masks cover.
@@ -382,7 +401,7 @@ fn looks<'a>(footage: &dyn Footage, spans: impl Iterator<Item = &'a Range<FrameI
 
 /// What of a located or drawn `mask` is a part of the mark that the matte does not know: more than the margin around what
 /// the matte changes.
-fn parts_beside(mask: &Mask, changed: &Mask, (w, h): (u32, u32)) -> Mask {
+pub(crate) fn parts_beside(mask: &Mask, changed: &Mask, (w, h): (u32, u32)) -> Mask {
     let beside = mask.without(&changed.dilated(1, w, h)).trimmed();
     if beside.is_empty() {
         return beside;

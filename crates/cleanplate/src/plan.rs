@@ -156,6 +156,26 @@ pub struct Mark {
     /// What it hides, as other frames show it; empty where none does or those near by suffice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plates: Vec<PlateRef>,
+    /// Of a mark that moves and looks the same wherever it is: the frames as seen from it. Its matte lies in those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<View>,
+}
+
+/// The frames as seen from a mark that moves: it stands still in them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// Columns and rows of what is seen from it.
+    pub size: (u32, u32),
+    /// Column and row of the first sample that is seen from it, by frame, rising; without those on which it may be at either of
+    /// two places.
+    pub at: Vec<(FrameIdx, (i32, i32))>,
+}
+
+impl View {
+    /// Where what is seen from the mark begins on a frame; `None` where that is not known.
+    pub(crate) fn origin(&self, idx: FrameIdx) -> Option<(i32, i32)> {
+        self.at.binary_search_by_key(&idx, |step| step.0).ok().map(|n| self.at[n].1)
+    }
 }
 
 /// What is done otherwise about a mark that showed in the encoded frames of a segment.
@@ -270,7 +290,10 @@ impl Plan {
         for mark in &self.marks {
             mark.track()?;
             mark.track_without_matte()?;
-            let mattes = mark.matte.iter().map(|m| m.rect);
+            if mark.view.as_ref().is_some_and(|view| !view.at.is_sorted_by(|a, b| a.0 < b.0)) {
+                return Err(Error::Usage(format!("the frames of mark {} of the plan do not rise", mark.id)));
+            }
+            let mattes = mark.matte.iter().filter(|_| mark.view.is_none()).map(|m| m.rect);
             let masks = mark.keys.iter().chain(&mark.without_matte).map(|(_, m)| m.rect);
             let inside = masks.chain(mattes).all(|r| r.intersect(&whole) == r);
             if mark.span.end > self.source.frames || !inside {
@@ -309,7 +332,11 @@ impl Plan {
                     .collect();
                 let here = |plate: &&PlateRef| plate.frames.start < segment.end && segment.start < plate.frames.end;
                 let plates: Vec<&PlateRef> = mark.plates.iter().filter(here).collect();
-                serde_json::json!([span, keys, mark.matte, mark.without_matte, mark.shown, plates])
+                let view = mark.view.as_ref().map(|view| {
+                    let inside = view.at.iter().filter(|step| span.contains(&step.0)).collect::<Vec<_>>();
+                    (view.size, inside)
+                });
+                serde_json::json!([span, keys, mark.matte, mark.without_matte, mark.shown, plates, view])
             })
             .collect();
         let all = serde_json::json!({

@@ -135,7 +135,7 @@ pub(crate) fn place_marks(
     }
     if options.looks_for_marks() {
         words = crate::analyse::locate(footage, options, &mut marker, watch)?;
-        if marker.is_empty() && options.regions.is_empty() && !options.names_marks() {
+        if options.regions.is_empty() && !options.names_marks() {
             words.extend(crate::roaming::find(footage, options, &mut marker, watch)?);
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use cleanplate_infer::Placement;
 
+use cleanplate_core::roam::part;
 use cleanplate_core::{
     Borrow, Crop, Frame, FrameIdx, Hole, Mask, MaskTrack, Origin, Overlay, Patch, Plate, Raster, Reach, Rect, Removed,
     Restorer, Rows, SpatialFill, Template, Unblend, Window,
@@ -18,7 +19,7 @@ use crate::last_tier::{LastTier, Promise};
 use crate::masks::{MaskFolder, MaskRef};
 use crate::networks::FillModel;
 use crate::options::Tier;
-use crate::plan::{Mark, Plan, Remedy, Repair};
+use crate::plan::{Mark, Plan, Remedy, Repair, View};
 use crate::plates::{PlateFile, PlateRef};
 use crate::render::picture_bytes;
 use crate::report::OriginCounts;
@@ -26,6 +27,9 @@ use crate::window::Waiting;
 
 /// Pixels around a mask that a hole shows to the tiers: what the spatial fill reads of the surroundings.
 pub(crate) const CONTEXT: u32 = 24;
+
+/// Samples between the places at which crops around a mark that moves may begin.
+const GRID: u32 = 64;
 
 /// What became of a frame.
 #[derive(Debug, Default)]
@@ -72,7 +76,7 @@ pub(crate) struct Restoration {
     /// Frames that are done, in order.
     done: VecDeque<(Frame, Restored)>,
     waiting: Waiting,
-    views: Vec<View>,
+    views: Vec<Scene>,
     backdrops: Vec<Backdrop>,
 }
 
@@ -97,6 +101,10 @@ pub(crate) struct Track {
     /// Whether what is taken away without a matte is known to be a mark, and not whatever lies in a rectangle.
     is_drawn: bool,
     has_matte: bool,
+    /// Of a mark that moves: the frames as seen from it.
+    view: Option<View>,
+    /// Whether its masks lie at different places.
+    moves: bool,
 }
 
 impl Track {
@@ -105,7 +113,19 @@ impl Track {
         let has_matte = mark.matte.is_some();
         let (masks, without_matte) = (mark.track()?, mark.track_without_matte()?);
         let (shown, demoted) = (mark.shown.clone(), demoted(mark, repairs));
-        Ok(Self { id: mark.id, masks, demoted, without_matte, shown, is_drawn, has_matte })
+        let mut places = masks.keys().iter().map(|(_, name)| name.rect).filter(|rect| !rect.is_empty());
+        let moves = places.next().is_some_and(|first| places.any(|rect| rect != first));
+        Ok(Self {
+            id: mark.id,
+            masks,
+            demoted,
+            without_matte,
+            shown,
+            is_drawn,
+            has_matte,
+            view: mark.view.clone(),
+            moves,
+        })
     }
 
     fn is_demoted(&self, idx: FrameIdx) -> bool {
@@ -149,7 +169,7 @@ struct Gathered {
 }
 
 /// The crops of a place that a hole sees; kept because the next frame's hole sees nearly the same ones.
-struct View {
+struct Scene {
     rect: Rect,
     rows: Rows,
     crops: VecDeque<Crop>,
@@ -241,7 +261,7 @@ impl Restoration {
             if around.len() > 1 || looks_around || !behind.is_empty() {
                 let view = self.view(&hole, around.clone(), at)?;
                 self.show(view, behind);
-                let View { crops, plates, .. } = &mut self.views[view];
+                let Scene { crops, plates, .. } = &mut self.views[view];
                 window = Window { crops: crops.make_contiguous(), plates };
             }
             for tier in &mut self.tiers {
@@ -272,8 +292,12 @@ impl Restoration {
             });
             let restored = self.close(&mut frame, &groups, settled.collect())?;
             for (id, before) in before {
+                let view = self.tracks.iter().find(|track| track.id == id).and_then(|track| track.view.as_ref());
                 if let Some(Some((_, removed))) = self.removed.get_mut(&id) {
-                    removed.add(&before, &frame);
+                    match view.and_then(|view| Some((view.origin(frame.idx)?, view.size))) {
+                        Some((origin, size)) => removed.add(&before, &part(&frame, origin, size)),
+                        None => removed.add(&before, &frame),
+                    }
                 }
             }
             self.done.push_back((frame, restored));
@@ -287,20 +311,32 @@ impl Restoration {
         removed.into_iter().filter_map(|(id, removed)| Some((id, removed?.1.template()?))).collect()
     }
 
-    /// What `source` shows at every mark that stands still.
+    /// What `source` shows at every mark that stands still, or does so in what is seen from it.
     fn look(&mut self, source: &Frame) -> Result<Vec<(u32, Vec<f32>)>> {
         let mut seen = Vec::new();
         for track in self.tracks.iter().filter(|track| track.is_certain(source.idx)) {
             let (id, name) = (&track.id, track.at(source.idx).filter(|name| !name.rect.is_empty()));
             let Some(name) = name else { continue };
+            let view = track.view.as_ref().map(|view| (view.origin(source.idx), view.size));
+            // Where it may be at either of two places its slopes cannot be learnt.
+            let Some(view) = view.map_or(Some(None), |(origin, size)| origin.map(|at| Some((at, size)))) else {
+                continue;
+            };
             if !self.removed.contains_key(id) {
                 let mask = self.masks.load(name)?.clipped(source.width, source.height);
-                self.removed.insert(*id, Some((name.clone(), Removed::new(&mask, source.width, source.height))));
+                let (mask, (w, h)) = match view {
+                    Some((origin, size)) => (seen_from(&mask, origin), size),
+                    None => (mask, (source.width, source.height)),
+                };
+                self.removed.insert(*id, Some((name.clone(), Removed::new(&mask, w, h))));
             }
             let Some(entry) = self.removed.get_mut(id) else { continue };
-            match entry {
-                Some((known, removed)) if known == name => seen.push((*id, removed.before(source))),
-                _ => *entry = None,
+            match (entry, view) {
+                (Some((_, removed)), Some((origin, size))) => {
+                    seen.push((*id, removed.before(&part(source, origin, size))));
+                }
+                (Some((known, removed)), None) if known == name => seen.push((*id, removed.before(source))),
+                (entry, _) => *entry = None,
             }
         }
         Ok(seen)
@@ -339,13 +375,16 @@ impl Restoration {
     fn view(&mut self, hole: &Hole, around: Range<usize>, at: usize) -> Result<usize> {
         let (patch, own) = (hole.patch(), self.waiting.frame(at));
         let (rows, margin) = (patch.rows, self.waiting.reach().margin);
-        let rect = patch.rect.grow(margin, own.width, rows.count(own.height));
+        let (width, height) = (own.width, rows.count(own.height));
+        let rect = patch.rect.grow(margin, width, height);
+        let moves = self.tracks.iter().any(|track| track.moves && track.masks.span().contains(&own.idx));
+        let rect = if moves { snapped(rect, width, height) } else { rect };
         let (first, used) = (self.waiting.frame(around.start).idx, own.idx);
         let known = self.views.iter().position(|view| (view.rect, view.rows) == (rect, rows));
         let n = known.unwrap_or(self.views.len());
         if n == self.views.len() {
             let (crops, plates, numbers) = Default::default();
-            self.views.push(View { rect, rows, crops, plates, numbers, used });
+            self.views.push(Scene { rect, rows, crops, plates, numbers, used });
         }
         let mut crops = std::mem::take(&mut self.views[n].crops);
         while crops.front().is_some_and(|crop| crop.idx < first) {
@@ -530,6 +569,22 @@ fn open(marks: &[Mark], repairs: &[Repair], tiers: &[Tier], blobs: &Path) -> Res
     Ok(list)
 }
 
+/// The rectangle grown to a coarse grid: holes of a mark that moves see the same crops for many frames, and what was learnt of
+/// the motion in them holds on.
+fn snapped(rect: Rect, width: u32, height: u32) -> Rect {
+    let (x, y) = (rect.x / GRID * GRID, rect.y / GRID * GRID);
+    let (right, bottom) =
+        (rect.right().next_multiple_of(GRID).min(width), rect.bottom().next_multiple_of(GRID).min(height));
+    Rect::new(x, y, right - x, bottom - y)
+}
+
+/// A mask as seen from the sample `origin`.
+fn seen_from(mask: &Mask, origin: (i32, i32)) -> Mask {
+    let rect = mask.rect();
+    let (x, y) = (rect.x.saturating_add_signed(-origin.0), rect.y.saturating_add_signed(-origin.1));
+    Mask::new(Rect::new(x, y, rect.w, rect.h), mask.coverage().clone()).unwrap_or_else(Mask::empty)
+}
+
 /// The mattes of marks on the frames on which they are used.
 fn overlays(marks: &[Mark], repairs: &[Repair], blobs: &Path) -> Result<Vec<Overlay>> {
     let mut overlays = Vec::new();
@@ -537,12 +592,13 @@ fn overlays(marks: &[Mark], repairs: &[Repair], blobs: &Path) -> Result<Vec<Over
         let Some(name) = &mark.matte else { continue };
         let file = name.load(blobs)?;
         let (matte, noise) = (Arc::new(file.matte), Arc::new(file.noise));
+        let path = Arc::new(mark.view.as_ref().map(|view| view.at.clone()).unwrap_or_default());
         let mut start = mark.span.start;
         for end in demoted(mark, repairs).iter().chain([&(mark.span.end..mark.span.end)]) {
             let span = start..end.start.min(mark.span.end);
             if !span.is_empty() {
                 let (matte, noise, gain) = (Arc::clone(&matte), Arc::clone(&noise), name.gain.clone());
-                overlays.push(Overlay { span, matte, noise, gain });
+                overlays.push(Overlay { span, matte, noise, gain, path: Arc::clone(&path) });
             }
             start = start.max(end.end);
         }
