@@ -1,8 +1,9 @@
-//! The tier that always has an answer: the spatial fill, or a user's network.
+//! The tier that always has an answer: our own fill, or a user's network.
 
-use cleanplate_core::{Hole, SpatialFill, Window};
+use cleanplate_core::{Hole, Window};
 
 use crate::error::Result;
+use crate::mended_fill::MendedFill;
 use crate::net_fill::NetFill;
 pub(crate) use crate::net_fill::Promise;
 use crate::options::Tier;
@@ -10,7 +11,7 @@ use crate::restore::Means;
 
 /// What leaves no sample open.
 pub(crate) enum LastTier {
-    Spatial(Box<SpatialFill>),
+    BuiltIn(Box<MendedFill>),
     Network(Box<NetFill>),
 }
 
@@ -22,14 +23,14 @@ impl LastTier {
         }
         Ok(Some(match &means.fill_model {
             Some(model) => Self::Network(Box::new(NetFill::open(model, &means.placement)?)),
-            None => Self::Spatial(Box::default()),
+            None => Self::BuiltIn(Box::new(MendedFill::new(&means.placement))),
         }))
     }
 
     /// Frames that are worked on together at best.
     pub(crate) fn batch(&self) -> usize {
         match self {
-            Self::Spatial(_) => 1,
+            Self::BuiltIn(_) => 1,
             Self::Network(net) => net.batch(),
         }
     }
@@ -42,10 +43,7 @@ impl LastTier {
     /// Settles what is open of `hole`, or asks for it.
     pub(crate) fn ask(&mut self, window: Window<'_>, hole: &mut Hole) -> Result<Promise> {
         match self {
-            Self::Spatial(fill) => {
-                fill.fill(hole);
-                Ok(Promise::default())
-            }
+            Self::BuiltIn(fill) => fill.fill(hole).map(|()| Promise::default()),
             Self::Network(net) => net.ask(window, hole),
         }
     }
@@ -53,7 +51,7 @@ impl LastTier {
     /// Works on what was asked for.
     pub(crate) fn run(&mut self) -> Result<()> {
         match self {
-            Self::Spatial(_) => Ok(()),
+            Self::BuiltIn(_) => Ok(()),
             Self::Network(net) => net.run(),
         }
     }

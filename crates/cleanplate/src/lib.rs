@@ -20,6 +20,7 @@ mod marks;
 pub mod masks;
 mod mattes;
 mod matting;
+mod mended_fill;
 mod moment;
 mod net_fill;
 pub mod networks;

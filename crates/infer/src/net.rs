@@ -56,17 +56,41 @@ impl Net {
         if is_checkpoint(path, &bytes) {
             return Err(refuse(CHECKPOINT.to_owned()));
         }
-        let graph = Graph::read(&bytes).map_err(refuse)?;
+        Self::of(name, &path.display().to_string(), &bytes, placement, shapes)
+    }
+
+    /// As [`open`](Self::open) for a network that is `bytes` already; `name` tells it from others.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for reading.
+    pub fn read(
+        name: &str,
+        bytes: &[u8],
+        placement: &Placement,
+        shapes: impl FnOnce(&Graph) -> std::result::Result<Vec<Vec<usize>>, String>,
+    ) -> Result<Probed> {
+        Self::of(name.to_owned(), name, bytes, placement, shapes)
+    }
+
+    fn of(
+        name: String,
+        place: &str,
+        bytes: &[u8],
+        placement: &Placement,
+        shapes: impl FnOnce(&Graph) -> std::result::Result<Vec<Vec<usize>>, String>,
+    ) -> Result<Probed> {
+        let refuse = |why: String| Error::Model(format!("cannot use the network {place}: {why}"));
+        let graph = Graph::read(bytes).map_err(refuse)?;
         if let Some(port) = graph.inputs.iter().chain(&graph.outputs).find(|port| !port.is_float) {
             let other = format!("{} is not of 32-bit floating-point numbers; export it with those", port.name);
             return Err(refuse(other));
         }
         let shapes = shapes(&graph).map_err(refuse)?;
-        let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         let mut refusals = Vec::new();
         for candidate in &CANDIDATES {
             let opened = golden::passes(candidate, placement)
-                .and_then(|()| (candidate.open)(&bytes, &graph, placement))
+                .and_then(|()| (candidate.open)(bytes, &graph, placement))
                 .and_then(|mut runtime| {
                     let outputs = golden::twice(runtime.as_mut(), &graph, &shapes)?;
                     Ok((runtime, outputs))
