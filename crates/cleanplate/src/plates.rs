@@ -101,8 +101,8 @@ impl Scene {
 }
 
 impl PlateFile {
-    /// Head; the small pictures, in 256ths of an 8-bit code; then of every plane the samples (16 bits, little-endian, filled up with fractions) and a byte each, 0 where seen;
-    /// then the roots of the first plane's expected errors, in 1024ths.
+    /// Head; the small pictures, in 256ths of an 8-bit code; then of every plane the samples (16 bits, little-endian, filled up
+    /// with fractions) and a byte each, 0 where seen; then the roots of the first plane's expected errors, in 1024ths.
     fn bytes(&self) -> Result<Vec<u8>> {
         let Crop { idx, patch, need } = &self.plate.crop;
         let scene = self.scene.0.iter().map(|(idx, _)| *idx).collect();
@@ -241,8 +241,9 @@ pub(crate) fn gather(
         marks.iter().filter(|mark| mark.enabled).map(|mark| Track::of(mark, &[])).collect::<Result<_>>()?;
     let mut stays = stays(marks, folder)?;
     for stay in &mut stays {
+        let each = ((HELD_BYTES / 4 / bytes(stay, clip).max(1)) as usize).clamp(LEAST_LOOKS - 1, EACH);
         stay.looks =
-            looks(stay, footage.count(), &mut |idx| Ok(stay.shown(&covered(&tracks, folder, idx, clip.size)?)))?;
+            looks(stay, each, footage.count(), &mut |idx| Ok(stay.shown(&covered(&tracks, folder, idx, clip.size)?)))?;
     }
     stays.retain(|stay| stay.looks.len() >= LEAST_LOOKS);
     let mut visits: Vec<(FrameIdx, usize)> =
@@ -260,13 +261,12 @@ pub(crate) fn gather(
         for (_, n) in group {
             let stay = &mut stays[*n];
             let bytes = bytes(stay, clip);
-            if !stay.scenes.is_empty() || held + bytes <= HELD_BYTES {
-                held += if stay.scenes.is_empty() { bytes } else { 0 };
-                stay.observe(&frame, &hidden);
-            }
+            let before = stay.seen.len();
+            stay.observe(&frame, &hidden, held + bytes <= HELD_BYTES);
+            held += bytes * (stay.seen.len() - before) as u64;
             done += 1;
-            if stay.looks.last() == Some(&frame.idx) && !stay.scenes.is_empty() {
-                held -= bytes;
+            if stay.looks.last() == Some(&frame.idx) {
+                held -= bytes * stay.seen.len() as u64;
                 let plates = stay.plates(folder.folder())?;
                 let mark = &mut marks[stay.mark];
                 for plate in &plates {
@@ -288,11 +288,11 @@ pub(crate) fn gather(
     Ok(())
 }
 
-/// Bytes that all looks of a stay take.
+/// Bytes that a look at a stay takes.
 fn bytes(stay: &Stay, clip: &Clip) -> u64 {
     let rect = stay.hides.rect().grow(CONTEXT + Borrow::REACH.margin, clip.size.0, clip.size.1);
     // At most three planes of 4 bytes and one of coverage.
-    rect.area() * 15 * stay.looks.len() as u64
+    rect.area() * 15
 }
 
 /// The stays of all marks that last longer than borrowing reaches.
@@ -336,14 +336,20 @@ fn stays(marks: &[Mark], folder: &mut MaskFolder) -> Result<Vec<Stay>> {
 }
 
 /// Frames of a clip of `count` that show enough of what a stay hides, by what `shown` tells of a frame, and some within it: near
-/// its ends first, then ever farther apart. Empty where nothing is ever shown.
-fn looks(stay: &Stay, count: FrameIdx, shown: &mut dyn FnMut(FrameIdx) -> Result<f64>) -> Result<Vec<FrameIdx>> {
+/// its ends first, then ever farther apart. At most `each` before it and after
+/// it; none at all where nothing is ever shown.
+fn looks(
+    stay: &Stay,
+    each: usize,
+    count: FrameIdx,
+    shown: &mut dyn FnMut(FrameIdx) -> Result<f64>,
+) -> Result<Vec<FrameIdx>> {
     let moves = shown((stay.frames.start + stay.frames.end) / 2)? >= LEAST_SHOWN;
     let mut looks = Vec::new();
     let Range { start, end } = stay.frames;
     for forward in [false, true] {
         let (mut away, mut found) = (GUARD, 0);
-        while found < EACH && away <= FARTHEST {
+        while found < each && away <= FARTHEST {
             let idx = if forward { Some(end - 1 + away).filter(|idx| *idx < count) } else { start.checked_sub(away) };
             let Some(idx) = idx else { break };
             if shown(idx)? >= LEAST_SHOWN {
@@ -370,10 +376,10 @@ fn looks(stay: &Stay, count: FrameIdx, shown: &mut dyn FnMut(FrameIdx) -> Result
 }
 
 impl Stay {
-    /// Takes in a look of which marks cover `hidden`.
-    fn observe(&mut self, frame: &Frame, hidden: &Mask) {
+    /// Takes in a look of which marks cover `hidden`; without `room` only how its frame looks as a whole.
+    fn observe(&mut self, frame: &Frame, hidden: &Mask, room: bool) {
         self.scenes.push((frame.idx, small(frame)));
-        if self.shown(hidden) < LEAST_SHOWN {
+        if !room || self.shown(hidden) < LEAST_SHOWN {
             return;
         }
         let fields: &[Rows] = if frame.scan.is_interlaced() { &[Rows::Top, Rows::Bottom] } else { &[Rows::All] };
@@ -472,12 +478,12 @@ mod tests {
             Stay { mark: 0, frames, hides, looks, seen, scenes }
         };
         let bare = |hidden: Range<FrameIdx>| move |idx: FrameIdx| Ok(if hidden.contains(&idx) { 0.0 } else { 1.0 });
-        let found = looks(&stay(60..260), 300, &mut bare(60..260)).unwrap();
+        let found = looks(&stay(60..260), EACH, 300, &mut bare(60..260)).unwrap();
         assert!(found.iter().filter(|idx| **idx <= 57).count() == EACH, "{found:?}");
         assert!(found.iter().filter(|idx| **idx >= 262).count() >= EACH / 2, "{found:?}");
         assert!(found.iter().any(|idx| (62..80).contains(idx)), "nothing leads into the stay: {found:?}");
-        assert!(looks(&stay(0..300), 300, &mut bare(0..300)).unwrap().is_empty());
-        let moving = looks(&stay(0..300), 300, &mut |_| Ok(0.4)).unwrap();
+        assert!(looks(&stay(0..300), EACH, 300, &mut bare(0..300)).unwrap().is_empty());
+        let moving = looks(&stay(0..300), EACH, 300, &mut |_| Ok(0.4)).unwrap();
         assert!(moving[0] < 30 && moving.last() > Some(&270), "{moving:?}");
     }
 }

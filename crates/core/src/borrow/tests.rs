@@ -356,7 +356,7 @@ fn what_was_there_before_and_not_after_is_not_put_behind_a_mark_half_way() {
     // Looks that disagree among themselves are as bad.
     let look = |idx: FrameIdx| {
         let mut patch = Patch::default();
-        let shown = if idx % 2 == 0 { thing.clone() } else { Mask::empty() };
+        let shown = if idx.is_multiple_of(2) { thing.clone() } else { Mask::empty() };
         still.frame(idx, &shown).lift(place(Rows::All).grow(48, SIZE.0, SIZE.1), Rows::All, &mut patch);
         Crop::new(idx, patch, &Mask::empty())
     };

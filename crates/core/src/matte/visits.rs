@@ -29,8 +29,8 @@ const OUTSIDE: f32 = 0.02;
 /// Looks are the one picture or the other: so many of them by so much of the difference.
 const CLEAR: f32 = 0.25;
 const MOSTLY_CLEAR: f32 = 0.85;
-/// Parts of fewer samples are chance; the whole takes this share of the given place's box at least. Users draw a box around a mark, and
-/// something small in a large one is not what they mean.
+/// Parts of fewer samples are chance; the whole takes this share of the given place's box at least. Users draw a box around
+/// a mark, and something small in a large one is not what they mean.
 const LEAST_PART: usize = 12;
 const LEAST_SHARE: f32 = 0.3;
 /// The mark's edge is this much steeper than what lies there without it: by a factor and in code values.
@@ -173,9 +173,7 @@ fn two(pictures: &[Vec<f32>], inside: &[usize]) -> Option<Vec<bool>> {
         kinds = pictures.iter().map(|p| away(p, &ends[1]) < away(p, &ends[0])).collect();
         for (n, end) in ends.iter_mut().enumerate() {
             let some = || pictures.iter().zip(&kinds).filter(|(_, second)| **second == (n == 1)).map(|(p, _)| p);
-            if some().next().is_none() {
-                return None;
-            }
+            some().next()?;
             inside.iter().for_each(|k| end[*k] = quantile(some().map(|p| p[*k]), 0.5));
         }
     }
@@ -225,7 +223,7 @@ mod tests {
     const GIVEN: Rect = Rect::new(30, 24, 60, 40);
 
     fn is_mark(x: u32, y: u32) -> bool {
-        (36..84).contains(&x) && (30..56).contains(&y) && (x / 6 + y / 9) % 3 != 0
+        (36..84).contains(&x) && (30..56).contains(&y) && !(x / 6 + y / 9).is_multiple_of(3)
     }
 
     /// Forty looks at a still scene that a mark is shown over on `shown`; `what` says what else is to be seen.
