@@ -72,7 +72,7 @@ pub(crate) fn find(
     if let Some(found) = whole_of(all) {
         let found = exact(found, footage, options, watch)?;
         let matte = matte(&found, footage, options, watch)?;
-        add(&found, matte.as_ref(), options, clip.size, marker)?;
+        add(&found, matte.as_ref(), options, (clip.size, footage.count()), marker)?;
     }
     watch.end();
     Ok(words)
@@ -204,7 +204,7 @@ fn add(
     found: &Roaming,
     solved: Option<&Solved>,
     options: &Options,
-    size: (u32, u32),
+    (size, count): ((u32, u32), FrameIdx),
     marker: &mut Marker<'_>,
 ) -> Result<()> {
     let grown = options.dilate.unwrap_or(0);
@@ -219,8 +219,11 @@ fn add(
             for place in places {
                 let own: Vec<Range<FrameIdx>> = stays.iter().filter(|s| s.1 == place).map(|s| s.0.clone()).collect();
                 let keys = keys(own.iter().cloned(), &placed(&found.mask, place, grown, size));
-                let end = keys.last().map_or(0, |key| key.0);
-                marker.moving(keys.into_iter(), end, &claim)?;
+                // The frames beside its stays belong to it, without a mask: it does not count as one that stays.
+                let end = keys.last().map_or(0, |key| key.0 + 1);
+                let before = keys.first().map(|key| key.0).filter(|start| *start > 0);
+                let before = before.map(|start| (start - 1, Mask::empty()));
+                marker.moving(before.into_iter().chain(keys), end.min(count), &claim)?;
             }
         }
         Motion::Drifts(way) => {
