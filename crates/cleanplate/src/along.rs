@@ -12,17 +12,20 @@ use crate::marks::Clip;
 /// border for that of the picture.
 pub(crate) const AROUND: u32 = 32;
 
+/// Frames with column and row of a mark's box, rising, each once.
+pub(crate) type Way = Vec<(FrameIdx, (i32, i32))>;
+
 /// Frames on which a mark is shown, each around the place of its box.
 pub(crate) struct Along<'a> {
     footage: &'a dyn Footage,
     clip: Clip,
-    /// Frames of the footage, rising, with column and row of the box.
-    way: Vec<(FrameIdx, (i32, i32))>,
+    /// In frames of the footage.
+    way: Way,
 }
 
 impl<'a> Along<'a> {
-    /// For a box of `size` on its `way`: frames rising, each once.
-    pub(crate) fn new(footage: &'a dyn Footage, size: (u32, u32), way: Vec<(FrameIdx, (i32, i32))>) -> Self {
+    /// For a box of `size` on its `way`.
+    pub(crate) fn new(footage: &'a dyn Footage, size: (u32, u32), way: Way) -> Self {
         let clip = footage.clip();
         let starts = way.iter().filter_map(|(idx, _)| clip.starts.get(*idx as usize)).copied().collect();
         let size = (size.0 + 2 * AROUND, size.1 + 2 * AROUND);

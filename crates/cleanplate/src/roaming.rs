@@ -5,7 +5,7 @@ use std::ops::Range;
 use cleanplate_core::roam::{Closeup, Motion, Pursuit, Roaming, Search};
 use cleanplate_core::{FrameIdx, Mask, MatteEvidence, PixelFormat, Raster, Rect};
 
-use crate::along::{AROUND, Along};
+use crate::along::{AROUND, Along, Way};
 use crate::analyse::visit;
 use crate::error::Result;
 use crate::footage::Footage;
@@ -22,6 +22,10 @@ const PHASES: u64 = 8;
 /// Frames of each part that are looked at for it, and of a mark that drifts.
 const FRAMES: usize = 64;
 const DRIFTING: usize = 160;
+/// Share of the best score from which a mark is as sure.
+const NEARLY: f32 = 0.8;
+/// Samples by which an outline is grown.
+const BETWEEN: u32 = 1;
 /// Frames that are enough for a matte.
 const ALIKE: usize = 48;
 
@@ -65,13 +69,26 @@ pub(crate) fn find(
         watch.tell(Event::info(line.clone()));
         words.push(line);
     }
-    if let Some(found) = all.into_iter().next().filter(|f| f.confident) {
+    if let Some(found) = whole_of(all) {
         let found = exact(found, footage, options, watch)?;
         let matte = matte(&found, footage, options, watch)?;
-        add(&found, matte.as_ref(), options, clip.size, marker)?;
+        add(&found, matte.as_ref(), options, (clip.size, footage.count()), marker)?;
     }
     watch.end();
     Ok(words)
+}
+
+/// The surest of those that are marks; of those that hop nearly as surely the largest, since a part of a mark hops with it.
+fn whole_of(all: Vec<Roaming>) -> Option<Roaming> {
+    let hops = |found: &Roaming| matches!(found.motion, Motion::Hops(_));
+    let mut sure = all.into_iter().filter(|found| found.confident);
+    let best = sure.next()?;
+    let (least, alike) = (NEARLY * best.score, hops(&best));
+    let others = sure.filter(|found| alike && hops(found) && found.score >= least);
+    // Of equals the surer one, which comes first.
+    std::iter::once(best)
+        .chain(others)
+        .reduce(|best, found| if found.mask.area() > best.mask.area() { found } else { best })
 }
 
 /// What was found, at full resolution: where and when to the sample and the frame, and its own shape.
@@ -122,11 +139,13 @@ fn outline(found: &Roaming, footage: &dyn Footage, options: &Options, watch: &mu
     for y in inner.y..inner.bottom() {
         (inner.x..inner.right()).for_each(|x| coverage.set(x - AROUND, y - AROUND, all.at(x, y)));
     }
-    Ok(Mask::new(Rect::new(0, 0, size.0, size.1), coverage).unwrap_or_else(Mask::empty))
+    let shape = Mask::new(Rect::new(0, 0, size.0, size.1), coverage).unwrap_or_else(Mask::empty);
+    // Places are whole samples; a mark may lie between them, and be animated a little.
+    Ok(shape.dilated(BETWEEN, size.0, size.1))
 }
 
 /// The frames on which a mark is at one place alone, and which part of its stay each belongs to.
-fn way(motion: &Motion) -> (Vec<(FrameIdx, (i32, i32))>, Vec<usize>) {
+fn way(motion: &Motion) -> (Way, Vec<usize>) {
     match motion {
         Motion::Hops(stays) => {
             let mut all: Vec<(FrameIdx, (i32, i32), usize)> = Vec::new();
@@ -168,7 +187,7 @@ fn matte(found: &Roaming, footage: &dyn Footage, options: &Options, watch: &mut 
 
 /// Of a way the frames on which the mark lies alike on the samples of subsampled planes, where those are enough: between such
 /// samples its colours mix with those around it otherwise.
-fn aligned(way: Vec<(FrameIdx, (i32, i32))>, format: PixelFormat) -> Vec<(FrameIdx, (i32, i32))> {
+fn aligned(way: Way, format: PixelFormat) -> Way {
     let (sw, sh) = if format.planes() > 1 { format.subsampling(1) } else { (0, 0) };
     let phase = |place: (i32, i32)| (place.0.rem_euclid(1 << sw), place.1.rem_euclid(1 << sh));
     let mut phases: Vec<(i32, i32)> = way.iter().map(|step| phase(step.1)).collect();
@@ -185,7 +204,7 @@ fn add(
     found: &Roaming,
     solved: Option<&Solved>,
     options: &Options,
-    size: (u32, u32),
+    (size, count): ((u32, u32), FrameIdx),
     marker: &mut Marker<'_>,
 ) -> Result<()> {
     let grown = options.dilate.unwrap_or(0);
@@ -200,8 +219,11 @@ fn add(
             for place in places {
                 let own: Vec<Range<FrameIdx>> = stays.iter().filter(|s| s.1 == place).map(|s| s.0.clone()).collect();
                 let keys = keys(own.iter().cloned(), &placed(&found.mask, place, grown, size));
-                let end = keys.last().map_or(0, |key| key.0);
-                marker.moving(keys.into_iter(), end, &claim)?;
+                // The frames beside its stays belong to it, without a mask: it does not count as one that stays.
+                let end = keys.last().map_or(0, |key| key.0 + 1);
+                let before = keys.first().map(|key| key.0).filter(|start| *start > 0);
+                let before = before.map(|start| (start - 1, Mask::empty()));
+                marker.moving(before.into_iter().chain(keys), end.min(count), &claim)?;
             }
         }
         Motion::Drifts(way) => {

@@ -4,8 +4,8 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use cleanplate_core::Frame;
 use cleanplate_core::roam::{Pursuit, Search};
+use cleanplate_core::{Frame, Mask};
 
 #[path = "planar/mod.rs"]
 mod planar;
@@ -23,7 +23,7 @@ fn main() {
     let number = |n: usize| fields[n].parse::<f64>().unwrap();
     let (width, height) = (number(0) as u32, number(1) as u32);
     let starts: Vec<f64> = (0..number(4) as usize).map(|i| i as f64 * number(3) / number(2)).collect();
-    let mut search = Search::new(&starts);
+    let mut search = Search::new(&starts, Mask::empty());
     let wanted = search.frames();
     let t0 = std::time::Instant::now();
     read(&path, (width, height), |frame| {
@@ -43,7 +43,7 @@ fn main() {
     if suspects.is_empty() {
         return;
     }
-    let mut pursuit = Pursuit::new(suspects);
+    let mut pursuit = Pursuit::new(suspects, Mask::empty());
     read(&path, (width, height), |frame| pursuit.observe(frame));
     for r in pursuit.conclude() {
         if let Some(out) = std::env::args().nth(2) {

@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use super::FOLLOWED;
 use super::field::Field;
 use super::hop::middle;
 use super::template::Template;
@@ -40,8 +41,6 @@ const STRAIGHT: f32 = 0.15;
 const LEAST_LIKE: f32 = 0.35;
 const LEAST_EXCLUSIVE: f32 = 0.18;
 const LEAST_MOVES: f32 = 0.6;
-/// Drifters that are followed at most.
-const FOLLOWED: usize = 3;
 /// Displacement in working samples below which a thing stands still.
 const STILL: i32 = 2;
 

@@ -55,8 +55,8 @@ impl Hopper {
     }
 }
 
-/// The patch that recurs most at other places; `None` where none does.
-pub(super) fn find(glimpses: &[Glimpse]) -> Option<Hopper> {
+/// The patches that recur most at other places, those that may be marks first.
+pub(super) fn find(glimpses: &[Glimpse]) -> Vec<Hopper> {
     let base = base(glimpses);
     let novel: Vec<Novel> = glimpses.iter().map(|glimpse| Novel::of(glimpse, &base)).collect();
     let glimpses = novel.as_slice();
@@ -73,7 +73,9 @@ pub(super) fn find(glimpses: &[Glimpse]) -> Option<Hopper> {
         patches.par_iter().map(|(n, bounds, t)| (recurrence(glimpses, *n, *bounds, t), *n, *bounds)).collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
     let pooled = scored.iter().take(POOLED).filter(|s| s.0 > 0.0).map(|(_, n, bounds)| pooled(glimpses, *n, *bounds));
-    pooled.max_by(|a, b| a.is_exclusive().cmp(&b.is_exclusive()).then(a.exclusive.total_cmp(&b.exclusive)))
+    let mut all: Vec<Hopper> = pooled.collect();
+    all.sort_by(|a, b| b.is_exclusive().cmp(&a.is_exclusive()).then(b.exclusive.total_cmp(&a.exclusive)));
+    all
 }
 
 /// What is steady in a window, but not in most: a mark that hops is found by it alone, also before scenery that stands still.

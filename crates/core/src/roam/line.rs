@@ -28,17 +28,6 @@ pub(super) struct Line {
     pub(super) straight: f32,
 }
 
-impl Line {
-    /// The longer side of the box in which the path lies, in working samples.
-    pub(super) fn travels(&self) -> f32 {
-        let side = |axis: fn(&(f32, f32)) -> f32| {
-            let values = self.at.iter().map(|(_, p)| axis(p));
-            values.clone().fold(f32::MIN, f32::max) - values.fold(f32::MAX, f32::min)
-        };
-        side(|p| p.0).max(side(|p| p.1))
-    }
-}
-
 /// The path through `seen` positions; `None` where there are too few.
 pub(super) fn line(seen: &[Option<(usize, usize)>]) -> Option<Line> {
     let seen = continuous(seen);

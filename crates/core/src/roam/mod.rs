@@ -35,6 +35,9 @@ use field::Field;
 use template::Template;
 use windows::{Watcher, slow_windows, windows};
 
+/// Suspects of each kind that are followed at most.
+const FOLLOWED: usize = 3;
+
 /// The first look: windows of up to 24 frames, at most 32 of them, and up to 8 of 8 frames farther apart, reduced to a longest
 /// side of 640 samples. Memory: 40 MB.
 #[derive(Debug)]
@@ -103,16 +106,16 @@ impl Search {
     pub fn conclude(&self) -> (Vec<Suspect>, String) {
         let glimpses = &self.watcher.glimpses;
         let (mut suspects, mut words) = (Vec::new(), Vec::new());
-        if let Some(h) = hop::find(glimpses) {
+        let hoppers = hop::find(glimpses);
+        if let Some(h) = hoppers.first() {
             let excess = h.exclusive;
             words.push(format!(
                 "recurs at {} places (likeness {:.2}, {excess:.2} more than elsewhere)",
                 h.places, h.likeness
             ));
-            if h.is_exclusive() {
-                suspects.push(Suspect { template: h.template, drifts: false });
-            }
         }
+        let exclusive = hoppers.into_iter().filter(hop::Hopper::is_exclusive).take(FOLLOWED);
+        suspects.extend(exclusive.map(|h| Suspect { template: h.template, drifts: false }));
         let drifters = drift::likeliest(glimpses, &self.watcher.slow_drifters);
         if let Some((_, best)) = drifters.first() {
             let (likeness, excess) = (best.likeness, best.exclusive);

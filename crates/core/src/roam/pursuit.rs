@@ -29,8 +29,8 @@ const FAINT_EXCLUSIVE: f32 = 0.15;
 const LEAST_SEEN: f32 = 0.6;
 const LEAST_STRAIGHT: f32 = 0.6;
 const MOST_COMPANY: f32 = 0.4;
-/// It moves by this share of its smaller side at least.
-const TRAVEL: f32 = 0.4;
+/// Its sides take at most this share of the picture's.
+const LARGEST: (f32, f32) = (0.4, 0.35);
 /// Frames from the end of a stay to the beginning of the next, at most, for a hop.
 const HANDED: usize = 15;
 
@@ -80,9 +80,8 @@ impl Pursuit {
     /// What became of the suspects: marks first, the surest of them first. Several may be the same mark.
     pub fn conclude(self) -> Vec<Roaming> {
         let Some((width, height)) = self.size else { return Vec::new() };
-        let factor = factor_of(width, height);
         let mut all: Vec<Roaming> =
-            self.chases.iter().filter_map(|chase| chase.conclude(&self.frames, factor)).collect();
+            self.chases.iter().filter_map(|chase| chase.conclude(&self.frames, (width, height))).collect();
         all.sort_by(|a, b| b.confident.cmp(&a.confident).then(b.score.total_cmp(&a.score)));
         all
     }
@@ -100,7 +99,8 @@ impl Chase {
         self.offers.push(offers);
     }
 
-    fn conclude(&self, frames: &[FrameIdx], factor: u32) -> Option<Roaming> {
+    fn conclude(&self, frames: &[FrameIdx], size: (u32, u32)) -> Option<Roaming> {
+        let factor = factor_of(size.0, size.1);
         let strays = if self.drifts { factor } else { 0 };
         let (mask, offset) = mask_of(&self.sums.shape(), factor, strays)?;
         let reach = factor;
@@ -109,7 +109,7 @@ impl Chase {
         let place = |(x, y): (f32, f32)| (full(x, offset.0), full(y, offset.1));
         let path = trace(&self.offers, CHANCE);
         if self.drifts {
-            self.drifting(frames, &path, (mask, reach), &place)
+            self.drifting(frames, &path, (mask, reach, size), &place)
         } else {
             Some(self.hopping(frames, &path, (mask, reach), &place))
         }
@@ -149,7 +149,7 @@ impl Chase {
         &self,
         frames: &[FrameIdx],
         path: &[Option<usize>],
-        (mask, reach): (Mask, u32),
+        (mask, reach, size): (Mask, u32, (u32, u32)),
         place: &dyn Fn((f32, f32)) -> (i32, i32),
     ) -> Option<Roaming> {
         let seen: Vec<Option<(usize, usize)>> =
@@ -157,9 +157,13 @@ impl Chase {
         let line = line(&seen)?;
         let spots = seen.iter().enumerate().filter_map(|(t, p)| Some((t, (*p)?)));
         let (score, exclusive) = figures(spots, &self.offers, &self.template);
-        let travels = line.travels() > TRAVEL * self.template.width.min(self.template.height) as f32;
+        let travels = seen.iter().flatten().any(|p| seen.iter().flatten().any(|q| self.template.is_apart(*p, *q)));
         let company = self.sums.company();
-        let doubt = if !travels {
+        let (w, h) = (mask.rect().w as f32, mask.rect().h as f32);
+        let (width, height) = (size.0 as f32, size.1 as f32);
+        let doubt = if w > LARGEST.0 * width || h > LARGEST.1 * height {
+            Some("is larger than marks are")
+        } else if !travels {
             Some("stays at one place")
         } else if line.seen < LEAST_SEEN {
             Some("is there in a part of the clip only")

