@@ -30,6 +30,7 @@ pub mod probe;
 mod reel;
 pub mod region;
 mod render;
+mod repairs;
 pub mod report;
 mod resources;
 mod restore;

@@ -24,7 +24,7 @@ use crate::restore::context;
 pub const PLAN_VERSION: u32 = 1;
 
 /// Raised whenever an algorithm changes its pixels: finished segments of older algorithms are not used again.
-pub(crate) const ALGORITHMS: u32 = 3;
+pub(crate) const ALGORITHMS: u32 = 5;
 
 /// Everything that decides the output's bits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -158,14 +158,16 @@ pub struct Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Remedy {
+    /// Its matte is not used, because what that leaves behind shows: what the matte changes is borrowed or filled.
+    Fill,
     /// Its matte is not used, because what that leaves behind shows: the masks are those of a mark without one.
     Demote,
 }
 
-/// An amendment for one segment.
+/// An amendment for some frames of one segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repair {
-    /// The segment's frames.
+    /// The frames.
     pub frames: Range<FrameIdx>,
     /// The mark's number.
     pub mark: u32,

@@ -59,7 +59,7 @@ pub(crate) const fn origin_gray(origin: Origin) -> u8 {
 pub(crate) struct Restoration {
     tracks: Vec<Track>,
     /// What was taken away of each mark since this was asked for last; `None` for one whose mask has changed meanwhile.
-    removed: BTreeMap<u32, Option<(MaskRef, Removed)>>,
+    removed: BTreeMap<u32, Option<Taken>>,
     masks: MaskFolder,
     tiers: Vec<Box<dyn Restorer>>,
     extras: Extras,
@@ -86,8 +86,10 @@ pub(crate) struct Means {
 struct Track {
     id: u32,
     masks: MaskTrack<MaskRef>,
-    /// Frames on which its matte is not used, and the masks that hold there.
+    /// Frames on which its matte is not used, those of them on which its shape is not believed either, and the masks that hold
+    /// there.
     demoted: Vec<Range<FrameIdx>>,
+    wide: Vec<Range<FrameIdx>>,
     without_matte: Option<MaskTrack<MaskRef>>,
     /// Frames on which the mark is seen though nothing is done about it.
     shown: Range<FrameIdx>,
@@ -101,8 +103,9 @@ impl Track {
         let is_drawn = mark.recognised || !mark.from.is_rectangle();
         let has_matte = mark.matte.is_some();
         let (masks, without_matte) = (mark.track()?, mark.track_without_matte()?);
-        let (shown, demoted) = (mark.shown.clone(), demoted(mark, repairs));
-        Ok(Self { id: mark.id, masks, demoted, without_matte, shown, is_drawn, has_matte })
+        let (shown, demoted, wide) =
+            (mark.shown.clone(), demoted(mark, repairs, |_| true), demoted(mark, repairs, |r| r == Remedy::Demote));
+        Ok(Self { id: mark.id, masks, demoted, wide, without_matte, shown, is_drawn, has_matte })
     }
 
     fn is_demoted(&self, idx: FrameIdx) -> bool {
@@ -115,8 +118,12 @@ impl Track {
     }
 
     fn at(&self, idx: FrameIdx) -> Option<&MaskRef> {
-        let instead = self.without_matte.as_ref().filter(|_| self.is_demoted(idx));
-        instead.unwrap_or(&self.masks).at(idx)
+        let own = self.masks.at(idx);
+        // One that is not thought to be shown, but is, has no mask of its own there.
+        let is_doubted = self.wide.iter().any(|frames| frames.contains(&idx))
+            || (self.is_demoted(idx) && own.is_some_and(|name| name.rect.is_empty()));
+        let instead = self.without_matte.as_ref().filter(|_| is_doubted);
+        instead.map_or(own, |masks| masks.at(idx))
     }
 
     /// What of a frame the mark hides, also where it is not worked on.
@@ -127,12 +134,20 @@ impl Track {
     }
 }
 
-/// Frames on which a mark's matte is not used, rising.
-fn demoted(mark: &Mark, repairs: &[Repair]) -> Vec<Range<FrameIdx>> {
-    let here = repairs.iter().filter(|repair| repair.remedy == Remedy::Demote && repair.mark == mark.id);
+/// Frames on which a mark's matte is not used by remedies that are `meant`, rising.
+fn demoted(mark: &Mark, repairs: &[Repair], meant: impl Fn(Remedy) -> bool) -> Vec<Range<FrameIdx>> {
+    let here = repairs.iter().filter(|repair| meant(repair.remedy) && repair.mark == mark.id);
     let mut frames: Vec<Range<FrameIdx>> = here.map(|repair| repair.frames.clone()).collect();
     frames.sort_by_key(|range| range.start);
     frames
+}
+
+/// What was taken away of a mark by one mask.
+struct Taken {
+    mask: MaskRef,
+    /// Whether its matte was not used.
+    is_demoted: bool,
+    removed: Removed,
 }
 
 /// The crops of a place that a hole sees; kept because the next frame's hole sees nearly the same ones.
@@ -213,8 +228,8 @@ impl Restoration {
         self.views.retain(|view| view.used + 1 >= frame.idx);
         let restored = self.close(&mut frame, &groups, holes)?;
         for (id, before) in before {
-            if let Some(Some((_, removed))) = self.removed.get_mut(&id) {
-                removed.add(&before, &frame);
+            if let Some(Some(taken)) = self.removed.get_mut(&id) {
+                taken.removed.add(&before, &frame);
             }
         }
         Ok(Some((frame, restored)))
@@ -223,7 +238,7 @@ impl Restoration {
     /// The slopes of every mark that stood still since this was asked for last, as they were taken away.
     pub(crate) fn templates(&mut self) -> Vec<(u32, Template)> {
         let removed = std::mem::take(&mut self.removed);
-        removed.into_iter().filter_map(|(id, removed)| Some((id, removed?.1.template()?))).collect()
+        removed.into_iter().filter_map(|(id, taken)| Some((id, taken?.removed.template()?))).collect()
     }
 
     /// What `source` shows at every mark that stands still.
@@ -232,13 +247,20 @@ impl Restoration {
         for track in self.tracks.iter().filter(|track| track.is_certain(source.idx)) {
             let (id, name) = (&track.id, track.at(source.idx).filter(|name| !name.rect.is_empty()));
             let Some(name) = name else { continue };
-            if !self.removed.contains_key(id) {
+            let is_demoted = track.is_demoted(source.idx);
+            let known = self.removed.get(id);
+            // What its matte takes away tells more of the mark than what is filled in its place.
+            if known.is_none_or(|known| known.as_ref().is_some_and(|taken| taken.is_demoted && !is_demoted)) {
                 let mask = self.masks.load(name)?.clipped(source.width, source.height);
-                self.removed.insert(*id, Some((name.clone(), Removed::new(&mask, source.width, source.height))));
+                let removed = Removed::new(&mask, source.width, source.height);
+                self.removed.insert(*id, Some(Taken { mask: name.clone(), is_demoted, removed }));
             }
             let Some(entry) = self.removed.get_mut(id) else { continue };
             match entry {
-                Some((known, removed)) if known == name => seen.push((*id, removed.before(source))),
+                Some(taken) if taken.mask == *name && taken.is_demoted == is_demoted => {
+                    seen.push((*id, taken.removed.before(source)));
+                }
+                Some(taken) if is_demoted && !taken.is_demoted => {}
                 _ => *entry = None,
             }
         }
@@ -434,7 +456,7 @@ fn overlays(marks: &[Mark], repairs: &[Repair], blobs: &Path) -> Result<Vec<Over
         let file = name.load(blobs)?;
         let (matte, noise) = (Arc::new(file.matte), Arc::new(file.noise));
         let mut start = mark.span.start;
-        for end in demoted(mark, repairs).iter().chain([&(mark.span.end..mark.span.end)]) {
+        for end in demoted(mark, repairs, |_| true).iter().chain([&(mark.span.end..mark.span.end)]) {
             let span = start..end.start.min(mark.span.end);
             if !span.is_empty() {
                 let (matte, noise, gain) = (Arc::clone(&matte), Arc::clone(&noise), name.gain.clone());
