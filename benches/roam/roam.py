@@ -19,13 +19,15 @@ from PIL import Image
 import cases
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-EXE = f"{ROOT}/target/release/cleanplate"
+EXE = os.environ.get("CLEANPLATE", f"{ROOT}/target/release/cleanplate")
+
+MORE = []
 
 
 def job(path, *more):
     out = os.path.splitext(path)[0] + "_out.mp4"
     report = os.path.splitext(path)[0] + "_report.json"
-    done = subprocess.run([EXE, "remove", path, "-o", out, "-y", "--crf", "12", "--progress", "none", "--report", report, *more],
+    done = subprocess.run([EXE, "remove", path, "-o", out, "-y", "--crf", "12", "--progress", "none", "--report", report, *MORE, *more],
                           capture_output=True, text=True)
     said = [line.split("| ", 2)[-1] for line in done.stderr.splitlines() if "roam: " in line]
     return out, done.returncode, said, report
@@ -41,9 +43,9 @@ def psnr(errors):
     return 10 * np.log10(255.0 ** 2 / max(np.mean(np.concatenate(errors)), 1e-9)) if errors else float("nan")
 
 
-def judge(clip, kind, overlay, folder):
+def judge(clip, kind, overlay, folder, most):
     import cv2
-    path = cases.build(clip, kind, overlay, folder)
+    path = cases.build(clip, kind, overlay, folder, most)
     width, height, _ = cases.probe(clip)
     truth = np.load(path + ".npz")
     mask_path = path + "_mask.mkv"
@@ -84,9 +86,9 @@ def judge(clip, kind, overlay, folder):
           f"{psnr(ours):.1f} | {psnr(telea):.1f} | exit {code}: {'; '.join(said)} {bare[:12] if bare else ''} |", flush=True)
 
 
-def cover(clip, kind, overlay, folder):
+def cover(clip, kind, overlay, folder, most):
     """As judge, without rendering: the masks of the plan alone."""
-    path = cases.build(clip, kind, overlay, folder)
+    path = cases.build(clip, kind, overlay, folder, most)
     truth = np.load(path + ".npz")
     done = subprocess.run([EXE, "plan", path + ".mp4", "-o", path + "_plan.json", "-y"], capture_output=True, text=True)
     said = "; ".join(line.split("| ", 2)[-1] for line in done.stderr.splitlines() if "roam: " in line)
@@ -135,7 +137,10 @@ def main():
     ap.add_argument("--kinds", default=",".join(cases.KINDS))
     ap.add_argument("--clean", action="store_true")
     ap.add_argument("--plan", action="store_true", help="masks only, nothing is rendered")
+    ap.add_argument("--frames", type=int, default=360, help="frames of a clip at most")
+    ap.add_argument("--tiers", help="tiers of the jobs, as the program takes them")
     a = ap.parse_args()
+    MORE.extend(["--tiers", a.tiers] if a.tiers else [])
     if a.clean:
         print("| clip | roaming marks |\n|---|---|")
         for clip in a.what:
@@ -149,7 +154,7 @@ def main():
     print(f"| case | marks | frames covered | area |{columns} |\n|---|---|---|---|---|{'' if a.plan else '---|---|'}", flush=True)
     for kind in a.kinds.split(","):
         for clip in clips:
-            (cover if a.plan else judge)(clip, kind, overlay, folder)
+            (cover if a.plan else judge)(clip, kind, overlay, folder, a.frames)
 
 
 if __name__ == "__main__":

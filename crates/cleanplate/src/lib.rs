@@ -5,6 +5,7 @@
 //! signals, HTTP and the environment.
 #![forbid(unsafe_code)]
 
+mod along;
 mod analyse;
 mod detect;
 mod draw;
@@ -13,6 +14,7 @@ mod footage;
 mod images;
 mod inks;
 mod inspect;
+mod last_tier;
 mod line;
 mod marks;
 pub mod masks;
@@ -24,6 +26,7 @@ pub mod networks;
 pub mod observer;
 pub mod options;
 pub mod plan;
+mod plates;
 mod prepare;
 mod preview;
 pub mod probe;
@@ -50,6 +53,7 @@ pub use networks::FillModel;
 pub use observer::{Control, Event, Level, Observer, Phase, Silent};
 pub use options::{DetectOptions, EncodeOptions, Job, Options, Tier, VerifyMode};
 pub use plan::Plan;
+pub use plates::PlateRef;
 pub use preview::preview;
 pub use probe::{Probe, probe};
 pub use region::Region;

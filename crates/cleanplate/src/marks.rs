@@ -90,9 +90,20 @@ impl<'a> Marker<'a> {
         Self { clip, keeps: Keeps::new(options, clip), only, masks, marks: Vec::new() }
     }
 
-    /// Whether there is no mark so far.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.marks.is_empty()
+    /// Everything that the marks so far cover on any frame.
+    pub(crate) fn covered(&mut self) -> Result<Mask> {
+        let mut names = self.marks.iter().flat_map(|mark| &mark.keys);
+        names.try_fold(Mask::empty(), |all, (_, name)| Ok(all.union(&*self.masks.load(name)?)))
+    }
+
+    /// How many marks there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// The marks from number `first` on (counted from 0), and where masks are kept: for what is known of them beyond masks.
+    pub(crate) fn since(&mut self, first: usize) -> (&mut [Mark], &mut MaskFolder) {
+        (&mut self.marks[first..], self.masks)
     }
 
     /// The marks so far.
@@ -204,6 +215,8 @@ impl<'a> Marker<'a> {
             recognised: false,
             matte: None,
             without_matte: Vec::new(),
+            plates: Vec::new(),
+            view: None,
         });
     }
 

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use cleanplate_core::matte::{Gain, MatteEvidence, Solution, full_gain, gain_at, ramps};
+use cleanplate_core::matte::{Gain, MatteEvidence, Solution, Visits, full_gain, gain_at, ramps};
 use cleanplate_core::{FrameIdx, Mask, Matte, Raster, Rect};
 
 use crate::analyse::{candidates, visit};
@@ -65,7 +65,8 @@ pub(crate) fn solve(
     let (size, format) = (footage.clip().size, footage.clip().format);
     let mut cases = Vec::new();
     for (n, mark) in marks.iter().enumerate() {
-        let given = mark.matte.as_ref().map(|name| name.load(folder.folder())).transpose()?;
+        let is_given = mark.from == MarkSource::Matte;
+        let given = mark.matte.as_ref().filter(|_| is_given).map(|name| name.load(folder.folder())).transpose()?;
         let mask = match &given {
             Some(file) => file.matte.mask(),
             None if is_still(mark) => whole(mark, folder)?,
@@ -92,6 +93,7 @@ pub(crate) fn solve(
         };
         if solved.matte.is_none() && mark.from == MarkSource::Region {
             solved.opaque = evidence.opaque();
+            solved.visits = if solved.opaque.is_none() { evidence.visits() } else { None };
         }
         solved.time(footage, options, evidence, watch)?;
         let verdict = if solved.matte.is_some() { "solved" } else { "no matte" };
@@ -100,6 +102,19 @@ pub(crate) fn solve(
     }
     watch.end();
     Ok(())
+}
+
+/// What the matte of a mark is that stands still in `footage`, on all frames, within `mask`.
+pub(crate) fn solved(footage: &dyn Footage, options: &Options, mask: &Mask, watch: &mut Watch<'_>) -> Result<Solved> {
+    let clip = footage.clip();
+    let mut evidence = MatteEvidence::new(mask, clip.format, clip.size);
+    let frames = candidates(footage.count(), FRAMES, |idx| footage.is_key(idx));
+    watch.begin(Phase::Solve, frames.len() as u64, 0)?;
+    visit(footage, options, &frames, 0, watch, &mut |frame| evidence.observe(&frame))?;
+    let mut solved = Solved::new(solution(&evidence));
+    solved.time(footage, options, evidence, watch)?;
+    watch.end();
+    Ok(solved)
 }
 
 /// The matte as all frames tell it or, where they contradict each other, as those do that clearly show a mark.
@@ -124,21 +139,33 @@ fn solution(evidence: &MatteEvidence) -> Solution {
 }
 
 /// What is known of a mark once its matte is settled.
-struct Solved {
-    matte: Option<Matte>,
+pub(crate) struct Solved {
+    pub(crate) matte: Option<Matte>,
     is_given: bool,
-    mask: Mask,
-    alpha: f32,
-    noise: Vec<Raster<f32>>,
-    gain: Vec<(FrameIdx, f32)>,
+    pub(crate) mask: Mask,
+    pub(crate) alpha: f32,
+    pub(crate) noise: Vec<Raster<f32>>,
+    pub(crate) gain: Vec<(FrameIdx, f32)>,
     /// Without a matte: the mark itself, where it is opaque and can be told from the scene.
     opaque: Option<Mask>,
-    reason: String,
+    /// Without either: one that comes and goes before a still camera.
+    visits: Option<Visits>,
+    pub(crate) reason: String,
 }
 
 impl Solved {
     fn new(Solution { matte, mask, alpha, reason, .. }: Solution) -> Self {
-        Self { matte, is_given: false, mask, alpha, noise: Vec::new(), gain: Vec::new(), opaque: None, reason }
+        Self {
+            matte,
+            is_given: false,
+            mask,
+            alpha,
+            noise: Vec::new(),
+            gain: Vec::new(),
+            opaque: None,
+            visits: None,
+            reason,
+        }
     }
 
     fn given(file: &MatteFile, evidence: &MatteEvidence) -> Self {
@@ -153,6 +180,7 @@ impl Solved {
             noise,
             gain,
             opaque: None,
+            visits: None,
             reason,
         }
     }
@@ -165,6 +193,12 @@ impl Solved {
         evidence: MatteEvidence,
         watch: &mut Watch<'_>,
     ) -> Result<()> {
+        if let Some(visits) = &self.visits {
+            let mut gains = visits.gains(&evidence);
+            look_closer(&mut gains, &|near| visits.gains(near), (footage, options, &evidence), watch)?;
+            self.gain = ramps(&gains);
+            return Ok(());
+        }
         let Some(matte) = &self.matte else { return Ok(()) };
         let mut gains = evidence.gains(matte);
         let full = full_gain(&gains).filter(|full| *full > 0.0);
@@ -214,17 +248,7 @@ impl Solved {
             }
         }
         let Some(matte) = &self.matte else { return Ok(()) };
-        for _ in 0..ROUNDS {
-            let closer = changes(gains);
-            if closer.is_empty() {
-                break;
-            }
-            let mut near = evidence.of_some(|_| false);
-            watch.begin(Phase::Solve, closer.len() as u64, 0)?;
-            visit(footage, options, &closer, 0, watch, &mut |frame| near.observe(&frame))?;
-            gains.extend(near.gains(matte));
-            gains.sort_by_key(|gain| gain.idx);
-        }
+        look_closer(gains, &|near| near.gains(matte), (footage, options, evidence), watch)?;
         self.gain = ramps(gains);
         Ok(())
     }
@@ -233,9 +257,15 @@ impl Solved {
     fn write(self, mark: &mut Mark, size: (u32, u32), folder: &mut MaskFolder) -> Result<()> {
         mark.reason = if mark.reason.is_empty() { self.reason } else { format!("{}; {}", mark.reason, self.reason) };
         let Some(matte) = self.matte else {
-            return match self.opaque {
-                Some(mask) => narrow(mark, &mask, folder),
-                None => Ok(()),
+            return match (self.opaque, self.visits) {
+                (Some(mask), _) => narrow(mark, &mask, "an opaque mark was found inside", folder),
+                (None, Some(visits)) if !self.gain.is_empty() => {
+                    narrow(mark, &visits.mask, "an opaque mark comes and goes inside", folder)?;
+                    mark.keys = while_shown(mark, &self.gain, folder.keep(&Mask::empty())?)?;
+                    tell_runs(mark);
+                    Ok(())
+                }
+                _ => Ok(()),
             };
         };
         let (mut keys, mut area) = (Vec::with_capacity(mark.keys.len()), 0);
@@ -258,12 +288,10 @@ impl Solved {
         if mark.without_matte.is_empty() {
             mark.without_matte = masks;
         }
-        mark.keys = while_shown(mark, folder.keep(&Mask::empty())?)?;
-        if mark.matte.as_ref().is_some_and(|matte| !matte.gain.is_empty()) {
-            let ends = mark.keys.iter().map(|(idx, _)| *idx).chain([mark.span.end]).skip(1);
-            let runs = mark.keys.iter().zip(ends).filter(|((_, name), _)| !name.rect.is_empty());
-            let runs: Vec<String> = runs.map(|((start, _), end)| format!("{start}..{end}")).collect();
-            mark.reason = format!("{}; shown in frames {}", mark.reason, runs.join(", "));
+        let gain = mark.matte.as_ref().map(|matte| matte.gain.clone()).unwrap_or_default();
+        mark.keys = while_shown(mark, &gain, folder.keep(&Mask::empty())?)?;
+        if !gain.is_empty() {
+            tell_runs(mark);
         }
         mark.area = area;
         Ok(())
@@ -271,7 +299,7 @@ impl Solved {
 }
 
 /// Narrows a place that the user gave to the opaque mark that was found inside.
-fn narrow(mark: &mut Mark, found: &Mask, folder: &mut MaskFolder) -> Result<()> {
+fn narrow(mark: &mut Mark, found: &Mask, what: &str, folder: &mut MaskFolder) -> Result<()> {
     let mut area = 0;
     for (_, name) in &mut mark.keys {
         let mask = folder.load(name)?;
@@ -279,16 +307,44 @@ fn narrow(mark: &mut Mark, found: &Mask, folder: &mut MaskFolder) -> Result<()> 
         area = area.max(kept.area());
         *name = folder.keep(&kept)?;
     }
-    mark.reason = format!("{}; an opaque mark was found inside: {area} of {} pixels", mark.reason, mark.area);
+    mark.reason = format!("{}; {what}: {area} of {} pixels", mark.reason, mark.area);
     mark.rect = mark.keys.iter().fold(Rect::default(), |all, (_, name)| all.union(&name.rect));
     mark.area = area;
     mark.recognised = true;
     Ok(())
 }
 
-/// The masks of a mark, which are `nothing` while it is not shown at all.
-fn while_shown(mark: &Mark, nothing: MaskRef) -> Result<Vec<(FrameIdx, MaskRef)>> {
-    let gain = mark.matte.as_ref().map(|matte| matte.gain.as_slice()).unwrap_or_default();
+/// Adds to the reason on which frames a mark is shown.
+fn tell_runs(mark: &mut Mark) {
+    let ends = mark.keys.iter().map(|(idx, _)| *idx).chain([mark.span.end]).skip(1);
+    let runs = mark.keys.iter().zip(ends).filter(|((_, name), _)| !name.rect.is_empty());
+    let runs: Vec<String> = runs.map(|((start, _), end)| format!("{start}..{end}")).collect();
+    mark.reason = format!("{}; shown in frames {}", mark.reason, runs.join(", "));
+}
+
+/// Adds what `measure` says of frames at which a mark comes or goes, until they lie next to each other.
+fn look_closer(
+    gains: &mut Vec<Gain>,
+    measure: &dyn Fn(&MatteEvidence) -> Vec<Gain>,
+    (footage, options, evidence): (&dyn Footage, &Options, &MatteEvidence),
+    watch: &mut Watch<'_>,
+) -> Result<()> {
+    for _ in 0..ROUNDS {
+        let closer = changes(gains);
+        if closer.is_empty() {
+            break;
+        }
+        let mut near = evidence.of_some(|_| false);
+        watch.begin(Phase::Solve, closer.len() as u64, 0)?;
+        visit(footage, options, &closer, 0, watch, &mut |frame| near.observe(&frame))?;
+        gains.extend(measure(&near));
+        gains.sort_by_key(|gain| gain.idx);
+    }
+    Ok(())
+}
+
+/// The masks of a mark, which are `nothing` while it is not shown at all by its `gain` over time.
+fn while_shown(mark: &Mark, gain: &[(FrameIdx, f32)], nothing: MaskRef) -> Result<Vec<(FrameIdx, MaskRef)>> {
     if gain.is_empty() {
         return Ok(mark.keys.clone());
     }
@@ -326,7 +382,12 @@ fn is_still(mark: &Mark) -> bool {
         MarkSource::Located | MarkSource::Detected => mark.keys.iter().all(whole),
         _ => mark.keys.iter().any(whole) && mark.keys.iter().all(|(_, mask)| !mask.rect.is_empty()),
     };
-    mark.enabled && named && stays && mark.span.end - mark.span.start >= FEWEST
+    mark.enabled
+        && mark.matte.is_none()
+        && mark.view.is_none()
+        && named
+        && stays
+        && mark.span.end - mark.span.start >= FEWEST
 }
 
 /// Everything that a mark's masks cover.
@@ -349,7 +410,7 @@ fn looks<'a>(footage: &dyn Footage, spans: impl Iterator<Item = &'a Range<FrameI
 
 /// What of a located or drawn `mask` is a part of the mark that the matte does not know: more than the margin around what
 /// the matte changes.
-fn parts_beside(mask: &Mask, changed: &Mask, (w, h): (u32, u32)) -> Mask {
+pub(crate) fn parts_beside(mask: &Mask, changed: &Mask, (w, h): (u32, u32)) -> Mask {
     let beside = mask.without(&changed.dilated(1, w, h)).trimmed();
     if beside.is_empty() {
         return beside;

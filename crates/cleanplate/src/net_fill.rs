@@ -1,17 +1,17 @@
 //! The fill tier by a user's network: a crop around the hole and its mask in, the hole's samples out.
 //!
+//! A hole is asked for first and settled later, so that the crops of several frames go through the network together.
 //! What the network makes of the noise of a frame changes from one to the next. So the answers for neighbouring frames whose
 //! surroundings stand still are averaged; each depends on its own frame alone, and any segment computes the same.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
-use cleanplate_core::{Crop, FrameIdx, Hole, Origin, Patch, Raster, Reach, Rect, Restorer, Rows, Window, rgb};
+use cleanplate_core::{Crop, FrameIdx, Hole, Origin, Patch, Raster, Reach, Rect, Rows, Window, rgb};
 use cleanplate_infer::{Inpainter, Placement, Tensor};
 
 use crate::error::{Error, Result};
 use crate::networks::FillModel;
-use crate::options::Tier;
 
 /// A neighbour counts fully where its surroundings differ by at most `STILL` 8-bit codes in the mean, what sensors and codecs
 /// leave between frames of a standing camera, and not at all from `MOVED` on.
@@ -24,48 +24,60 @@ const RING: u32 = 12;
 /// Answers that are kept: neighbours of the frames in work, for a few holes.
 const KEPT: usize = 32;
 
-/// What a network said when it failed, for whoever drives the tiers: a restorer itself cannot fail.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Fault(Arc<Mutex<Option<String>>>);
-
-impl Fault {
-    fn set(&self, words: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(words);
-    }
-
-    /// An error where a network has failed.
-    pub(crate) fn check(&self) -> Result<()> {
-        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        said.map_or(Ok(()), |words| Err(Error::Backend(words)))
-    }
-}
-
 /// Fills holes by a network.
 pub(crate) struct NetFill {
     net: Inpainter,
     reach: Reach,
-    fault: Fault,
+    batch: usize,
     kept: VecDeque<Answer>,
+    asked: Vec<Asked>,
 }
 
-/// What the network answers for a crop, in the samples of its planes.
+/// What the network answers for a crop, in the samples of its planes, once it has.
+type Planes = Arc<OnceLock<Vec<Raster<f32>>>>;
+
+/// The answer for a crop as the source has it.
 struct Answer {
     idx: FrameIdx,
     rect: Rect,
     rows: Rows,
     need: Raster<u8>,
-    planes: Arc<Vec<Raster<f32>>>,
+    planes: Planes,
+}
+
+/// A crop that waits to be shown to the network.
+struct Asked {
+    patch: Patch,
+    rgb: [Raster<f32>; 3],
+    mask: Raster<f32>,
+    planes: Planes,
+}
+
+/// What a hole is settled with once the network has run: answers over one patch, with their weights.
+#[derive(Default)]
+pub(crate) struct Promise {
+    patch: Patch,
+    answers: Vec<(f32, Planes)>,
 }
 
 impl NetFill {
-    pub(crate) fn open(model: &FillModel, placement: &Placement, fault: Fault) -> Result<Self> {
-        Ok(Self { net: model.open(placement)?, reach: model.reach, fault, kept: VecDeque::new() })
+    /// The network of a plan, shown `batch` crops at once at most.
+    pub(crate) fn open(model: &FillModel, placement: &Placement) -> Result<Self> {
+        let net = model.open(placement)?;
+        let batch = net.batch(placement.fill_batch);
+        Ok(Self { net, reach: model.reach, batch, kept: VecDeque::new(), asked: Vec::new() })
     }
 
-    fn fill(&mut self, window: Window<'_>, hole: &mut Hole) -> Result<()> {
+    /// Crops that it is shown at once at most.
+    pub(crate) const fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Asks for what `hole` leaves open, to be settled after [`run`](Self::run).
+    pub(crate) fn ask(&mut self, window: Window<'_>, hole: &Hole) -> Result<Promise> {
         let planes = hole.patch().planes.len();
         if (0..planes).all(|plane| hole.open(plane) == 0) {
-            return Ok(());
+            return Ok(Promise::default());
         }
         let Some(own) = window.crops.iter().position(|crop| crop.idx == hole.idx) else {
             return Err(Error::Internal(format!("frame {} is not in its own window", hole.idx)));
@@ -75,9 +87,8 @@ impl NetFill {
         if !is_untouched {
             // What earlier tiers have settled is known here, and nowhere else.
             let (patch, need) = composed(crop, hole);
-            let planes = self.answer(&patch, &need)?;
-            settle(hole, &patch, &[(1.0, Arc::new(planes))]);
-            return Ok(());
+            let planes = self.put(&patch, &need);
+            return Ok(Promise { patch, answers: vec![(1.0, planes)] });
         }
         let mut answers = Vec::new();
         let first = own.saturating_sub(self.reach.before as usize);
@@ -85,61 +96,104 @@ impl NetFill {
         for other in &window.crops[first..=last] {
             let weight = likeness(crop, other, hole);
             if weight > 0.0 {
-                answers.push((weight, self.kept_answer(other)?));
+                answers.push((weight, self.kept_answer(other)));
             }
         }
-        settle(hole, &crop.patch, &answers);
-        Ok(())
+        Ok(Promise { patch: crop.patch.clone(), answers })
     }
 
     /// The answer for a crop as the source has it, which depends on nothing else.
-    fn kept_answer(&mut self, crop: &Crop) -> Result<Arc<Vec<Raster<f32>>>> {
+    fn kept_answer(&mut self, crop: &Crop) -> Planes {
         let (rect, rows) = (crop.patch.rect, crop.patch.rows);
         let known = |a: &&Answer| a.idx == crop.idx && (a.rect, a.rows) == (rect, rows) && a.need == crop.need[0];
         if let Some(answer) = self.kept.iter().find(known) {
-            return Ok(Arc::clone(&answer.planes));
+            return Arc::clone(&answer.planes);
         }
-        let planes = Arc::new(self.answer(&crop.patch, &crop.need)?);
+        let planes = self.put(&crop.patch, &crop.need);
         if self.kept.len() == KEPT {
             self.kept.pop_front();
         }
         let need = crop.need[0].clone();
         self.kept.push_back(Answer { idx: crop.idx, rect, rows, need, planes: Arc::clone(&planes) });
-        Ok(planes)
+        planes
     }
 
-    /// What the network puts where `need` is above 0, for all planes of `patch`.
-    fn answer(&mut self, patch: &Patch, need: &[Raster<u8>]) -> Result<Vec<Raster<f32>>> {
-        let mut rgb = rgb::of_patch(patch);
-        let mask = mask(patch, need);
-        let (w, h) = (mask.width(), mask.height());
-        let fit = Fit::new((w, h), self.net.side((w as usize, h as usize)));
-        let (picture, holes) = fit.lay_in(&rgb, &mask);
-        let filled = self.net.fill(&picture, &holes)?;
-        for (n, raster) in rgb.iter_mut().enumerate() {
-            for (x, y) in positions(w, h) {
-                if mask.at(x, y) > 0.0 {
-                    raster.set(x, y, fit.at(filled.data(), n, x, y));
+    /// Has `patch` wait for the network, which fills it where `need` is above 0.
+    fn put(&mut self, patch: &Patch, need: &[Raster<u8>]) -> Planes {
+        let planes = Planes::default();
+        let (rgb, mask) = (rgb::of_patch(patch), mask(patch, need));
+        self.asked.push(Asked { patch: patch.clone(), rgb, mask, planes: Arc::clone(&planes) });
+        planes
+    }
+
+    /// Shows the network what it was asked for, crops of one size together.
+    pub(crate) fn run(&mut self) -> Result<()> {
+        let fits: Vec<Fit> = self.asked.iter().map(|asked| self.fit(&asked.mask)).collect();
+        let mut order: Vec<usize> = (0..fits.len()).collect();
+        order.sort_by_key(|k| fits[*k].side);
+        for alike in order.chunk_by(|a, b| fits[*a].side == fits[*b].side) {
+            for batch in alike.chunks(self.batch) {
+                let (w, h) = fits[batch[0]].side;
+                let (mut pictures, mut holes) =
+                    (Tensor::zeros(vec![batch.len(), 3, h, w]), Tensor::zeros(vec![batch.len(), 1, h, w]));
+                let parts =
+                    pictures.data_mut().chunks_exact_mut(3 * w * h).zip(holes.data_mut().chunks_exact_mut(w * h));
+                for (k, (picture, holes)) in batch.iter().zip(parts) {
+                    fits[*k].lay_in(&self.asked[*k].rgb, &self.asked[*k].mask, picture, holes);
+                }
+                let filled = self.net.fill(&pictures, &holes)?;
+                for (n, k) in batch.iter().enumerate() {
+                    self.asked[*k].answer(&fits[*k], filled.part(n));
                 }
             }
         }
-        Ok(rgb::to_planes(&rgb, patch))
+        self.asked.clear();
+        Ok(())
+    }
+
+    fn fit(&self, mask: &Raster<f32>) -> Fit {
+        let (w, h) = (mask.width(), mask.height());
+        Fit::new((w, h), self.net.side((w as usize, h as usize)))
     }
 }
 
-impl Restorer for NetFill {
-    fn name(&self) -> &'static str {
-        Tier::Fill.name()
+impl Asked {
+    /// Takes what the network made of the crop.
+    fn answer(&mut self, fit: &Fit, filled: &[f32]) {
+        for (n, raster) in self.rgb.iter_mut().enumerate() {
+            for (x, y) in positions(self.mask.width(), self.mask.height()) {
+                if self.mask.at(x, y) > 0.0 {
+                    raster.set(x, y, fit.at(filled, n, x, y));
+                }
+            }
+        }
+        // Each is asked for once.
+        let _ = self.planes.set(rgb::to_planes(&self.rgb, &self.patch));
     }
+}
 
-    fn reach(&self) -> Reach {
-        self.reach
-    }
-
-    fn restore(&mut self, window: Window<'_>, holes: &mut [Hole]) {
-        for hole in holes {
-            if let Err(error) = self.fill(window, hole) {
-                self.fault.set(error.to_string());
+impl Promise {
+    /// Settles what is open of the hole by the weighted mean of the answers. A softly covered sample keeps the share of the
+    /// source that the mask leaves it.
+    pub(crate) fn settle(&self, hole: &mut Hole) {
+        let answers: Vec<(f32, &Vec<Raster<f32>>)> =
+            self.answers.iter().filter_map(|(weight, planes)| Some((*weight, planes.get()?))).collect();
+        let total: f32 = answers.iter().map(|(weight, _)| weight).sum();
+        for plane in 0..hole.patch().planes.len() {
+            if answers.is_empty() || self.patch.format.is_alpha(plane) {
+                continue;
+            }
+            let (dx, dy) = offset(&self.patch, hole, plane);
+            let width = hole.patch().planes[plane].width();
+            for k in 0..hole.patch().planes[plane].data().len() {
+                if !hole.is_open(plane, k) {
+                    continue;
+                }
+                let (x, y) = (dx + k as u32 % width, dy + k as u32 / width);
+                let value = answers.iter().map(|(weight, planes)| weight * planes[plane].at(x, y)).sum::<f32>() / total;
+                let source = hole.patch().planes[plane].data()[k];
+                let share = f32::from(hole.need()[plane].data()[k]) / 255.0;
+                hole.settle(plane, k, source + share * (value - source), Origin::Invented);
             }
         }
     }
@@ -213,29 +267,6 @@ fn likeness(own: &Crop, other: &Crop, hole: &Hole) -> f32 {
     ((MOVED - codes) / (MOVED - STILL)).clamp(0.0, 1.0)
 }
 
-/// Settles what is open of the hole by the weighted mean of answers over `patch`. A softly covered sample keeps the share of
-/// the source that the mask leaves it.
-fn settle(hole: &mut Hole, patch: &Patch, answers: &[(f32, Arc<Vec<Raster<f32>>>)]) {
-    let total: f32 = answers.iter().map(|(weight, _)| weight).sum();
-    for plane in 0..hole.patch().planes.len() {
-        if patch.format.is_alpha(plane) {
-            continue;
-        }
-        let (dx, dy) = offset(patch, hole, plane);
-        let width = hole.patch().planes[plane].width();
-        for k in 0..hole.patch().planes[plane].data().len() {
-            if !hole.is_open(plane, k) {
-                continue;
-            }
-            let (x, y) = (dx + k as u32 % width, dy + k as u32 / width);
-            let value = answers.iter().map(|(weight, planes)| weight * planes[plane].at(x, y)).sum::<f32>() / total;
-            let source = hole.patch().planes[plane].data()[k];
-            let share = f32::from(hole.need()[plane].data()[k]) / 255.0;
-            hole.settle(plane, k, source + share * (value - source), Origin::Invented);
-        }
-    }
-}
-
 /// A crop in a network's input: scaled down where it is too large, mirrored beyond its ends where it is smaller.
 struct Fit {
     size: (usize, usize),
@@ -251,10 +282,9 @@ impl Fit {
         Self { size, inner: (scaled(size.0, side.0), scaled(size.1, side.1)), side }
     }
 
-    /// The picture, black where it is covered, and the mask.
-    fn lay_in(&self, rgb: &[Raster<f32>; 3], mask: &Raster<f32>) -> (Tensor, Tensor) {
+    /// Writes the picture, black where it is covered, and the mask; both are zeros before.
+    fn lay_in(&self, rgb: &[Raster<f32>; 3], mask: &Raster<f32>, picture: &mut [f32], holes: &mut [f32]) {
         let (w, h) = self.side;
-        let (mut picture, mut holes) = (Tensor::zeros(vec![1, 3, h, w]), Tensor::zeros(vec![1, 1, h, w]));
         let area = w * h;
         for y in 0..h {
             let rows = footprint(mirrored(y, self.inner.1), self.inner.1, self.size.1);
@@ -273,13 +303,12 @@ impl Fit {
                 }
                 let k = y * w + x;
                 if is_covered {
-                    holes.data_mut()[k] = 1.0;
+                    holes[k] = 1.0;
                 } else {
-                    sums.iter().enumerate().for_each(|(n, sum)| picture.data_mut()[n * area + k] = sum / known);
+                    sums.iter().enumerate().for_each(|(n, sum)| picture[n * area + k] = sum / known);
                 }
             }
         }
-        (picture, holes)
     }
 
     /// What the network's answer holds at a sample of the crop, between the answer's own samples where it was scaled.
@@ -335,27 +364,19 @@ mod tests {
             assert_eq!(fit.inner, inner);
             let mut mask = Raster::new(size.0, size.1, 0.0);
             mask.set(20, 15, 1.0);
-            let (picture, holes) = fit.lay_in(&rgb, &mask);
-            assert!(holes.data().contains(&1.0));
+            let (mut picture, mut holes) = (vec![0.0; 3 * 64 * 64], vec![0.0; 64 * 64]);
+            fit.lay_in(&rgb, &mask, &mut picture, &mut holes);
+            assert!(holes.contains(&1.0));
             // Beyond the crop its mirror image goes on: no step at the end.
-            let step = (picture.data()[inner.0.min(63)] - picture.data()[inner.0 - 1]).abs();
+            let step = (picture[inner.0.min(63)] - picture[inner.0 - 1]).abs();
             assert!(step < 0.02, "{size:?}: {step}");
             let (x, y) = (40, 9);
             for (n, raster) in rgb.iter().enumerate() {
-                let off = (fit.at(picture.data(), n, x, y) - raster.at(x, y)).abs();
+                let off = (fit.at(&picture, n, x, y) - raster.at(x, y)).abs();
                 assert!(off < 0.01, "{size:?} channel {n}: {off}");
             }
         }
         assert_eq!((0..7).map(|k| mirrored(k, 3)).collect::<Vec<_>>(), [0, 1, 2, 1, 0, 1, 2]);
         assert_eq!((0..3).map(|k| mirrored(k, 1)).collect::<Vec<_>>(), [0, 0, 0]);
-    }
-
-    #[test]
-    fn the_first_fault_is_what_is_told() {
-        let fault = Fault::default();
-        assert!(fault.check().is_ok());
-        fault.clone().set("one".into());
-        fault.set("two".into());
-        assert!(fault.check().unwrap_err().to_string().contains("one"));
     }
 }

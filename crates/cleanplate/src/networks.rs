@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cleanplate_core::Reach;
-use cleanplate_infer::{Inpainter, Machine, Net, Placement, place};
+use cleanplate_infer::{Inpainter, Machine, Net, Placement, Wishes, place};
 use serde::{Deserialize, Serialize};
 
 use crate::analyse::REFUSED;
@@ -70,7 +70,8 @@ pub(crate) fn placement(options: &Options) -> Placement {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let free_memory = crate::resources::free_memory();
     let onnx_runtimes = options.onnx_runtimes.clone();
-    place(&Machine { cores, free_memory, onnx_runtimes }, options.detect.batch)
+    let wishes = Wishes { detect_batch: options.detect.batch, fill_batch: options.fill_batch };
+    place(&Machine { cores, free_memory, onnx_runtimes }, wishes)
 }
 
 /// What runs `net`, and what refused to, a line each; the first is about the network itself.

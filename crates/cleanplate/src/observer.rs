@@ -10,7 +10,7 @@ pub enum Phase {
     Index,
     /// Looking for marks.
     Analyse,
-    /// Solving what semi-transparent marks let through.
+    /// Solving what semi-transparent marks let through, and gathering what opaque ones hide.
     Solve,
     /// Decoding, restoring and encoding.
     Render,

@@ -156,6 +156,8 @@ pub struct Options {
     pub dilate: Option<u32>,
     /// An inpainting network as ONNX that fills instead of the spatial fill.
     pub fill_model: Option<PathBuf>,
+    /// Crops that such a network is shown at once at most; `None` is as many as suit the machine.
+    pub fill_batch: Option<usize>,
     /// Tiers that may be used.
     pub tiers: BTreeSet<Tier>,
     /// The video track worked on, by its number in the file; `None` is libav's default.
@@ -211,6 +213,7 @@ impl Default for Options {
             only: None,
             dilate: None,
             fill_model: None,
+            fill_batch: None,
             tiers: Tier::ALL.into(),
             stream: None,
             encode: EncodeOptions::default(),

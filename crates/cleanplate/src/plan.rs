@@ -17,6 +17,7 @@ use crate::masks::{MaskFolder, MaskRef, hex};
 use crate::mattes::MatteRef;
 use crate::networks::FillModel;
 use crate::options::Tier;
+use crate::plates::PlateRef;
 use crate::render::picture_bytes;
 use crate::restore::context;
 
@@ -152,6 +153,29 @@ pub struct Mark {
     /// As `keys`, where its matte is not used; empty where it has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_matte: Vec<(FrameIdx, MaskRef)>,
+    /// What it hides, as other frames show it; empty where none does or those near by suffice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plates: Vec<PlateRef>,
+    /// Of a mark that moves and looks the same wherever it is: the frames as seen from it. Its matte lies in those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<View>,
+}
+
+/// The frames as seen from a mark that moves: it stands still in them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// Columns and rows of what is seen from it.
+    pub size: (u32, u32),
+    /// Column and row of the first sample that is seen from it, by frame, rising; without those on which it may be at either of
+    /// two places.
+    pub at: Vec<(FrameIdx, (i32, i32))>,
+}
+
+impl View {
+    /// Where what is seen from the mark begins on a frame; `None` where that is not known.
+    pub(crate) fn origin(&self, idx: FrameIdx) -> Option<(i32, i32)> {
+        self.at.binary_search_by_key(&idx, |step| step.0).ok().map(|n| self.at[n].1)
+    }
 }
 
 /// What is done otherwise about a mark that showed in the encoded frames of a segment.
@@ -234,7 +258,8 @@ impl Plan {
             self.marks.iter().flat_map(|m| m.keys.iter().chain(&m.without_matte)).map(|k| k.1.blob.as_str()).collect();
         let masks = wanted.iter().map(|blob| format!("{blob}.png"));
         let mattes = self.marks.iter().filter_map(|m| m.matte.as_ref()).map(|matte| format!("{}.matte", matte.blob));
-        for name in masks.chain(mattes) {
+        let plates = self.marks.iter().flat_map(|m| &m.plates).map(|plate| format!("{}.plate", plate.blob));
+        for name in masks.chain(mattes).chain(plates) {
             let (from, to) = (self.masks.join(&name), folder.join(&name));
             if from != to {
                 fs::copy(&from, &to).map_err(Error::io("copy a blob of the plan to", to.clone()))?;
@@ -267,7 +292,10 @@ impl Plan {
         for mark in &self.marks {
             mark.track()?;
             mark.track_without_matte()?;
-            let mattes = mark.matte.iter().map(|m| m.rect);
+            if mark.view.as_ref().is_some_and(|view| !view.at.is_sorted_by(|a, b| a.0 < b.0)) {
+                return Err(Error::Usage(format!("the frames of mark {} of the plan do not rise", mark.id)));
+            }
+            let mattes = mark.matte.iter().filter(|_| mark.view.is_none()).map(|m| m.rect);
             let masks = mark.keys.iter().chain(&mark.without_matte).map(|(_, m)| m.rect);
             let inside = masks.chain(mattes).all(|r| r.intersect(&whole) == r);
             if mark.span.end > self.source.frames || !inside {
@@ -304,7 +332,13 @@ impl Plan {
                     .take_while(|k| k.0 < span.end)
                     .map(|(idx, m)| (*idx.max(&span.start), m))
                     .collect();
-                serde_json::json!([span, keys, mark.matte, mark.without_matte, mark.shown])
+                let here = |plate: &&PlateRef| plate.frames.start < segment.end && segment.start < plate.frames.end;
+                let plates: Vec<&PlateRef> = mark.plates.iter().filter(here).collect();
+                let view = mark.view.as_ref().map(|view| {
+                    let inside = view.at.iter().filter(|step| span.contains(&step.0)).collect::<Vec<_>>();
+                    (view.size, inside)
+                });
+                serde_json::json!([span, keys, mark.matte, mark.without_matte, mark.shown, plates, view])
             })
             .collect();
         let all = serde_json::json!({

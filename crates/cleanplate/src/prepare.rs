@@ -135,12 +135,13 @@ pub(crate) fn place_marks(
     }
     if options.looks_for_marks() {
         words = crate::analyse::locate(footage, options, &mut marker, watch)?;
-        if marker.is_empty() && options.regions.is_empty() && !options.names_marks() {
+        if options.regions.is_empty() && !options.names_marks() {
             words.extend(crate::roaming::find(footage, options, &mut marker, watch)?);
         }
     }
     let mut marks = marker.finish();
     crate::matting::solve(footage, options, &mut marks, &mut folder, watch)?;
+    crate::plates::gather(footage, options, &mut marks, &mut folder, watch)?;
     Ok((marks, words))
 }
 

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::line::{self, Cancel, Giver, Queue, Stage, Staged};
 use crate::observer::Event;
 use crate::options::VerifyMode;
-use crate::plan::Plan;
+use crate::plan::{Mark, Plan};
 use crate::report::{OriginCounts, StageReport};
 use crate::restore::{Extras, Restoration, Restored, with_context};
 use crate::store::{Store, StoreWriter};
@@ -401,8 +401,8 @@ impl Render<'_> {
                 .map_err(Error::io("look at", self.store.path(&blobs[0].1)))?
                 .len();
             if self.verify == VerifyMode::Full {
-                let spans = |id: u32| self.plan.marks.iter().find(|mark| mark.id == id).map(|mark| mark.span.clone());
-                record.flashes = check(&mut blobs[0].0, &pts, &record.frames, &templates, &spans, cancel)?;
+                let mark = |id: u32| self.plan.marks.iter().find(|mark| mark.id == id);
+                record.flashes = check(&mut blobs[0].0, &pts, &record.frames, &templates, &mark, cancel)?;
                 record.looked_for = templates.iter().map(|(id, _)| *id).collect();
                 record.decoded = true;
             }
@@ -488,31 +488,36 @@ impl Writing {
 
 /// Decodes an encoded segment on its own before it counts as done.
 ///
-/// Answers with the frames that still show one of the marks that `templates` describe, within their `spans`.
-fn check(
+/// Answers with the frames that still show one of the marks that `templates` describe, where the plan says that they are.
+fn check<'a>(
     blob: &mut StoreWriter,
     pts: &[i64],
     frames: &Range<FrameIdx>,
     templates: &[(u32, Template)],
-    spans: &dyn Fn(u32) -> Option<Range<FrameIdx>>,
+    mark: &dyn Fn(u32) -> Option<&'a Mark>,
     cancel: &Cancel,
 ) -> Result<Vec<Flash>> {
     let path = blob.temporary()?.to_owned();
     let file = File::open(&path).map_err(Error::io("open", path))?;
     let pack = PackReader::open(BufReader::new(file))?;
     let stop = || cleanplate_media::Error::Cancelled;
-    let mut searches: Vec<(u32, Search<'_>)> = templates.iter().map(|(id, t)| (*id, Search::new(t))).collect();
+    let mut searches: Vec<(&Mark, Search<'_>)> =
+        templates.iter().filter_map(|(id, template)| Some((mark(*id)?, Search::new(template)))).collect();
     let mut look = |frame: Frame| {
         let idx = frames.start + frame.idx;
-        for (_, search) in searches.iter_mut().filter(|(id, _)| spans(*id).is_some_and(|span| span.contains(&idx))) {
-            search.look(&frame, idx);
+        for (mark, search) in searches.iter_mut().filter(|(mark, _)| mark.span.contains(&idx)) {
+            match mark.view.as_ref().map(|view| view.origin(idx)) {
+                Some(Some(origin)) => search.look_from(&frame, idx, origin),
+                Some(None) => {}
+                None => search.look(&frame, idx),
+            }
         }
         if cancel.is_set() { Err(stop()) } else { Ok(()) }
     };
     let found = check_pack(pack, pts, &mut look, 1)?;
     if found.is_sound() {
-        let seen = |(mark, search): &(u32, Search<'_>)| {
-            let mark = *mark;
+        let seen = |(mark, search): &(&Mark, Search<'_>)| {
+            let mark = mark.id;
             search.flashes().into_iter().map(move |(frame, share)| Flash { mark, frame, share })
         };
         return Ok(searches.iter().flat_map(seen).collect());

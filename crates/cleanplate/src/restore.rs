@@ -7,24 +7,29 @@ use std::sync::Arc;
 
 use cleanplate_infer::Placement;
 
+use cleanplate_core::roam::part;
 use cleanplate_core::{
-    Borrow, Crop, Frame, FrameIdx, Hole, Mask, MaskTrack, Origin, Overlay, Patch, Raster, Reach, Rect, Removed,
+    Borrow, Crop, Frame, FrameIdx, Hole, Mask, MaskTrack, Origin, Overlay, Patch, Plate, Raster, Reach, Rect, Removed,
     Restorer, Rows, SpatialFill, Template, Unblend, Window,
 };
 
 use crate::error::{Error, Result};
 use crate::footage::Frames;
+use crate::last_tier::{LastTier, Promise};
 use crate::masks::{MaskFolder, MaskRef};
-use crate::net_fill::{Fault, NetFill};
 use crate::networks::FillModel;
 use crate::options::Tier;
-use crate::plan::{Mark, Plan, Remedy, Repair};
+use crate::plan::{Mark, Plan, Remedy, Repair, View};
+use crate::plates::{PlateFile, PlateRef};
 use crate::render::picture_bytes;
 use crate::report::OriginCounts;
 use crate::window::Waiting;
 
 /// Pixels around a mask that a hole shows to the tiers: what the spatial fill reads of the surroundings.
-const CONTEXT: u32 = 24;
+pub(crate) const CONTEXT: u32 = 24;
+
+/// Samples between the places at which crops around a mark that moves may begin.
+const GRID: u32 = 64;
 
 /// What became of a frame.
 #[derive(Debug, Default)]
@@ -65,12 +70,14 @@ pub(crate) struct Restoration {
     extras: Extras,
     /// Masks of the frame before: most frames carry the same.
     last: (Vec<MaskRef>, Arc<Vec<Mask>>),
-    /// What a network said when it failed.
-    fault: Fault,
+    last_tier: Option<LastTier>,
+    /// Frames that wait for the last tier, so that it sees some together.
+    gathered: Vec<Gathered>,
+    /// Frames that are done, in order.
+    done: VecDeque<(Frame, Restored)>,
     waiting: Waiting,
-    views: Vec<View>,
-    /// Whether a tier looks farther around a hole even in its own frame.
-    looks_around: bool,
+    views: Vec<Scene>,
+    backdrops: Vec<Backdrop>,
 }
 
 /// By what holes are settled.
@@ -83,7 +90,7 @@ pub(crate) struct Means {
 }
 
 /// Where a mark lies on every frame of its span.
-struct Track {
+pub(crate) struct Track {
     id: u32,
     masks: MaskTrack<MaskRef>,
     /// Frames on which its matte is not used, those of them on which its shape is not believed either, and the masks that hold
@@ -96,16 +103,33 @@ struct Track {
     /// Whether what is taken away without a matte is known to be a mark, and not whatever lies in a rectangle.
     is_drawn: bool,
     has_matte: bool,
+    /// Of a mark that moves: the frames as seen from it.
+    view: Option<View>,
+    /// Whether its masks lie at different places.
+    moves: bool,
 }
 
 impl Track {
-    fn of(mark: &Mark, repairs: &[Repair]) -> Result<Self> {
+    pub(crate) fn of(mark: &Mark, repairs: &[Repair]) -> Result<Self> {
         let is_drawn = mark.recognised || !mark.from.is_rectangle();
         let has_matte = mark.matte.is_some();
         let (masks, without_matte) = (mark.track()?, mark.track_without_matte()?);
         let (shown, demoted, wide) =
             (mark.shown.clone(), demoted(mark, repairs, |_| true), demoted(mark, repairs, |r| r == Remedy::Demote));
-        Ok(Self { id: mark.id, masks, demoted, wide, without_matte, shown, is_drawn, has_matte })
+        let mut places = masks.keys().iter().map(|(_, name)| name.rect).filter(|rect| !rect.is_empty());
+        let moves = places.next().is_some_and(|first| places.any(|rect| rect != first));
+        Ok(Self {
+            id: mark.id,
+            masks,
+            demoted,
+            wide,
+            without_matte,
+            shown,
+            is_drawn,
+            has_matte,
+            view: mark.view.clone(),
+            moves,
+        })
     }
 
     fn is_demoted(&self, idx: FrameIdx) -> bool {
@@ -150,13 +174,32 @@ struct Taken {
     removed: Removed,
 }
 
+/// A frame on which all tiers but the last have worked.
+struct Gathered {
+    /// As the source has it.
+    frame: Frame,
+    groups: Arc<Vec<Mask>>,
+    holes: Vec<(Hole, Promise)>,
+    /// What it shows at every mark that stands still.
+    before: Vec<(u32, Vec<f32>)>,
+}
+
 /// The crops of a place that a hole sees; kept because the next frame's hole sees nearly the same ones.
-struct View {
+struct Scene {
     rect: Rect,
     rows: Rows,
     crops: VecDeque<Crop>,
+    /// What plates show of it, and their numbers.
+    plates: Vec<Plate>,
+    numbers: Vec<usize>,
     /// The last frame that looked at it.
     used: FrameIdx,
+}
+
+/// What a mark hides on some frames, read once it is needed and given up once it is not.
+struct Backdrop {
+    name: PlateRef,
+    file: Option<PlateFile>,
 }
 
 impl Restoration {
@@ -182,16 +225,13 @@ impl Restoration {
         let removed = BTreeMap::new();
         let waiting = waiting(&means.tiers, means.fill_model.as_ref(), picture_bytes);
         let mut tiers = open(marks, repairs, &means.tiers, masks.folder())?;
-        let fault = Fault::default();
-        let model = means.fill_model.as_ref().filter(|_| means.tiers.contains(&Tier::Fill));
-        if let Some(model) = model {
-            // What the network leaves open where it fails is not written: the job ends.
-            tiers.retain(|tier| tier.name() != Tier::Fill.name());
-            tiers.push(Box::new(NetFill::open(model, &means.placement, fault.clone())?));
-        }
-        let looks_around = model.is_some();
-        let (last, views) = Default::default();
-        Ok(Self { tracks, removed, masks, tiers, extras, last, fault, waiting, views, looks_around })
+        // Un-blending keeps a plain spatial fill below it: it is mixed with the result by a small share.
+        tiers.retain(|tier| tier.name() != Tier::Fill.name());
+        let last_tier = LastTier::of(means)?;
+        let plates = marks.iter().filter(|m| m.enabled && means.tiers.contains(&Tier::Borrow)).flat_map(|m| &m.plates);
+        let backdrops = plates.map(|name| Backdrop { name: name.clone(), file: None }).collect();
+        let (last, views, gathered, done) = Default::default();
+        Ok(Self { tracks, removed, masks, tiers, extras, last, last_tier, gathered, done, waiting, views, backdrops })
     }
 
     /// How many frames before a wanted one have to be pushed, and how many after it, where the clip has them.
@@ -206,33 +246,79 @@ impl Restoration {
 
     /// The next wanted frame, restored, once all that its tiers look at has been pushed; `ended`: the run is over.
     pub(crate) fn next(&mut self, ended: bool) -> Result<Option<(Frame, Restored)>> {
-        let Some(at) = self.waiting.ready(ended) else { return Ok(None) };
+        let batch = self.last_tier.as_ref().map_or(1, LastTier::batch);
+        while self.done.is_empty() {
+            let Some(at) = self.waiting.ready(ended) else {
+                if !ended || self.gathered.is_empty() {
+                    return Ok(None);
+                }
+                self.settle()?;
+                break;
+            };
+            self.gather(at)?;
+            if self.gathered.len() >= batch {
+                self.settle()?;
+            }
+        }
+        Ok(self.done.pop_front())
+    }
+
+    /// Lets all tiers but the last work on the frame at `at`, and asks the last for the rest.
+    fn gather(&mut self, at: usize) -> Result<()> {
         let around = self.waiting.around(at);
         let source = self.waiting.frame(at).clone();
         let groups = self.groups(&source)?;
-        let mut holes = open_holes(&source, &groups);
         let before = if self.extras.templates { self.look(&source)? } else { Vec::new() };
-        drop(source);
-        for hole in &mut holes {
+        let mut holes = Vec::new();
+        for mut hole in open_holes(&source, &groups) {
             let mut window = Window::default();
-            if around.len() > 1 || self.looks_around {
-                let view = self.view(hole, around.clone(), at)?;
-                window = Window { crops: self.views[view].crops.make_contiguous() };
+            let behind = self.behind(&hole, at)?;
+            let looks_around = self.last_tier.as_ref().is_some_and(LastTier::looks_around);
+            if around.len() > 1 || looks_around || !behind.is_empty() {
+                let view = self.view(&hole, around.clone(), at)?;
+                self.show(view, behind);
+                let Scene { crops, plates, .. } = &mut self.views[view];
+                window = Window { crops: crops.make_contiguous(), plates };
             }
             for tier in &mut self.tiers {
-                tier.restore(window, std::slice::from_mut(hole));
+                tier.restore(window, std::slice::from_mut(&mut hole));
             }
+            let promise = match &mut self.last_tier {
+                Some(tier) => tier.ask(window, &mut hole)?,
+                None => Promise::default(),
+            };
+            holes.push((hole, promise));
         }
-        self.fault.check()?;
-        let Some(mut frame) = self.waiting.take(at) else { return Ok(None) };
+        drop(source);
+        let Some(frame) = self.waiting.take(at) else { return Ok(()) };
         self.views.retain(|view| view.used + 1 >= frame.idx);
-        let restored = self.close(&mut frame, &groups, holes)?;
-        for (id, before) in before {
-            if let Some(Some(taken)) = self.removed.get_mut(&id) {
-                taken.removed.add(&before, &frame);
-            }
+        self.gathered.push(Gathered { frame, groups, holes, before });
+        Ok(())
+    }
+
+    /// Lets the last tier work on the frames that wait for it, and closes them.
+    fn settle(&mut self) -> Result<()> {
+        if let Some(tier) = &mut self.last_tier {
+            tier.run()?;
         }
-        Ok(Some((frame, restored)))
+        for Gathered { mut frame, groups, holes, before } in std::mem::take(&mut self.gathered) {
+            let settled = holes.into_iter().map(|(mut hole, promise)| {
+                promise.settle(&mut hole);
+                hole
+            });
+            let restored = self.close(&mut frame, &groups, settled.collect())?;
+            for (id, before) in before {
+                let view = self.tracks.iter().find(|track| track.id == id).and_then(|track| track.view.as_ref());
+                if let Some(Some(Taken { removed, .. })) = self.removed.get_mut(&id) {
+                    match view.and_then(|view| Some((view.origin(frame.idx)?, view.size))) {
+                        Some((origin, size)) => removed.add(&before, &part(&frame, origin, size)),
+                        None => removed.add(&before, &frame),
+                    }
+                }
+            }
+            self.done.push_back((frame, restored));
+        }
+        Ok(())
     }
 
     /// The slopes of every mark that stood still since this was asked for last, as they were taken away.
@@ -241,27 +327,39 @@ impl Restoration {
         removed.into_iter().filter_map(|(id, taken)| Some((id, taken?.removed.template()?))).collect()
     }
 
-    /// What `source` shows at every mark that stands still.
+    /// What `source` shows at every mark that stands still, or does so in what is seen from it.
     fn look(&mut self, source: &Frame) -> Result<Vec<(u32, Vec<f32>)>> {
         let mut seen = Vec::new();
         for track in self.tracks.iter().filter(|track| track.is_certain(source.idx)) {
             let (id, name) = (&track.id, track.at(source.idx).filter(|name| !name.rect.is_empty()));
             let Some(name) = name else { continue };
             let is_demoted = track.is_demoted(source.idx);
+            let view = track.view.as_ref().map(|view| (view.origin(source.idx), view.size));
+            // Where it may be at either of two places its slopes cannot be learnt.
+            let Some(view) = view.map_or(Some(None), |(origin, size)| origin.map(|at| Some((at, size)))) else {
+                continue;
+            };
             let known = self.removed.get(id);
             // What its matte takes away tells more of the mark than what is filled in its place.
             if known.is_none_or(|known| known.as_ref().is_some_and(|taken| taken.is_demoted && !is_demoted)) {
                 let mask = self.masks.load(name)?.clipped(source.width, source.height);
-                let removed = Removed::new(&mask, source.width, source.height);
+                let (mask, (w, h)) = match view {
+                    Some((origin, size)) => (seen_from(&mask, origin), size),
+                    None => (mask, (source.width, source.height)),
+                };
+                let removed = Removed::new(&mask, w, h);
                 self.removed.insert(*id, Some(Taken { mask: name.clone(), is_demoted, removed }));
             }
             let Some(entry) = self.removed.get_mut(id) else { continue };
-            match entry {
-                Some(taken) if taken.mask == *name && taken.is_demoted == is_demoted => {
+            match (entry, view) {
+                (Some(taken), Some((origin, size))) if taken.is_demoted == is_demoted => {
+                    seen.push((*id, taken.removed.before(&part(source, origin, size))));
+                }
+                (Some(taken), None) if taken.mask == *name && taken.is_demoted == is_demoted => {
                     seen.push((*id, taken.removed.before(source)));
                 }
-                Some(taken) if is_demoted && !taken.is_demoted => {}
-                _ => *entry = None,
+                (Some(taken), _) if is_demoted && !taken.is_demoted => {}
+                (entry, _) => *entry = None,
             }
         }
         Ok(seen)
@@ -300,12 +398,16 @@ impl Restoration {
     fn view(&mut self, hole: &Hole, around: Range<usize>, at: usize) -> Result<usize> {
         let (patch, own) = (hole.patch(), self.waiting.frame(at));
         let (rows, margin) = (patch.rows, self.waiting.reach().margin);
-        let rect = patch.rect.grow(margin, own.width, rows.count(own.height));
+        let (width, height) = (own.width, rows.count(own.height));
+        let rect = patch.rect.grow(margin, width, height);
+        let moves = self.tracks.iter().any(|track| track.moves && track.masks.span().contains(&own.idx));
+        let rect = if moves { snapped(rect, width, height) } else { rect };
         let (first, used) = (self.waiting.frame(around.start).idx, own.idx);
         let known = self.views.iter().position(|view| (view.rect, view.rows) == (rect, rows));
         let n = known.unwrap_or(self.views.len());
         if n == self.views.len() {
-            self.views.push(View { rect, rows, crops: VecDeque::new(), used });
+            let (crops, plates, numbers) = Default::default();
+            self.views.push(Scene { rect, rows, crops, plates, numbers, used });
         }
         let mut crops = std::mem::take(&mut self.views[n].crops);
         while crops.front().is_some_and(|crop| crop.idx < first) {
@@ -325,6 +427,38 @@ impl Restoration {
         self.views[n].crops = crops;
         self.views[n].used = used;
         Ok(n)
+    }
+
+    /// The numbers of the plates that show what `hole` hides in the scene at `at`.
+    fn behind(&mut self, hole: &Hole, at: usize) -> Result<Vec<usize>> {
+        let mut numbers = Vec::new();
+        let patch = hole.patch();
+        for (n, Backdrop { name, file }) in self.backdrops.iter_mut().enumerate() {
+            if !name.frames.contains(&hole.idx) {
+                *file = None;
+                continue;
+            }
+            if name.rows != patch.rows || name.rect.intersect(&patch.rect).is_empty() {
+                continue;
+            }
+            if file.is_none() {
+                *file = Some(name.load(self.masks.folder())?);
+            }
+            if file.as_ref().is_some_and(|file| file.scene.has(hole.idx, self.waiting.small(at))) {
+                numbers.push(n);
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// Lets the view show what the plates of `numbers` do.
+    fn show(&mut self, view: usize, numbers: Vec<usize>) {
+        let view = &mut self.views[view];
+        if view.numbers != numbers {
+            let files = numbers.iter().filter_map(|n| self.backdrops[*n].file.as_ref());
+            view.plates = files.map(|file| file.plate.over(view.rect)).collect();
+            view.numbers = numbers;
+        }
     }
 
     /// Writes what the holes hold into their frame.
@@ -366,11 +500,7 @@ impl Restoration {
 
     /// What any mark hides of this frame.
     fn covered(&mut self, frame: &Frame) -> Result<Mask> {
-        let mut all = Mask::empty();
-        for name in self.tracks.iter().filter_map(|track| track.hides(frame.idx)) {
-            all = all.union(&self.masks.load(name)?.clipped(frame.width, frame.height));
-        }
-        Ok(all)
+        covered(&self.tracks, &mut self.masks, frame.idx, (frame.width, frame.height))
     }
 
     /// The masks on this frame, joined where one's surroundings would show another's pixels.
@@ -394,6 +524,20 @@ impl Restoration {
         self.last = (names, Arc::new(groups));
         Ok(Arc::clone(&self.last.1))
     }
+}
+
+/// What any mark hides of frame `idx` of `width` x `height`.
+pub(crate) fn covered(
+    tracks: &[Track],
+    masks: &mut MaskFolder,
+    idx: FrameIdx,
+    (width, height): (u32, u32),
+) -> Result<Mask> {
+    let mut all = Mask::empty();
+    for name in tracks.iter().filter_map(|track| track.hides(idx)) {
+        all = all.union(&masks.load(name)?.clipped(width, height));
+    }
+    Ok(all)
 }
 
 /// How many frames before and after a segment decide its pixels by `tiers` and a network that fills, at frames of
@@ -448,6 +592,22 @@ fn open(marks: &[Mark], repairs: &[Repair], tiers: &[Tier], blobs: &Path) -> Res
     Ok(list)
 }
 
+/// The rectangle grown to a coarse grid: holes of a mark that moves see the same crops for many frames, and what was learnt of
+/// the motion in them holds on.
+fn snapped(rect: Rect, width: u32, height: u32) -> Rect {
+    let (x, y) = (rect.x / GRID * GRID, rect.y / GRID * GRID);
+    let (right, bottom) =
+        (rect.right().next_multiple_of(GRID).min(width), rect.bottom().next_multiple_of(GRID).min(height));
+    Rect::new(x, y, right - x, bottom - y)
+}
+
+/// A mask as seen from the sample `origin`.
+fn seen_from(mask: &Mask, origin: (i32, i32)) -> Mask {
+    let rect = mask.rect();
+    let (x, y) = (rect.x.saturating_add_signed(-origin.0), rect.y.saturating_add_signed(-origin.1));
+    Mask::new(Rect::new(x, y, rect.w, rect.h), mask.coverage().clone()).unwrap_or_else(Mask::empty)
+}
+
 /// The mattes of marks on the frames on which they are used.
 fn overlays(marks: &[Mark], repairs: &[Repair], blobs: &Path) -> Result<Vec<Overlay>> {
     let mut overlays = Vec::new();
@@ -455,12 +615,13 @@ fn overlays(marks: &[Mark], repairs: &[Repair], blobs: &Path) -> Result<Vec<Over
         let Some(name) = &mark.matte else { continue };
         let file = name.load(blobs)?;
         let (matte, noise) = (Arc::new(file.matte), Arc::new(file.noise));
+        let path = Arc::new(mark.view.as_ref().map(|view| view.at.clone()).unwrap_or_default());
         let mut start = mark.span.start;
         for end in demoted(mark, repairs, |_| true).iter().chain([&(mark.span.end..mark.span.end)]) {
             let span = start..end.start.min(mark.span.end);
             if !span.is_empty() {
                 let (matte, noise, gain) = (Arc::clone(&matte), Arc::clone(&noise), name.gain.clone());
-                overlays.push(Overlay { span, matte, noise, gain });
+                overlays.push(Overlay { span, matte, noise, gain, path: Arc::clone(&path) });
             }
             start = start.max(end.end);
         }

@@ -99,7 +99,8 @@ pub(crate) fn first_pass(options: &Options) -> impl Iterator<Item = Phase> {
     let own = options.detect.network.is_some() || options.mattes.iter().any(|path| is_picture(path));
     let looks = options.looks_for_marks() || own;
     let locate = (fresh && looks).then_some(Phase::Analyse);
-    let solve = (fresh && options.tiers.contains(&Tier::Unblend)).then_some(Phase::Solve);
+    let looks_behind = [Tier::Unblend, Tier::Borrow].iter().any(|tier| options.tiers.contains(tier));
+    let solve = (fresh && looks_behind).then_some(Phase::Solve);
     locate.into_iter().chain(solve)
 }
 

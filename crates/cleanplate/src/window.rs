@@ -8,7 +8,7 @@ use std::ops::Range;
 use cleanplate_core::{Frame, Reach, Row};
 
 /// Columns and rows of the small picture by which neighbouring frames are compared.
-const SMALL: (u32, u32) = (32, 18);
+pub(crate) const SMALL: (u32, u32) = (32, 18);
 
 /// Samples a side of the grid by which each of its cells is averaged.
 const GRID: u32 = 4;
@@ -18,6 +18,10 @@ const GRID: u32 = 4;
 const DIFFERENT: f32 = 8.0;
 const STEEP: f32 = 4.0;
 const ABOVE: f32 = 2.0;
+
+/// Correlation of small pictures of one scene, at least, and standard deviation in 8-bit codes below which there is none.
+const ALIKE: f32 = 0.7;
+const FLAT: f32 = 3.0;
 
 /// Differences before and after that are the local level of a cut.
 const AROUND: u64 = 2;
@@ -96,6 +100,11 @@ impl Waiting {
         start..end
     }
 
+    /// The small picture of the frame at a position; empty where no restorer looks at other frames.
+    pub(crate) fn small(&self, at: usize) -> &[f32] {
+        &self.held[at].small
+    }
+
     /// The frame at a position.
     pub(crate) fn frame(&self, at: usize) -> &Frame {
         &self.held[at].frame
@@ -139,7 +148,7 @@ fn bounded(reach: Reach, picture_bytes: u64) -> Reach {
 }
 
 /// Means of the first plane over a grid of cells, in 8-bit codes.
-fn small(frame: &Frame) -> Vec<f32> {
+pub(crate) fn small(frame: &Frame) -> Vec<f32> {
     let scale = 1.0 / (GRID * GRID) as f32 / (1u32 << (frame.format.depth - 8)) as f32;
     let mut cells = vec![0.0; (SMALL.0 * SMALL.1) as usize];
     let (columns, rows) = (SMALL.0 * GRID, SMALL.1 * GRID);
@@ -157,6 +166,27 @@ fn small(frame: &Frame) -> Vec<f32> {
         }
     }
     cells
+}
+
+/// Whether two small pictures may be of one scene before a still camera, whatever the light and whoever passes by.
+pub(crate) fn same_scene(a: &[f32], b: &[f32]) -> bool {
+    if a.len() != b.len() || a.is_empty() {
+        return false;
+    }
+    let mut differences: Vec<f32> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+    let middle = differences.len() / 2;
+    let light = *differences.select_nth_unstable_by(middle, f32::total_cmp).1;
+    differences.iter_mut().for_each(|d| *d = (*d - light).abs());
+    if *differences.select_nth_unstable_by(middle, f32::total_cmp).1 > DIFFERENT {
+        return false;
+    }
+    let mean = |v: &[f32]| v.iter().sum::<f32>() / v.len() as f32;
+    let (ma, mb) = (mean(a), mean(b));
+    let sum = |f: &dyn Fn(f32, f32) -> f32| a.iter().zip(b).map(|(a, b)| f(a - ma, b - mb)).sum::<f32>();
+    let (aa, bb, ab) = (sum(&|a, _| a * a), sum(&|_, b| b * b), sum(&|a, b| a * b));
+    // Where there is nothing to be seen in either, there is nothing to tell apart.
+    let nothing = FLAT * FLAT * a.len() as f32;
+    ab >= ALIKE * (aa * bb).sqrt() || (aa < nothing && bb < nothing)
 }
 
 /// The median difference of two small pictures.

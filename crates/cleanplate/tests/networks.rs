@@ -181,6 +181,33 @@ fn a_network_fills_the_hole_and_nothing_else_without_flicker() {
 }
 
 #[test]
+fn how_many_crops_go_together_does_not_show_in_the_fill() {
+    let folder = tempfile::tempdir().unwrap();
+    marked(folder.path());
+    let filled = |fill_batch| {
+        let mut options = Options { fill_batch: Some(fill_batch), ..filling("inpainter_any.onnx") };
+        // Parts of the hole are borrowed first: the crops are those of single frames then.
+        options.tiers = [Tier::Borrow, Tier::Fill].into();
+        options.encode.codec = Some("ffv1".to_owned());
+        let (report, output) = clean(folder.path(), options);
+        (report.unwrap().origins, frames(&output))
+    };
+    let (origins, one) = filled(1);
+    for batch in [5, 64] {
+        let (same, many) = filled(batch);
+        assert_eq!(origins, same, "{batch}");
+        assert_eq!(one.len(), many.len());
+        for (a, b) in one.iter().zip(&many) {
+            let off = (60..92).flat_map(|y| {
+                let (Row::U8(a), Row::U8(b)) = (a.row(0, y), b.row(0, y)) else { panic!("8 bits") };
+                a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).collect::<Vec<_>>()
+            });
+            assert!(off.max() <= Some(1), "{batch}, frame {}", a.idx);
+        }
+    }
+}
+
+#[test]
 fn a_plan_names_its_network_and_its_segments_do_not_show_in_the_fill() {
     let folder = tempfile::tempdir().unwrap();
     marked(folder.path());

@@ -198,6 +198,40 @@ fn a_mark_that_comes_and_goes_is_computed_away_while_it_is_shown_and_a_known_pic
 }
 
 #[test]
+fn a_mark_that_stays_for_seconds_before_a_still_camera_is_replaced_by_what_frames_far_away_show() {
+    let folder = Folder::new();
+    // Nothing moves but a thing below the mark that is there now and then.
+    let scene = WAVES.replace("+4.3*N", "").replace("+1.7*N", "");
+    let passing = "drawbox=170:60:12:20:gray@1:fill:enable='lt(mod(n,20),7)'";
+    let coded = "-frames:v 150 -pix_fmt yuv420p -c:v libx264 -crf 16";
+    let clean = frames(&open(&folder.make("clean.mkv", &format!("{scene},{passing} {coded}"))));
+    let inside = Rect::new(160, 30, 40, 20);
+    let mark = "drawbox=160:30:40:20:yellow@1:fill:enable='between(n,30,129)'";
+    let input = folder.make("in.mkv", &format!("{scene},{passing},{mark} {coded}"));
+    let check = |job: &Job| {
+        let done = run(job, &mut Silent).unwrap();
+        let OriginCounts { borrowed, invented, .. } = done.origins;
+        assert!(borrowed > 20 * invented, "{:?}", done.origins);
+        assert_eq!(done.frames_marked, 100, "{}", done.marks[0].reason);
+        let made = frames(&open(&job.output));
+        let worst = clean.iter().zip(&made).map(|(a, b)| off(a, b, inside)).fold(0.0, f64::max);
+        assert!(worst < 3.0, "off by {worst:.2}");
+    };
+    // Nobody says when it is shown.
+    check(&folder.job(&input, "region.mkv", &["150,20,60,40"]));
+    let job = folder.job(&input, "out.mkv", &["158,28,44,24@f30-f130"]);
+    let plan = folder.path("plan.json");
+    let job = Job { options: Options { overwrite: true, plan_out: Some(plan.clone()), ..job.options }, ..job };
+    check(&job);
+    // The plan alone gives the same bytes.
+    let first = fs::read(&job.output).unwrap();
+    let options = Options { plan_out: None, plan_in: Some(plan), ..job.options };
+    let again = Job { options, ..job };
+    run(&again, &mut Silent).unwrap();
+    assert!(first == fs::read(&again.output).unwrap(), "the plan does not hold what the pixels came from");
+}
+
+#[test]
 fn nothing_is_borrowed_from_a_mark_that_stays_outside_of_the_given_times() {
     let folder = Folder::new();
     let scene = "-f lavfi -i testsrc2=s=160x96:r=25:d=2,boxblur=3:1";

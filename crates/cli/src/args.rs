@@ -276,6 +276,9 @@ pub(crate) struct How {
     /// An inpainting network (LaMa-type, ONNX) that fills instead of the spatial fill; see docs/models.md
     #[arg(long, value_name = "F.onnx", value_hint = ValueHint::FilePath)]
     pub(crate) fill_model: Option<PathBuf>,
+    /// Crops that an inpainting network is shown at once at most; never shows in the pixels [default: 1 on processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) fill_batch: Option<u16>,
     #[command(flatten)]
     pub(crate) stream: Stream,
     /// Bytes of frames that wait between stages at most (64M, 1G); never shows in the pixels

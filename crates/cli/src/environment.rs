@@ -23,12 +23,20 @@ pub(crate) enum Old {
     Persistence,
     Accumulation,
     MaxGap,
-    Batch,
+    DetectBatch,
+    FillBatch,
 }
 
 impl Old {
-    const ALL: [Self; 6] =
-        [Self::Kernel, Self::MinScore, Self::Persistence, Self::Accumulation, Self::MaxGap, Self::Batch];
+    const ALL: [Self; 7] = [
+        Self::Kernel,
+        Self::MinScore,
+        Self::Persistence,
+        Self::Accumulation,
+        Self::MaxGap,
+        Self::DetectBatch,
+        Self::FillBatch,
+    ];
 
     /// Its name, and the flag that it stands for.
     const fn names(self) -> (&'static str, &'static str) {
@@ -38,7 +46,8 @@ impl Old {
             Self::Persistence => ("WATERMARK_PERSISTENCE_FRAMES", "persistence"),
             Self::Accumulation => ("WATERMARK_ACCUMULATION_SECONDS", "accumulate"),
             Self::MaxGap => ("WATERMARK_MAX_GAP_FRAMES", "max_gap"),
-            Self::Batch => ("YOLO_BATCH_SIZE", "detect_batch"),
+            Self::DetectBatch => ("YOLO_BATCH_SIZE", "detect_batch"),
+            Self::FillBatch => ("INPAINT_BATCH_SIZE", "fill_batch"),
         }
     }
 
@@ -49,7 +58,9 @@ impl Old {
             Self::Kernel => Some((value.parse::<u32>().ok()?.saturating_sub(1) / 2).to_string()),
             Self::Accumulation => Some(format!("{value}s")),
             Self::MinScore => values::share(value).ok().map(|_| value.to_owned()),
-            Self::Batch => value.parse::<u16>().ok().filter(|n| (1..=256).contains(n)).map(|n| n.to_string()),
+            Self::DetectBatch | Self::FillBatch => {
+                value.parse::<u16>().ok().filter(|n| (1..=256).contains(n)).map(|n| n.to_string())
+            }
             Self::Persistence | Self::MaxGap => Some(value.to_owned()),
         }
     }

@@ -37,22 +37,24 @@ impl Track {
             accumulate: self.accumulate.or(environment.old(Old::Accumulation)?).unwrap_or(usual.accumulate),
             max_gap: self.max_gap.or(environment.old(Old::MaxGap)?).unwrap_or(usual.max_gap),
             every: self.every.unwrap_or(usual.every),
-            batch: batch.or(environment.old(Old::Batch)?),
+            batch: batch.or(environment.old(Old::DetectBatch)?),
         })
     }
 }
 
 impl How {
     /// Says how holes are settled.
-    pub(crate) fn apply(&self, options: &mut Options) {
+    pub(crate) fn apply(&self, options: &mut Options, environment: &Environment) -> Result<()> {
         if !self.tiers.is_empty() {
             options.tiers = self.tiers.iter().copied().collect();
         }
         options.fill_model.clone_from(&self.fill_model);
+        options.fill_batch = self.fill_batch.map(usize::from).or(environment.old(Old::FillBatch)?);
         options.stream = self.stream.stream;
         if let Some(bytes) = self.memory {
             options.queue_bytes = bytes;
         }
+        Ok(())
     }
 }
 

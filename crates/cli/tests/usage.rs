@@ -126,6 +126,7 @@ fn variables_stand_for_flags_and_are_told_and_flags_win() {
         ("WATERMARK_MIN_SCORE", "7", "--min-score"),
         ("WATERMARK_ACCUMULATION_SECONDS", "long", "long"),
         ("YOLO_BATCH_SIZE", "0", "--detect-batch"),
+        ("INPAINT_BATCH_SIZE", "x", "--fill-batch"),
     ] {
         let output = dir.command().args(["remove", "missing.mp4", "-o", "out.mp4"]).env(name, value).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{name}");

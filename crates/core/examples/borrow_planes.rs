@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let from = idx.saturating_sub(reach.before as usize);
             let to = (idx + reach.after as usize + 1).min(crops.len());
             let start = Instant::now();
-            borrow.restore(Window { crops: &crops[from..to] }, std::slice::from_mut(&mut hole));
+            borrow.restore(Window { crops: &crops[from..to], plates: &[] }, std::slice::from_mut(&mut hole));
             times.push(start.elapsed().as_secs_f64() * 1e3);
             let start = Instant::now();
             fill.fill(&mut hole);

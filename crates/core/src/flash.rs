@@ -8,6 +8,7 @@ use crate::format::PixelFormat;
 use crate::frame::{Frame, FrameIdx, Row};
 use crate::geometry::Rect;
 use crate::mask::Mask;
+use crate::roam::part;
 
 /// A flash: more than this share of the mark's slopes is in the frame, and they are this much of the slopes that are there
 /// (calibrated on encodes with and without the mark, restoration notes, section 9).
@@ -158,29 +159,34 @@ impl Template {
     }
 
     /// How much of the mark `frame` shows; `None` where it lies on what has its own brightness, so that nobody would see it.
-    fn shown(&self, frame: &Frame, idx: FrameIdx, is_sample: bool) -> Option<Shown> {
+    /// `place`: its rectangle there, of which and of its surroundings what lies in `whole` is the picture's.
+    fn shown(&self, frame: &Frame, idx: FrameIdx, (place, whole): (Rect, Rect), is_sample: bool) -> Option<Shown> {
         // Its slopes depend on the brightness that it lies on.
         let shapes: Vec<Vec<[f32; 2]>> = self
             .parts
             .iter()
-            .zip(planes(frame, self.rect))
+            .zip(planes(frame, place))
             .map(|(part, here)| part.over(here.iter().sum::<f32>() / here.len().max(1) as f32))
             .collect();
         self.parts.iter().zip(&shapes).find(|(part, shape)| part.weight * steepest(shape) >= FAINT)?;
-        let (share, likeness) = self.compared(&shapes, frame, self.rect);
+        let (share, likeness) = self.compared(&shapes, frame, place);
         let mut shown = Shown { idx, share, likeness, beside: Vec::new() };
         if is_sample || shown.is_suspect() {
-            shown.beside = self.beside(&shapes, frame);
+            shown.beside = self.beside(&shapes, frame, place, whole);
         }
         Some(shown)
     }
 
+    /// Samples of luma between the places beside the mark, whole ones of every plane.
+    const fn steps(&self) -> (u32, u32) {
+        (self.rect.w.div_ceil(8) * 4, self.rect.h.div_ceil(8) * 4)
+    }
+
     /// What the frame shows of the mark beside it: in all directions, half its size away.
-    fn beside(&self, shapes: &[Vec<[f32; 2]>], frame: &Frame) -> Vec<f32> {
-        let Rect { x, y, w, h } = self.rect;
-        let whole = frame.bounds();
-        // By whole samples of every plane.
-        let (dx, dy) = (i64::from(w.div_ceil(8)) * 4, i64::from(h.div_ceil(8)) * 4);
+    fn beside(&self, shapes: &[Vec<[f32; 2]>], frame: &Frame, place: Rect, whole: Rect) -> Vec<f32> {
+        let Rect { x, y, w, h } = place;
+        let (dx, dy) = self.steps();
+        let (dx, dy) = (i64::from(dx), i64::from(dy));
         let around = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1), (2, 0), (-2, 0)];
         around
             .iter()
@@ -232,7 +238,28 @@ impl<'a> Search<'a> {
     pub fn look(&mut self, frame: &Frame, idx: FrameIdx) {
         let is_sample = self.seen.is_multiple_of(EVERY);
         self.seen += 1;
-        self.looks.extend(self.template.shown(frame, idx, is_sample));
+        let place = (self.template.rect, frame.bounds());
+        self.looks.extend(self.template.shown(frame, idx, place, is_sample));
+    }
+
+    /// As [`look`](Self::look) for a mark that moves: the template is that of the frames as seen from it
+    /// ([`part`](crate::roam::part)), the first sample of which lies at `origin`.
+    pub fn look_from(&mut self, frame: &Frame, idx: FrameIdx, origin: (i32, i32)) {
+        let is_sample = self.seen.is_multiple_of(EVERY);
+        self.seen += 1;
+        let (own, (dx, dy)) = (self.template.rect, self.template.steps());
+        // Room for what lies beside it, by whole samples of every plane.
+        let (mx, my) = (2 * dx, dy);
+        let corner = (origin.0 + own.x as i32 - mx as i32, origin.1 + own.y as i32 - my as i32);
+        let corner = (corner.0 - (own.x & 3) as i32, corner.1 - (own.y & 3) as i32);
+        let place = Rect::new(mx + (own.x & 3), my + (own.y & 3), own.w, own.h);
+        let seen = part(frame, corner, (place.right() + mx, place.bottom() + my));
+        // Where the picture begins and ends in it.
+        let inner = |at: i32, length: u32| at.clamp(0, length as i32) as u32;
+        let (x, y) = (inner(-corner.0, seen.width), inner(-corner.1, seen.height));
+        let (right, bottom) = (frame.width as i32 - corner.0, frame.height as i32 - corner.1);
+        let whole = Rect::new(x, y, inner(right, seen.width).max(x) - x, inner(bottom, seen.height).max(y) - y);
+        self.looks.extend(self.template.shown(&seen, idx, (place, whole), is_sample));
     }
 
     /// What was seen, frame by frame.
@@ -366,6 +393,40 @@ mod tests {
             let ghost = flashes(&|_| 0.12);
             assert!(ghost.len() > 36 && ghost.iter().all(|(_, share)| (0.1..0.5).contains(share)), "{ghost:?}");
         }
+    }
+
+    #[test]
+    fn a_mark_that_moves_is_searched_for_where_it_lies() {
+        let place = |t: u32| (3 + t, 9 + t / 3);
+        let draw = |t: u32, alpha: f32| {
+            let clean = frame(t, 0.0, 8);
+            let mut surface = HostSurface::new(clean.format, 80, 48);
+            for y in 0..48 {
+                let (Row::U8(from), RowMut::U8(row)) = (clean.row(0, y), surface.row_mut(0, y)) else { continue };
+                row.copy_from_slice(from);
+                for (x, s) in (0..).zip(row) {
+                    let inside = Rect::new(place(t).0, place(t).1, 30, 12).contains(x, y);
+                    if inside && ((x - place(t).0) / 4).is_multiple_of(2) {
+                        *s = (f32::from(*s) + alpha * (235.0 - f32::from(*s))).round() as u8;
+                    }
+                }
+            }
+            Frame::new(u64::from(t), 0, 1, (80, 48), clean.format, Box::new(surface))
+        };
+        // Seen from 10 samples left of it and 8 above.
+        let origin = |t: u32| (place(t).0 as i32 - 10, place(t).1 as i32 - 8);
+        let seen = |frame: &Frame, t: u32| part(frame, origin(t), (50, 30));
+        let mut removed = Removed::new(&Mask::rectangle(Rect::new(10, 8, 30, 12)), 50, 30);
+        (0..30).for_each(|t| removed.add(&removed.before(&seen(&draw(t, 0.5), t)), &seen(&draw(t, 0.0), t)));
+        let template = removed.template().unwrap();
+        let flashes = |alpha: &dyn Fn(u32) -> f32| {
+            let mut search = Search::new(&template);
+            (0..40).for_each(|t| search.look_from(&draw(t, alpha(t)), u64::from(t), origin(t)));
+            search.flashes().into_iter().map(|f| f.0).collect::<Vec<_>>()
+        };
+        assert_eq!(flashes(&|_| 0.5).len(), 40, "with the mark");
+        assert_eq!(flashes(&|_| 0.0).len(), 0, "without");
+        assert_eq!(flashes(&|t| if t == 13 { 0.5 } else { 0.0 }), [13]);
     }
 
     #[test]

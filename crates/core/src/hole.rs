@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::borrow::Plate;
 use crate::frame::{Frame, FrameIdx, Patch};
 use crate::mask::Mask;
 use crate::raster::Raster;
@@ -154,6 +155,8 @@ impl Crop {
 pub struct Window<'a> {
     /// In presentation order without a gap, the hole's own frame among them.
     pub crops: &'a [Crop],
+    /// What frames farther away show of the same rectangle and rows.
+    pub plates: &'a [Plate],
 }
 
 /// A tier of restoration. It keeps no memory between calls that could change a pixel (caches of what depends on the mask

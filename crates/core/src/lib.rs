@@ -21,7 +21,7 @@ pub mod rgb;
 pub mod roam;
 pub mod track;
 
-pub use borrow::Borrow;
+pub use borrow::{Borrow, Plate};
 pub use colour::Coder;
 pub use fill::SpatialFill;
 pub use flash::{Removed, Search, Shown, Template};

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use cleanplate_core::{Frame, HostSurface, PixelFormat, RowMut, Surface, rgb};
-use cleanplate_infer::{Machine, Yolo, place};
+use cleanplate_infer::{Machine, Wishes, Yolo, place};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let size: (u32, u32) = (w.parse()?, h.parse()?);
     let onnx_runtimes = runtimes.iter().map(Into::into).collect();
     let machine = Machine { cores: std::thread::available_parallelism()?.get(), free_memory: 4 << 30, onnx_runtimes };
-    let mut yolo = Yolo::open(Path::new(net), &place(&machine, Some(1)))?;
+    let mut yolo = Yolo::open(Path::new(net), &place(&machine, Wishes { detect_batch: Some(1), ..Wishes::default() }))?;
     eprintln!("{:?} of {:?} on {}: {:?}", yolo.head(), yolo.side(), yolo.net().runtime(), yolo.net().refusals());
     let inner = yolo.letterbox(size).inner;
     let bytes = std::fs::read(frames)?;

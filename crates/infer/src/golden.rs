@@ -96,11 +96,11 @@ fn pattern(shape: &[usize]) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::place::{Machine, place};
+    use crate::place::{Machine, Wishes, place};
     use crate::runtime::CANDIDATES;
 
     fn placement() -> Placement {
-        place(&Machine { cores: 2, ..Machine::default() }, None)
+        place(&Machine { cores: 2, ..Machine::default() }, Wishes::default())
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Inpainter {
     layout: Layout,
     /// Columns and rows that it takes; `None` takes any multiple of 64.
     side: Option<(usize, usize)>,
+    /// Whether it takes several pictures at once.
+    takes_many: bool,
     /// What its output of white is.
     top: f32,
 }
@@ -47,7 +49,9 @@ impl Inpainter {
         // The probe's picture is of 0..=1, so that what comes back tells how white is written.
         let highest = outputs[0].data().iter().fold(0.0f32, |top, v| top.max(*v));
         let top = if highest > UNIT { 255.0 } else { 1.0 };
-        Ok(Self { net, layout: roles.layout, side: roles.side, top })
+        let takes_many = net.graph().inputs.iter().all(|port| port.shape[0].is_none());
+        let Roles { layout, side } = roles;
+        Ok(Self { net, layout, side, takes_many, top })
     }
 
     /// The network.
@@ -61,30 +65,39 @@ impl Inpainter {
         self.side.unwrap_or_else(|| (w.next_multiple_of(STEP).max(STEP), h.next_multiple_of(STEP).max(STEP)))
     }
 
-    /// Fills one picture. `picture` is `[1, 3, h, w]`, planes of red, green and blue of 0..=1; `mask` `[1, 1, h, w]`, 1 where
-    /// it is to be filled and 0 elsewhere; `(w, h)` as [`side`](Self::side) says. The answer is like `picture`, clamped.
+    /// How many pictures of one size it takes at once at most, of `wished` (at least 1).
+    pub fn batch(&self, wished: usize) -> usize {
+        if self.takes_many { wished.max(1) } else { 1 }
+    }
+
+    /// Fills pictures of one size, as many at once as [`batch`](Self::batch) allows. `pictures` is `[n, 3, h, w]`, planes of red,
+    /// green and blue of 0..=1; `masks` `[n, 1, h, w]`, 1 where it is to be filled and 0 elsewhere; `(w, h)` as
+    /// [`side`](Self::side) says. The answer is like `pictures`, clamped.
     ///
     /// # Errors
     /// Where the runtime fails.
-    pub fn fill(&mut self, picture: &Tensor, mask: &Tensor) -> Result<Tensor> {
+    pub fn fill(&mut self, pictures: &Tensor, masks: &Tensor) -> Result<Tensor> {
         let mut outputs = match self.layout {
-            Layout::PictureFirst => self.net.run(&[picture, mask])?,
-            Layout::MaskFirst => self.net.run(&[mask, picture])?,
+            Layout::PictureFirst => self.net.run(&[pictures, masks])?,
+            Layout::MaskFirst => self.net.run(&[masks, pictures])?,
             Layout::Together => {
-                let mut shape = picture.shape().to_vec();
+                let mut shape = pictures.shape().to_vec();
                 shape[1] = 4;
                 let mut both = Tensor::zeros(shape);
-                let (colours, last) = both.data_mut().split_at_mut(picture.data().len());
-                colours.copy_from_slice(picture.data());
-                last.copy_from_slice(mask.data());
+                let one = both.data().len() / pictures.shape()[0];
+                for (n, both) in both.data_mut().chunks_exact_mut(one).enumerate() {
+                    let (colours, last) = both.split_at_mut(one / 4 * 3);
+                    colours.copy_from_slice(pictures.part(n));
+                    last.copy_from_slice(masks.part(n));
+                }
                 self.net.run(&[&both])?
             }
         };
-        if outputs.first().map(Tensor::shape) != Some(picture.shape()) {
+        if outputs.first().map(Tensor::shape) != Some(pictures.shape()) {
             return Err(Error::Run {
                 name: self.net.name().to_owned(),
                 runtime: self.net.runtime(),
-                reason: format!("it gave no picture of {:?}", picture.shape()),
+                reason: format!("it gave no pictures of {:?}", pictures.shape()),
             });
         }
         let mut filled = outputs.swap_remove(0);

@@ -24,6 +24,6 @@ pub use error::{Error, Result};
 pub use graph::{Graph, Port};
 pub use inpaint::Inpainter;
 pub use net::Net;
-pub use place::{Machine, Placement, place};
+pub use place::{Machine, Placement, Wishes, place};
 pub use tensor::Tensor;
 pub use yolo::Yolo;

@@ -18,8 +18,10 @@ pub struct Machine {
 pub struct Placement {
     /// Threads of a run.
     pub threads: usize,
-    /// Inputs that are run together at most, where a network allows it.
-    pub batch: usize,
+    /// Frames that a detector is shown at once at most, where it allows it.
+    pub detect_batch: usize,
+    /// Crops that an inpainting network is shown at once at most, where it allows it.
+    pub fill_batch: usize,
     /// As [`Machine::onnx_runtimes`].
     pub onnx_runtimes: Vec<PathBuf>,
 }
@@ -30,12 +32,23 @@ const BYTES_AN_INPUT: u64 = 256 << 20;
 /// More inputs at once bring nothing on a CPU: a single one keeps all cores busy.
 const BATCH: usize = 4;
 
-/// A placement for `machine`; `batch` is what the user wishes. Pure: the same machine gives the same placement.
-pub fn place(machine: &Machine, batch: Option<usize>) -> Placement {
+/// Batches that the user wishes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// See [`Placement::detect_batch`].
+    pub detect_batch: Option<usize>,
+    /// See [`Placement::fill_batch`].
+    pub fill_batch: Option<usize>,
+}
+
+/// A placement for `machine` after the user's `wishes`. Pure: the same machine gives the same placement.
+pub fn place(machine: &Machine, wishes: Wishes) -> Placement {
     let fits = (machine.free_memory / 2 / BYTES_AN_INPUT).clamp(1, BATCH as u64) as usize;
     Placement {
         threads: machine.cores.max(1),
-        batch: batch.unwrap_or(fits).max(1),
+        detect_batch: wishes.detect_batch.unwrap_or(fits).max(1),
+        // A single crop keeps all cores busy, and inpainting networks take gigabytes.
+        fill_batch: wishes.fill_batch.unwrap_or(1).max(1),
         onnx_runtimes: machine.onnx_runtimes.clone(),
     }
 }
@@ -47,10 +60,14 @@ mod tests {
     #[test]
     fn little_memory_makes_batches_small_and_a_wish_wins() {
         let machine = |free_memory| Machine { cores: 2, free_memory, ..Machine::default() };
-        assert_eq!(place(&machine(64 << 30), None).batch, BATCH);
-        assert_eq!(place(&machine(1 << 30), None).batch, 2);
-        assert_eq!(place(&machine(0), None).batch, 1);
-        assert_eq!(place(&machine(0), Some(7)).batch, 7);
-        assert_eq!(place(&Machine::default(), None).threads, 1);
+        let batch =
+            |memory, detect_batch| place(&machine(memory), Wishes { detect_batch, fill_batch: None }).detect_batch;
+        assert_eq!(batch(64 << 30, None), BATCH);
+        assert_eq!(batch(1 << 30, None), 2);
+        assert_eq!(batch(0, None), 1);
+        assert_eq!(batch(0, Some(7)), 7);
+        let fill_batch = |fill_batch| place(&machine(0), Wishes { detect_batch: None, fill_batch }).fill_batch;
+        assert_eq!((fill_batch(None), fill_batch(Some(5))), (1, 5));
+        assert_eq!(place(&Machine::default(), Wishes::default()).threads, 1);
     }
 }

@@ -44,6 +44,33 @@ fn a_hole_is_filled_whatever_size_and_range_the_network_was_exported_with() {
 }
 
 #[test]
+fn pictures_that_are_filled_together_come_back_as_each_would_alone() {
+    for placement in placements() {
+        for (name, together) in [("inpainter_any.onnx", 3), ("inpainter_together.onnx", 3), ("inpainter_fixed.onnx", 1)]
+        {
+            let mut net = Inpainter::open(&data(name), &placement).unwrap();
+            assert_eq!((net.batch(3), net.batch(0)), (together, 1), "{name}");
+            let (picture, mask) = holed(128, 64);
+            if together == 1 {
+                continue;
+            }
+            let (one, size) = (net.fill(&picture, &mask).unwrap(), picture.data().len());
+            let (mut pictures, mut masks) = (Tensor::zeros(vec![3, 3, 64, 128]), Tensor::zeros(vec![3, 1, 64, 128]));
+            for n in 0..3 {
+                let darker = picture.data().iter().map(|v| v / (n + 1) as f32).collect::<Vec<_>>();
+                pictures.data_mut()[n * size..(n + 1) * size].copy_from_slice(&darker);
+                masks.data_mut()[n * size / 3..(n + 1) * size / 3].copy_from_slice(mask.data());
+            }
+            let all = net.fill(&pictures, &masks).unwrap();
+            for n in 0..3 {
+                let off = all.part(n).iter().zip(one.data()).map(|(a, b)| (a - b / (n + 1) as f32).abs());
+                assert!(off.fold(0.0, f32::max) < 1e-5, "{name}, picture {n}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_takes_no_picture_and_mask_is_refused() {
     for placement in placements() {
         let error = Inpainter::open(&data("detector_v8.onnx"), &placement).unwrap_err().to_string();

@@ -24,6 +24,7 @@ use crate::networks::{FillModel, placement};
 use crate::observer::{Event, Observer, Phase};
 use crate::options::{EncodeOptions, Job, VerifyMode};
 use crate::plan::{ALGORITHMS, Mark, write_beside};
+use crate::plates::PlateRef;
 use crate::prepare::place_marks;
 use crate::render::picture_bytes;
 use crate::report::{CheckReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StageReport, StreamReport};
@@ -305,9 +306,11 @@ impl<'a> Work<'a> {
             watch.poll()?;
             let bytes = fs::read(file).map_err(Error::io("read", file.clone()))?;
             let masks: Vec<&MaskRef> = tracks.iter().filter_map(|t| t.at(n as FrameIdx)).collect();
-            let mattes = marks.iter().filter(|mark| mark.span.contains(&(n as FrameIdx)));
-            let mattes: Vec<&MatteRef> = mattes.filter_map(|mark| mark.matte.as_ref()).collect();
-            seen.push(serde_json::json!([hex(&Sha256::digest(&bytes)), masks, mattes]));
+            let here = || marks.iter().filter(|mark| mark.span.contains(&(n as FrameIdx)));
+            let mattes: Vec<&MatteRef> = here().filter_map(|mark| mark.matte.as_ref()).collect();
+            let plates = here().flat_map(|mark| &mark.plates);
+            let plates: Vec<&PlateRef> = plates.filter(|plate| plate.frames.contains(&(n as FrameIdx))).collect();
+            seen.push(serde_json::json!([hex(&Sha256::digest(&bytes)), masks, mattes, plates]));
         }
         let mut keys = Vec::with_capacity(self.files.len());
         for n in 0..self.files.len() {

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &Inspect, environment: &Environment, watch: &mut Watch) 
     }
     let mut options = Options { overwrite: args.overwrite, ..Options::default() };
     args.place.apply(&mut options, environment)?;
-    args.how.apply(&mut options);
+    args.how.apply(&mut options, environment)?;
     let out = args.output.clone().unwrap_or_else(|| paths::beside(&args.input, "inspect", Some("png")));
     watch.start("inspect", &args.input, Some(&out));
     paths::protect_input(&args.input, Some(&out), "-o")?;

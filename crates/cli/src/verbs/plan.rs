@@ -17,7 +17,7 @@ pub(crate) fn run(args: &Plan, environment: &Environment, watch: &mut Watch) -> 
     }
     let mut options = Options { encode: args.encode.options(), overwrite: args.overwrite, ..Options::default() };
     args.place.apply(&mut options, environment)?;
-    args.how.apply(&mut options);
+    args.how.apply(&mut options, environment)?;
     args.kept.apply(&mut options);
     watch.start("plan", &args.input, args.output.as_deref());
     if let Some(path) = &args.output {

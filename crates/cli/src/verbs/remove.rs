@@ -121,7 +121,7 @@ fn options(args: &Remove, environment: &Environment) -> Result<Options> {
         ..Options::default()
     };
     args.place.apply(&mut options, environment)?;
-    args.how.apply(&mut options);
+    args.how.apply(&mut options, environment)?;
     args.kept.apply(&mut options);
     args.state.apply(&mut options);
     args.written.apply(&mut options);

@@ -62,7 +62,7 @@ impl Dir {
     /// The binary, to be run in this folder with an environment that does not reach it.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cleanplate"));
-        let read = ["CLEANPLATE_", "WATERMARK_", "YOLO_BATCH_SIZE", "ORT_DYLIB_PATH"];
+        let read = ["CLEANPLATE_", "WATERMARK_", "YOLO_BATCH_SIZE", "INPAINT_BATCH_SIZE", "ORT_DYLIB_PATH"];
         let ours = |name: &OsStr| read.iter().any(|start| name.to_string_lossy().starts_with(start));
         for (name, _) in std::env::vars_os().filter(|(name, _)| ours(name)) {
             command.env_remove(name);

@@ -34,9 +34,29 @@ impl Source {
     }
 }
 
+/// Where each two directions show the same.
+struct Agreements {
+    directions: usize,
+    pairs: Vec<Vec<bool>>,
+}
+
+impl Agreements {
+    fn new(directions: usize, agree: impl Fn(usize, usize) -> Vec<bool>) -> Self {
+        let pairs = (0..directions).flat_map(|b| (0..b).map(move |a| (a, b))).map(|(a, b)| agree(a, b)).collect();
+        Self { directions, pairs }
+    }
+
+    /// Whether `a` and `b`, two of them, agree at sample `k`.
+    fn at(&self, a: usize, b: usize, k: usize) -> bool {
+        let (a, b) = (a.min(b), a.max(b));
+        debug_assert!(a < b && b < self.directions);
+        self.pairs[b * (b - 1) / 2 + a][k]
+    }
+}
+
 impl<'a> Blend<'a> {
     pub(super) fn new(
-        traces: &'a [Trace; 2],
+        traces: &'a [Trace],
         region: Region,
         wanted: &[bool],
         limit: &[f32],
@@ -52,36 +72,45 @@ impl<'a> Blend<'a> {
             let value = guide_of(source.crop).levels[0].value(x as f32 + dx, y as f32 + dy);
             value + source.trusted(k) * source.offset[k][0]
         };
-        let mut difference = vec![0.0; count];
-        let mut both = vec![0.0; count];
-        for k in 0..count {
-            if let (Some(a), Some(b)) = (chosen(&traces[0], k), chosen(&traces[1], k)) {
-                difference[k] = (luma(a, k) - luma(b, k)).abs();
-                both[k] = 1.0;
-            }
-        }
-        // One sample may agree by chance, its neighbours with it hardly.
-        soften(&mut difference, region.width, 1);
-        let mut near = both.clone();
-        soften(&mut near, region.width, 1);
         let sources: Vec<&Source> = traces.iter().flat_map(|trace| &trace.sources).collect();
+        let agreements = Agreements::new(traces.len(), |a, b| {
+            let mut difference = vec![0.0; count];
+            let mut both = vec![0.0; count];
+            for k in 0..count {
+                if let (Some(a), Some(b)) = (chosen(&traces[a], k), chosen(&traces[b], k)) {
+                    difference[k] = (luma(a, k) - luma(b, k)).abs();
+                    both[k] = 1.0;
+                }
+            }
+            // One sample may agree by chance, its neighbours with it hardly.
+            let mut near = both.clone();
+            soften(&mut difference, region.width, 1);
+            soften(&mut near, region.width, 1);
+            (0..count).map(|k| both[k] > 0.0 && difference[k] <= CONFIRMED * limit[k].sqrt() * near[k]).collect()
+        });
         let mut shares = vec![vec![0.0; count]; sources.len()];
-        let first = [0, traces[0].sources.len()];
         let mut believed = vec![0.0; count];
         let mut hidden = vec![0.0; count];
         for k in 0..count {
             hidden[k] = f32::from(u8::from(wanted[k]));
-            let taken: [Option<(usize, &Source)>; 2] = std::array::from_fn(|direction| {
-                let source = chosen(&traces[direction], k)?;
-                Some((first[direction] + usize::from(traces[direction].choice[k]), source))
-            });
-            let confirmed = both[k] > 0.0 && difference[k] <= CONFIRMED * limit[k].sqrt() * near[k];
-            let surer = taken.iter().flatten().map(|(_, source)| source.weight(k)).fold(0.0, f32::max);
-            for (at, source) in taken.into_iter().flatten() {
-                if confirmed || source.weight(k) >= surer {
-                    shares[at][k] = source.weight(k);
-                    believed[k] = if confirmed || source.error[k] < 1.0 { 1.0 } else { believed[k] };
+            let taken = |n: usize| chosen(&traces[n], k).map(|source| (n, source));
+            let Some((surest, best)) = (0..traces.len())
+                .filter_map(taken)
+                .max_by(|(m, a), (n, b)| a.weight(k).total_cmp(&b.weight(k)).then(n.cmp(m)))
+            else {
+                continue;
+            };
+            believed[k] = if best.error[k] < 1.0 { 1.0 } else { 0.0 };
+            let mut first = 0;
+            for (n, trace) in traces.iter().enumerate() {
+                if let Some((_, source)) = taken(n) {
+                    let confirmed = n != surest && agreements.at(n, surest, k);
+                    if confirmed || n == surest {
+                        shares[first + usize::from(trace.choice[k])][k] = source.weight(k);
+                    }
+                    believed[k] = if confirmed { 1.0 } else { believed[k] };
                 }
+                first += trace.sources.len();
             }
         }
         accompany(&sources, &mut shares, region, limit, luma);
@@ -181,7 +210,7 @@ fn accompany(
 }
 
 /// Mean over a square of `2 radius + 1`; nothing lies beyond the border.
-fn soften(values: &mut [f32], width: usize, radius: usize) {
+pub(super) fn soften(values: &mut [f32], width: usize, radius: usize) {
     let scale = 1.0 / (2 * radius + 1) as f32;
     let mut line = Vec::new();
     for row in values.chunks_exact_mut(width) {

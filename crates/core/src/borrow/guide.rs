@@ -14,7 +14,7 @@ pub(super) const PAD: usize = 12;
 const LEAST: usize = 12;
 
 /// Samples (of the crop) around a mark that its ringing spoils: x264 at crf 20 leaves most of it within two.
-const SPOILT: usize = 2;
+pub(super) const SPOILT: usize = 2;
 
 /// Samples of the guide around what is not seen that speak for the motion of what it hides.
 pub(super) const RING: usize = 12;

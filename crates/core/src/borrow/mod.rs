@@ -2,7 +2,8 @@
 //!
 //! The motion of the background is measured around the mark from frame to frame and continued under it; what is hidden is
 //! followed along it, before and after, to the nearest frame that shows it; that frame is registered against what both show
-//! around the mark; its samples are taken once, between samples by a cubic, with a smooth offset of brightness. What is not
+//! around the mark; its samples are taken once, between samples by a cubic, with a smooth offset of brightness. Behind a still
+//! camera a plate, made of frames farther away, is one more source. What is not
 //! seen, or where the surroundings disagree, stays open for the next tier. Refuses to know marks and other tiers.
 
 mod blend;
@@ -11,6 +12,7 @@ mod flow;
 mod guide;
 mod judge;
 mod motion;
+mod plate;
 mod sample;
 mod spread;
 #[cfg(test)]
@@ -19,6 +21,7 @@ mod trace;
 
 use std::sync::Arc;
 
+use crate::frame::FrameIdx;
 use crate::hole::{Crop, Hole, Origin, Reach, Restorer, Window};
 
 use blend::Blend;
@@ -27,6 +30,8 @@ use guide::{Guide, RING};
 use motion::Motion;
 use sample::{bilinear, cubic, linear};
 use trace::{COLOURS, Grid, Region, Scratch, Step, Target, to_guide, to_luma};
+
+pub use plate::Plate;
 
 /// Settles samples with what other frames of the shot show in their place.
 #[derive(Debug)]
@@ -82,13 +87,35 @@ impl Borrow {
             guide: &guides[n],
             motion: &motions[n][1],
         });
-        let traces = [
+        let mut traces = vec![
             target.trace(forward, self.cache.tools(), &mut self.scratch),
             target.trace(backward, self.cache.tools(), &mut self.scratch),
         ];
-        let guide_of = |crop: usize| guides[crop - first].as_ref();
+        let plates: Vec<(usize, &Plate, Arc<Guide>)> = window
+            .plates
+            .iter()
+            .enumerate()
+            .filter(|(_, plate)| alike(crop, &plate.crop))
+            .filter_map(|(n, plate)| {
+                let guide = self.cache.guide(Key::of(&plate.crop), &plate.crop)?;
+                Some((crops.len() + n, plate, guide))
+            })
+            .collect();
+        for (number, plate, guide) in &plates {
+            let ends = [Key::of(crop), Key::of(&plate.crop)];
+            let motion = self.cache.motion(ends, [&guides[own - first], guide]);
+            let step = Step { crop: *number, patch: &plate.crop, guide, motion: &motion[0] };
+            traces.push(target.behind(plate, &step, self.cache.tools(), &mut self.scratch));
+        }
+        let ends: Vec<(FrameIdx, &Guide)> =
+            plates.iter().map(|(_, plate, guide)| (plate.crop.idx, guide.as_ref())).collect();
+        target.doubt(&mut traces[2..], &ends);
+        let guide_of = |at: usize| {
+            let plate = plates.iter().find(|(number, _, _)| *number == at);
+            plate.map_or_else(|| guides[at - first].as_ref(), |(_, _, guide)| guide.as_ref())
+        };
         let blend = Blend::new(&traces, region, &target.wanted, &target.limit, guide_of);
-        settle(hole, crops, crop, region, &blend);
+        settle(hole, window, crop, region, &blend);
     }
 }
 
@@ -170,7 +197,15 @@ fn nearest([x, y]: [f32; 2], width: usize, height: usize) -> (usize, usize) {
     (index(x, width), index(y, height))
 }
 
-fn settle(hole: &mut Hole, crops: &[Crop], crop: &Crop, region: Region, blend: &Blend<'_>) {
+/// A crop of a window by its number, with its plates behind its crops.
+fn seen_in(window: Window<'_>, number: usize) -> &Crop {
+    match number.checked_sub(window.crops.len()) {
+        None => &window.crops[number],
+        Some(plate) => &window.plates[plate].crop,
+    }
+}
+
+fn settle(hole: &mut Hole, window: Window<'_>, crop: &Crop, region: Region, blend: &Blend<'_>) {
     let format = crop.patch.format;
     let code = (1u32 << (format.depth - 8)) as f32;
     let grids: Vec<Grid> = (0..crop.patch.planes.len()).map(|plane| Grid::new(crop, plane)).collect();
@@ -185,7 +220,7 @@ fn settle(hole: &mut Hole, crops: &[Crop], crop: &Crop, region: Region, blend: &
             let [dx, dy] = bilinear(&source.motion, region.width, x, y);
             let offset = bilinear(&source.offset, region.width, x, y)[plane];
             let [x, y] = grids[plane].plane([to_luma(place[0] + dx), to_luma(place[1] + dy)]);
-            let from = &crops[source.crop].patch.planes[plane];
+            let from = &seen_in(window, source.crop).patch.planes[plane];
             // A cubic between subsampled samples would reach for what the mark coloured.
             let value = if format.subsampling(plane) == (0, 0) { cubic(from, x, y) } else { linear(from, x, y) };
             sum += share * (value + source.trusted(cell) * code * offset);

@@ -6,7 +6,7 @@ use super::sample::bilinear;
 use super::spread::Spread;
 
 /// Motions below this are taken for none, in samples of the guide: the noise of the search on a still scene.
-const STILL: f32 = 0.06;
+pub(super) const STILL: f32 = 0.06;
 
 /// Variance of a motion that is trusted by half: noise of two squared codes over the 64 samples of a patch whose
 /// texture is as strong.
@@ -126,7 +126,7 @@ impl Completion {
     }
 
     /// Iteratively reweighted least squares with Cauchy weights.
-    fn fit(&mut self, field: &Field, ring: &[u8]) -> Option<Affine> {
+    pub(super) fn fit(&mut self, field: &Field, ring: &[u8]) -> Option<Affine> {
         let width = field.width;
         let height = field.motion.len() / width.max(1);
         let mut model = Affine { size: [width as f32, height as f32], ..Affine::default() };
@@ -167,7 +167,7 @@ impl Completion {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Affine {
+pub(super) struct Affine {
     size: [f32; 2],
     parameters: [[f32; 3]; 2],
     /// Robust standard deviation of what it leaves.
@@ -183,7 +183,14 @@ impl Affine {
         self.parameters.map(|p| p.iter().zip(&basis).map(|(p, b)| p * b).sum())
     }
 
-    fn at(&self, x: usize, y: usize) -> [f32; 2] {
+    /// The motion between the guide's samples.
+    pub(super) fn between(&self, x: f32, y: f32) -> [f32; 2] {
+        let [w, h] = self.size;
+        self.apply([1.0, (x - 0.5 * w) / w, (y - 0.5 * h) / w])
+    }
+
+    /// The motion at a column and row of the guide.
+    pub(super) fn at(&self, x: usize, y: usize) -> [f32; 2] {
         self.apply(self.basis(x, y))
     }
 }

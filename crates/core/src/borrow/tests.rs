@@ -124,7 +124,7 @@ fn mark() -> Mask {
 }
 
 fn borrowed(borrow: &mut Borrow, crops: &[Crop], mut hole: Hole) -> Hole {
-    borrow.restore(Window { crops }, std::slice::from_mut(&mut hole));
+    borrow.restore(Window { crops, plates: &[] }, std::slice::from_mut(&mut hole));
     hole
 }
 
@@ -299,4 +299,82 @@ fn windows_that_do_not_fit_leave_everything_open() {
     PAN.frame(5, &mark()).lift(rect, Rows::All, &mut patch);
     hole = Hole::new(hole.idx, patch, &mark());
     borrowed(&mut Borrow::default(), &tiny, hole);
+}
+
+/// A plate of `scene` from frames of `looks`, on which `passing` is painted over though nobody knows.
+fn plate(scene: Scene, looks: std::ops::Range<FrameIdx>, passing: &Mask) -> Plate {
+    let look = |idx| {
+        let mut patch = Patch::default();
+        scene.frame(idx, passing).lift(place(Rows::All).grow(48, SIZE.0, SIZE.1), Rows::All, &mut patch);
+        Crop::new(idx, patch, &Mask::empty())
+    };
+    let looks: Vec<Crop> = looks.map(look).collect();
+    Plate::of(&looks, 0).unwrap().0
+}
+
+fn behind(scene: Scene, plates: &[Plate]) -> (f32, f32) {
+    let crops = scene.crops(90..110, Rows::All, |_| mark());
+    let mut hole = scene.hole(100, Rows::All, &mark());
+    Borrow::default().restore(Window { crops: &crops, plates }, std::slice::from_mut(&mut hole));
+    scene.judge(&hole)
+}
+
+#[test]
+fn a_plate_gives_back_what_no_near_frame_shows_and_follows_the_light_and_a_sway() {
+    for (fade, sway) in [(0.0, 0.0), (0.08, 0.0), (0.0, 0.004)] {
+        let scene = Scene { speed: (sway, 0.0), fade, ..PAN };
+        assert_eq!(behind(scene, &[]).1, 0.0);
+        let (worst, share) = behind(scene, &[plate(scene, 0..9, &Mask::empty())]);
+        // Rounding of the looks and of the truth, and the offset between.
+        assert!(worst <= 2.5 && share >= 0.95, "{fade} {sway}: {worst} {share}");
+    }
+}
+
+#[test]
+fn a_plate_of_another_scene_or_from_before_a_pan_is_not_used() {
+    let still = Scene { speed: (0.0, 0.0), ..PAN };
+    let other = plate(Scene { seed: 77, ..still }, 0..9, &Mask::empty());
+    assert!(behind(still, &[other]).1 < 0.05);
+    // 300 samples on, nothing of it is left.
+    let looks = plate(Scene { speed: (0.0, 0.0), ..PAN }, 0..9, &Mask::empty());
+    let panned = Scene { speed: (3.0, 0.0), ..PAN };
+    let (worst, share) = behind(panned, &[looks]);
+    assert!(worst <= 2.25 && share >= 0.95, "{worst} {share}");
+}
+
+#[test]
+fn what_was_there_before_and_not_after_is_not_put_behind_a_mark_half_way() {
+    let still = Scene { speed: (0.0, 0.0), ..PAN };
+    let thing = Mask::rectangle(BOX);
+    let before = plate(still, 40..49, &Mask::empty());
+    let after = plate(still, 151..160, &thing);
+    let (_, share) = behind(still, &[before.clone(), after]);
+    assert!(share < 0.2, "{share}");
+    // What passed by on a few of the looks does not matter.
+    let (worst, share) = behind(still, &[before.clone(), plate(still, 151..160, &Mask::empty())]);
+    assert!(worst <= 1.0 && share == 1.0, "{worst} {share}");
+    // Looks that disagree among themselves are as bad.
+    let look = |idx: FrameIdx| {
+        let mut patch = Patch::default();
+        let shown = if idx % 2 == 0 { thing.clone() } else { Mask::empty() };
+        still.frame(idx, &shown).lift(place(Rows::All).grow(48, SIZE.0, SIZE.1), Rows::All, &mut patch);
+        Crop::new(idx, patch, &Mask::empty())
+    };
+    let looks: Vec<Crop> = (40..49).map(look).collect();
+    assert!(behind(still, &[Plate::of(&looks, 0).unwrap().0]).1 < 0.2);
+}
+
+#[test]
+fn a_plate_over_another_rectangle_is_covered_where_it_does_not_reach() {
+    let still = Scene { speed: (0.0, 0.0), ..PAN };
+    let own = plate(still, 0..9, &Mask::empty());
+    let rect = own.crop.patch.rect;
+    let wider = own.over(Rect::new(rect.x, rect.y, rect.w + 6, rect.h));
+    for (plane, need) in wider.crop.need.iter().enumerate() {
+        let reach = own.crop.patch.planes[plane].width();
+        assert!((0..need.width()).all(|x| (need.at(x, 3) > 0) == (x >= reach)), "plane {plane}");
+    }
+    let shifted = own.over(Rect::new(rect.x + 4, rect.y + 2, 20, 20));
+    assert_eq!(shifted.crop.patch.planes[0].at(0, 0), own.crop.patch.planes[0].at(4, 2));
+    assert_eq!(shifted.crop.patch.planes[1].at(0, 0), own.crop.patch.planes[1].at(2, 1));
 }

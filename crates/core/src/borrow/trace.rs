@@ -1,13 +1,16 @@
 //! From a hole to the frames that show what it hides: motions joined frame by frame, and set right against what both the
 //! hole's frame and the far one show around the mark.
 
+use crate::frame::FrameIdx;
 use crate::hole::Crop;
 use crate::raster::Raster;
 
+use super::blend::soften;
 use super::flow::{Field, Search};
 use super::guide::{Guide, Level};
 use super::judge::{Judge, Probe, probes};
 use super::motion::{Completion, Motion};
+use super::plate::Plate;
 use super::sample::{bilinear, linear};
 use super::spread::Spread;
 
@@ -27,6 +30,9 @@ const WORTH: [usize; 2] = [30, 8];
 
 /// A ring sample's weight in the smooth fields of offset and error: this many make one sure.
 const CROWD: f32 = 16.0;
+
+/// A plate weighs as much as a frame so many frames away: it is a mean of many, but of long before or after.
+const PLATE: usize = 6;
 
 /// No source.
 pub(super) const NONE: u16 = u16::MAX;
@@ -93,6 +99,7 @@ pub(super) const fn to_guide(v: f32) -> f32 {
 
 /// The hole and its surroundings, as the frame that it belongs to shows them.
 pub(super) struct Target {
+    idx: FrameIdx,
     pub(super) region: Region,
     /// Where something is to be settled.
     pub(super) wanted: Vec<bool>,
@@ -109,7 +116,7 @@ pub(super) struct Target {
 
 /// A frame that shows something of what a hole hides.
 pub(super) struct Source {
-    /// Position in the window.
+    /// Position among the window's crops, with its plates behind them.
     pub(super) crop: usize,
     /// Frames between it and the hole's.
     pub(super) distance: usize,
@@ -163,6 +170,7 @@ impl Target {
         let colours = (0..format.planes()).filter(|plane| !format.is_alpha(*plane)).count();
         let grids: Vec<Grid> = (0..colours.min(COLOURS)).map(|plane| Grid::new(crop, plane)).collect();
         let mut target = Self {
+            idx: crop.idx,
             region,
             wanted,
             level,
@@ -273,7 +281,8 @@ impl Target {
                 continue;
             };
             way.copy_from_slice(&motion);
-            let mut source = self.agree(&step, n as usize, motion, &warped, scratch);
+            let seen_in = (step.crop, step.patch, step.guide);
+            let mut source = self.agree(seen_in, n as usize, motion, &warped, scratch);
             for (k, wanted) in self.wanted.iter().enumerate() {
                 if *wanted && !(slip[k] < limit && self.shows(step.guide, step.patch, k, source.motion[k])) {
                     source.error[k] = f32::INFINITY;
@@ -297,6 +306,79 @@ impl Target {
             }
         }
         trace
+    }
+
+    /// What a plate shows of what the hole hides, as a direction of its own; `step` leads there.
+    pub(super) fn behind(
+        &self,
+        plate: &Plate,
+        step: &Step<'_>,
+        (search, completion): (&mut Search, &mut Completion),
+        scratch: &mut Scratch,
+    ) -> Trace {
+        let count = self.region.len();
+        let mut trace = Trace { sources: Vec::new(), choice: vec![NONE; count] };
+        let width = step.guide.size().0;
+        let way: Vec<[f32; 2]> = (0..count)
+            .map(|k| {
+                let (x, y) = self.region.place(k);
+                step.motion.motion[y * width + x]
+            })
+            .collect();
+        let Some((motion, warped)) = self.register(step.guide, &way, search, completion, scratch) else { return trace };
+        let distance = plate.crop.idx.abs_diff(self.idx) as f32;
+        let seen_in = (step.crop, step.patch, step.guide);
+        let mut source = self.agree(seen_in, PLATE, motion, &warped, scratch);
+        let mut any = false;
+        for k in 0..count {
+            if !(self.wanted[k] && self.shows(step.guide, step.patch, k, source.motion[k])) {
+                source.error[k] = f32::INFINITY;
+                continue;
+            }
+            let ((x, y), [dx, dy]) = (self.region.place(k), source.motion[k]);
+            let own = plate.error_at(to_luma(x as f32 + dx), to_luma(y as f32 + dy), distance);
+            source.error[k] = source.error[k].max((own / self.limit[k]).sqrt());
+            if source.error[k] < LENIENT {
+                trace.choice[k] = 0;
+                any = true;
+            }
+        }
+        if any {
+            trace.sources.push(source);
+        }
+        trace
+    }
+
+    /// Plates of before and of after that show different things leave it open which of them lies behind the mark here: the
+    /// nearer one with more right, and none where that would be worse than to fill. `plates` are their frames and guides, in
+    /// the order of `traces`.
+    pub(super) fn doubt(&self, traces: &mut [Trace], plates: &[(FrameIdx, &Guide)]) {
+        let luma = |source: &Source, guide: &Guide, k: usize| {
+            let ((x, y), [dx, dy]) = (self.region.place(k), source.motion[k]);
+            guide.levels[0].value(x as f32 + dx, y as f32 + dy) + source.offset[k][0]
+        };
+        let count = self.region.len();
+        for b in 0..traces.len() {
+            for a in (0..b).filter(|a| (plates[*a].0 < self.idx) != (plates[b].0 < self.idx)) {
+                let (Some(one), Some(other)) = (traces[a].sources.first(), traces[b].sources.first()) else { continue };
+                let (mut squares, mut both) = (vec![0.0; count], vec![0.0; count]);
+                for k in (0..count).filter(|k| one.error[*k].is_finite() && other.error[*k].is_finite()) {
+                    squares[k] = (luma(one, plates[a].1, k) - luma(other, plates[b].1, k)).powi(2);
+                    both[k] = 1.0;
+                }
+                soften(&mut squares, self.region.width, 2);
+                soften(&mut both, self.region.width, 2);
+                let [da, db] = [a, b].map(|n| plates[n].0.abs_diff(self.idx) as f32);
+                for (n, share) in [(a, da / (da + db)), (b, db / (da + db))] {
+                    let trace = &mut traces[n];
+                    for (k, choice) in trace.choice.iter_mut().enumerate().filter(|(k, _)| both[*k] > 0.0) {
+                        let error = &mut trace.sources[0].error[k];
+                        *error = error.max((share * squares[k] / both[k] / self.limit[k]).sqrt());
+                        *choice = if *error < LENIENT { *choice } else { NONE };
+                    }
+                }
+            }
+        }
     }
 
     /// Whether a source shows every sample under sample `k` of the region, moved by `motion`, and what a cubic between them
@@ -391,7 +473,7 @@ impl Target {
     /// What the ring says of a source: how much it differs, smoothly continued into the hole.
     fn agree(
         &self,
-        step: &Step<'_>,
+        (crop, patch, guide): (usize, &Crop, &Guide),
         distance: usize,
         motion: Vec<[f32; 2]>,
         warped: &Level,
@@ -404,7 +486,7 @@ impl Target {
         for (k, offset) in offset.iter_mut().enumerate() {
             let at = self.level.at(k % width, k / width);
             if self.level.firm[at] * warped.firm[at] > 0.0 {
-                let theirs = self.colour(step.patch, step.guide, k, motion[k]);
+                let theirs = self.colour(patch, guide, k, motion[k]);
                 *offset = std::array::from_fn(|n| (self.colours[k][n] - theirs[n]).clamp(-30.0, 30.0));
                 scratch.weights[k] = 1.0 / CROWD;
             }
@@ -416,10 +498,10 @@ impl Target {
             raw.iter().zip(&scratch.weights).filter(|(_, w)| **w > 0.0).map(|(r, _)| *r).collect();
         sorted.sort_unstable_by(f32::total_cmp);
         let middle = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
-        let shown = |k: usize| self.shows(step.guide, step.patch, k, motion[k]);
+        let shown = |k: usize| self.shows(guide, patch, k, motion[k]);
         let compared = (self.probes.as_slice(), self.region);
-        let mut error = scratch.judge.differences((step.patch, &motion), compared, middle, shown);
+        let mut error = scratch.judge.differences((patch, &motion), compared, middle, shown);
         error.iter_mut().zip(&self.limit).for_each(|(error, limit)| *error = (*error / limit).sqrt());
-        Source { crop: step.crop, distance, motion, offset, error }
+        Source { crop, distance, motion, offset, error }
     }
 }

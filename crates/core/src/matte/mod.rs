@@ -26,16 +26,19 @@ mod support;
 mod tests;
 mod trial;
 mod unblend;
+mod visits;
 
 use crate::format::PixelFormat;
 use crate::geometry::Rect;
 use crate::mask::Mask;
 use crate::raster::Raster;
+use crate::roam::split;
 
 pub use evidence::{MatteEvidence, Solution};
 pub use gain::{Gain, full_gain, gain_at, ramps};
 pub use ink::{Ink, InkFound, InkSearch, Placement};
 pub use unblend::{Overlay, Unblend};
+pub use visits::Visits;
 
 /// A matte in one plane.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,6 +119,41 @@ impl Matte {
             out
         });
         Self { rect, format: self.format, planes: planes.collect() }
+    }
+
+    /// The same matte `by` so many luma samples to the right and below, and `others` of its planes' sizes likewise (outside of
+    /// them 0). What then lies outside of a picture of `size` is cut off; a plane that would lie between its samples is
+    /// interpolated linearly.
+    #[must_use]
+    pub fn moved(&self, by: (i32, i32), size: (u32, u32), others: &[Raster<f32>]) -> (Self, Vec<Raster<f32>>) {
+        let at = |at: u32, by: i32, most: u32| at.saturating_add_signed(by).min(most);
+        let (x, y) = (at(self.rect.x, by.0, size.0), at(self.rect.y, by.1, size.1));
+        let (right, bottom) = (at(self.rect.right(), by.0, size.0), at(self.rect.bottom(), by.1, size.1));
+        let rect = Rect::new(x, y, right - x, bottom - y);
+        let moved = |n: usize, raster: &Raster<f32>, beyond: f32| {
+            let ((sw, sh), from) = (self.format.subsampling(n), self.plane_rect(n));
+            let (to, (dx, fx), (dy, fy)) = (rect.subsampled(sw, sh), split(by.0, sw), split(by.1, sh));
+            let at = |x: i32, y: i32| {
+                let (x, y) = (x - from.x as i32, y - from.y as i32);
+                let inside = (0..from.w as i32).contains(&x) && (0..from.h as i32).contains(&y);
+                if inside { raster.at(x as u32, y as u32) } else { beyond }
+            };
+            let mut out = Raster::new(to.w, to.h, beyond);
+            for y in 0..to.h {
+                let v = (to.y + y) as i32 - dy;
+                for (x, out) in out.row_mut(y).iter_mut().enumerate() {
+                    let u = to.x as i32 + x as i32 - dx;
+                    let along = |v: i32| if fx > 0.0 { (1.0 - fx) * at(u, v) + fx * at(u - 1, v) } else { at(u, v) };
+                    *out = if fy > 0.0 { (1.0 - fy) * along(v) + fy * along(v - 1) } else { along(v) };
+                }
+            }
+            out
+        };
+        let planes = self.planes.iter().enumerate();
+        let planes =
+            planes.map(|(n, p)| MattePlane { keep: moved(n, &p.keep, 1.0), add: moved(n, &p.add, 0.0) }).collect();
+        let others = others.iter().enumerate().map(|(n, raster)| moved(n, raster, 0.0)).collect();
+        (Self { rect, format: self.format, planes }, others)
     }
 
     /// The same mark shown by `gain` (0 not at all, 1 as it is); it hides everything at most.

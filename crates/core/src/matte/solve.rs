@@ -203,6 +203,19 @@ fn body(alpha: &[f32], full: f32, width: usize) -> Area {
     body
 }
 
+/// Where something persists in the given place and a little around it.
+pub(super) fn outline(evidence: &MatteEvidence) -> Mask {
+    if evidence.frames() < LEAST_FRAMES || evidence.rect.is_empty() {
+        return Mask::empty();
+    }
+    let around = distances(evidence).iter().map(|d| *d >= AROUND).collect();
+    let support = support(&stacks(evidence), &around, borders(evidence));
+    let coverage = allowed(evidence).iter().zip(&support.mark).map(|(a, p)| if *a && *p { 255 } else { 0 }).collect();
+    Raster::from_vec(evidence.rect.w, evidence.rect.h, coverage)
+        .and_then(|coverage| Mask::new(evidence.rect, coverage))
+        .map_or_else(Mask::empty, |mask| mask.trimmed())
+}
+
 /// Why a mark of opacity `alpha` is not computed away.
 fn hides(alpha: f32) -> String {
     format!("the mark hides {:.0} % of the source", 100.0 * alpha)

@@ -32,9 +32,27 @@ pub struct Overlay {
     /// How strongly it is shown: knots `(frame, gain)` in rising order, gain 0..=1, linear between, level beyond the ends.
     /// Empty: fully on every frame.
     pub gain: Vec<(FrameIdx, f32)>,
+    /// Of a mark that moves: by how many luma samples to the right and below the matte lies on a frame, in rising order; it is
+    /// not used on frames that are missing. Empty where it stays.
+    pub path: Arc<Vec<(FrameIdx, (i32, i32))>>,
 }
 
 impl Overlay {
+    /// By how much the matte is moved on a frame; `None` where it is not used.
+    fn moved_by(&self, idx: FrameIdx) -> Option<(i32, i32)> {
+        if self.path.is_empty() {
+            return Some((0, 0));
+        }
+        self.path.binary_search_by_key(&idx, |step| step.0).ok().map(|n| self.path[n].1)
+    }
+
+    /// As it lies `by` so many samples farther.
+    fn moved(&self, by: (i32, i32)) -> Self {
+        // What lies beyond the picture no hole reaches.
+        let (matte, noise) = self.matte.moved(by, (u32::MAX >> 1, u32::MAX >> 1), &self.noise);
+        Self { matte: Arc::new(matte), noise: Arc::new(noise), ..self.clone() }
+    }
+
     /// How strongly it is shown on a frame, 0..=1; `None` outside its span.
     pub fn gain_at(&self, idx: FrameIdx) -> Option<f32> {
         self.span.contains(&idx).then(|| gain_at(&self.gain, idx))
@@ -50,6 +68,8 @@ pub struct Unblend {
     overlays: Vec<Overlay>,
     prior: Vec<Box<dyn Restorer>>,
     buffers: Buffers,
+    /// Those that move, as they were last: fields and planes of a frame need them again.
+    moved: Vec<Option<((i32, i32), Overlay)>>,
 }
 
 #[derive(Default)]
@@ -70,13 +90,31 @@ struct Sample {
 impl Unblend {
     /// For `overlays`, with the tiers that make the prior in order; what they leave open is computed without one.
     pub fn new(overlays: Vec<Overlay>, prior: Vec<Box<dyn Restorer>>) -> Self {
-        Self { overlays, prior, buffers: Buffers::default() }
+        let moved = vec![None; overlays.len()];
+        Self { overlays, prior, buffers: Buffers::default(), moved }
+    }
+
+    /// Puts the overlays that move to where they lie on frame `idx`.
+    fn place(&mut self, idx: FrameIdx) {
+        for (overlay, moved) in self.overlays.iter().zip(&mut self.moved).filter(|(o, _)| !o.path.is_empty()) {
+            let by = overlay.gain_at(idx).and_then(|_| overlay.moved_by(idx));
+            match (by, &moved) {
+                (Some(by), Some((known, _))) if *known == by => {}
+                (Some(by), _) => *moved = Some((by, overlay.moved(by))),
+                (None, _) => *moved = None,
+            }
+        }
     }
 
     fn unblend(&mut self, window: Window<'_>, hole: &mut Hole) {
+        self.place(hole.idx);
         let overlays: Vec<(&Overlay, f32)> = self
             .overlays
             .iter()
+            .zip(&self.moved)
+            .filter_map(
+                |(overlay, moved)| if overlay.path.is_empty() { Some(overlay) } else { Some(&moved.as_ref()?.1) },
+            )
             .filter_map(|overlay| overlay.gain_at(hole.idx).map(|gain| (overlay, gain)))
             .filter(|(overlay, gain)| *gain > 0.0 && overlay.matte.format() == hole.patch().format)
             .collect();
@@ -279,8 +317,12 @@ mod tests {
     }
 
     fn worst(a: &Frame, b: &Frame) -> f32 {
+        worst_of(a, b, 0..a.format.planes())
+    }
+
+    fn worst_of(a: &Frame, b: &Frame, planes: Range<usize>) -> f32 {
         let mut worst = 0.0f32;
-        for plane in 0..a.format.planes() {
+        for plane in planes {
             let mut patches = [Patch::default(), Patch::default()];
             a.lift(a.bounds(), Rows::All, &mut patches[0]);
             b.lift(b.bounds(), Rows::All, &mut patches[1]);
@@ -294,7 +336,7 @@ mod tests {
     fn overlay(matte: Matte, noise: f32) -> Overlay {
         let flat = |plane: &MattePlane| Raster::new(plane.keep.width(), plane.keep.height(), noise);
         let noise = Arc::new(matte.planes().iter().map(flat).collect());
-        Overlay { span: 0..10, matte: Arc::new(matte), noise, gain: Vec::new() }
+        Overlay { span: 0..10, matte: Arc::new(matte), noise, gain: Vec::new(), path: Arc::default() }
     }
 
     #[test]
@@ -327,6 +369,28 @@ mod tests {
         let (_, mut frame, matte) = marked(format, rect, 0.5, 235.0);
         let counts = restore(&mut frame, rect, &[Rows::All], overlay(matte, 200.0));
         assert_eq!(counts, [0, 0, 0, 640], "settled by what was drowned, with its origin");
+    }
+
+    #[test]
+    fn a_mark_that_moves_is_computed_away_where_its_path_says() {
+        let (format, rect) = (PixelFormat::YUV420P8, Rect::new(30, 20, 32, 20));
+        let (clean, frame, _) = marked(format, rect, 0.5, 235.0);
+        // The same matte, known from elsewhere: whole chroma samples away, and between them.
+        for by in [(14, -6), (-30, -20), (5, 3)] {
+            let from = Rect::new(rect.x.saturating_add_signed(-by.0), rect.y.saturating_add_signed(-by.1), 32, 20);
+            let (_, _, matte) = marked(format, from, 0.5, 235.0);
+            let path = Arc::new(vec![(2, (50, 40)), (3, by), (4, (0, 0))]);
+            let mut done = frame.clone();
+            let counts = restore(&mut done, rect, &[Rows::All], Overlay { path, ..overlay(matte, 0.0) });
+            assert_eq!(counts, [0, 32 * 20, 0, 0], "{by:?}");
+            // The border of a matte that lies between chroma samples is not that of the mark.
+            let planes = if by.0 % 2 == 0 { 0..3 } else { 0..1 };
+            assert!(worst_of(&clean, &done, planes.clone()) <= 2.0, "{by:?} {planes:?}");
+        }
+        let mut missing = frame.clone();
+        let (_, _, matte) = marked(format, rect, 0.5, 235.0);
+        let path = Arc::new(vec![(2, (0, 0)), (4, (0, 0))]);
+        assert_eq!(restore(&mut missing, rect, &[Rows::All], Overlay { path, ..overlay(matte, 0.0) })[1], 0);
     }
 
     #[test]

@@ -69,8 +69,8 @@ impl Recurrence {
 }
 
 /// The drifters that recur most exclusively, those first that are worth following.
-pub(super) fn likeliest(glimpses: &[Glimpse]) -> Vec<(Template, Recurrence)> {
-    let all: Vec<&Template> = glimpses.iter().flat_map(|g| g.drifters.iter().map(|d| &d.template)).collect();
+pub(super) fn likeliest(glimpses: &[Glimpse], slow: &[Drifter]) -> Vec<(Template, Recurrence)> {
+    let all: Vec<&Template> = glimpses.iter().flat_map(|g| &g.drifters).chain(slow).map(|d| &d.template).collect();
     let figures: Vec<Recurrence> = all.par_iter().map(|t| recurrence(t, glimpses)).collect();
     let mut order: Vec<usize> = (0..all.len()).collect();
     order.sort_by(|a, b| {

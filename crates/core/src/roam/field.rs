@@ -3,6 +3,8 @@
 //! Knows the first plane of frames (luma, or green) and nothing of marks.
 
 use crate::frame::{Frame, Row};
+use crate::geometry::Rect;
+use crate::mask::Mask;
 
 /// The longest side at working scale. Letters of a mark keep their strokes there; an hour of positions costs megabytes.
 const LONGEST_SIDE: u32 = 640;
@@ -11,6 +13,9 @@ pub(super) const UNIT: f32 = 8.0;
 /// Largest slope kept, in units: one strong edge of the scene must not outweigh many of a mark (restoration notes, section 3:
 /// clipped at 14 code values).
 const CLIP: f32 = 14.0 * UNIT;
+
+/// Working samples around a mask that are left out with it.
+const BESIDE: u32 = 2;
 
 /// Full-resolution samples a side that become one working sample.
 pub(super) fn factor_of(width: u32, height: u32) -> u32 {
@@ -36,6 +41,33 @@ impl Field {
     pub(super) fn of(frame: &Frame) -> Self {
         let factor = factor_of(frame.width, frame.height) as usize;
         let (luma, width, height) = reduced(frame, factor);
+        Self::of_plane(&luma, width, height)
+    }
+
+    /// As [`of`](Self::of), without slopes where `mask` lies or beside it.
+    pub(super) fn beside(frame: &Frame, mask: &Mask) -> Self {
+        let (mut field, factor) = (Self::of(frame), factor_of(frame.width, frame.height));
+        let rect = mask.rect();
+        // Sobel's operator reaches one sample farther, and the codec's ringing some more.
+        let first = |at: u32| (at / factor).saturating_sub(BESIDE) as usize;
+        let last = |at: u32, most: usize| ((at.div_ceil(factor) + BESIDE) as usize).min(most);
+        let (right, bottom) = (last(rect.right(), field.width), last(rect.bottom(), field.height));
+        for y in first(rect.y)..bottom {
+            for x in first(rect.x)..right {
+                let cell = Rect::new(x as u32 * factor, y as u32 * factor, factor, factor);
+                let around = cell.grow(BESIDE * factor, u32::MAX, u32::MAX).intersect(&rect);
+                let covers = |x, y| mask.at(x, y) > 0;
+                if (around.y..around.bottom()).any(|y| (around.x..around.right()).any(|x| covers(x, y))) {
+                    (field.x[y * field.width + x], field.y[y * field.width + x]) = (0, 0);
+                }
+            }
+        }
+        field
+    }
+
+    /// Of the first plane of `frame` at its full resolution.
+    pub(super) fn whole(frame: &Frame) -> Self {
+        let (luma, width, height) = reduced(frame, 1);
         Self::of_plane(&luma, width, height)
     }
 

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::field::Field;
 use super::template::{Match, Template};
 use super::windows::{Glimpse, STEEP, median};
+use crate::frame::FrameIdx;
 use crate::locate::region::{Bounds, Region, bounds_of};
 
 /// A patch has at least so many steady samples, and sides of at least so many.
@@ -57,11 +58,12 @@ impl Hopper {
 /// The patch that recurs most at other places; `None` where none does.
 pub(super) fn find(glimpses: &[Glimpse]) -> Option<Hopper> {
     let base = base(glimpses);
+    let novel: Vec<Novel> = glimpses.iter().map(|glimpse| Novel::of(glimpse, &base)).collect();
+    let glimpses = novel.as_slice();
     let mut patches: Vec<(usize, Bounds, Template)> = Vec::new();
     for (n, glimpse) in glimpses.iter().enumerate() {
-        let novel = difference(&glimpse.steady, &base);
-        for bounds in LEVELS.iter().flat_map(|level| patches_of(&novel, *level)) {
-            let template = Template::of(&novel, (bounds.x0, bounds.y0, bounds.width(), bounds.height()));
+        for bounds in LEVELS.iter().flat_map(|level| patches_of(&glimpse.steady, *level)) {
+            let template = Template::of(&glimpse.steady, (bounds.x0, bounds.y0, bounds.width(), bounds.height()));
             if template.spread > STRAIGHT {
                 patches.push((n, bounds, template));
             }
@@ -72,6 +74,20 @@ pub(super) fn find(glimpses: &[Glimpse]) -> Option<Hopper> {
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
     let pooled = scored.iter().take(POOLED).filter(|s| s.0 > 0.0).map(|(_, n, bounds)| pooled(glimpses, *n, *bounds));
     pooled.max_by(|a, b| a.is_exclusive().cmp(&b.is_exclusive()).then(a.exclusive.total_cmp(&b.exclusive)))
+}
+
+/// What is steady in a window, but not in most: a mark that hops is found by it alone, also before scenery that stands still.
+struct Novel {
+    frames: (FrameIdx, FrameIdx),
+    steady: Field,
+    half: Field,
+}
+
+impl Novel {
+    fn of(glimpse: &Glimpse, base: &Field) -> Self {
+        let steady = difference(&glimpse.steady, base);
+        Self { frames: glimpse.frames, half: steady.halved(), steady }
+    }
 }
 
 /// What is steady through most windows: the scenery of a still camera.
@@ -124,7 +140,7 @@ fn patches_of(field: &Field, level: f32) -> Vec<Bounds> {
 }
 
 /// How much of `template`, which lies at `bounds` in window `n`, is found at one other place alone in other windows.
-fn recurrence(glimpses: &[Glimpse], n: usize, bounds: Bounds, template: &Template) -> f32 {
+fn recurrence(glimpses: &[Novel], n: usize, bounds: Bounds, template: &Template) -> f32 {
     let own = glimpses[n].frames;
     let weight = (template.len() as f32).sqrt();
     let others = glimpses.iter().filter(|g| g.frames.1 <= own.0 || g.frames.0 >= own.1);
@@ -143,7 +159,7 @@ fn recurrence(glimpses: &[Glimpse], n: usize, bounds: Bounds, template: &Templat
 }
 
 /// The template pooled over its places: windows that agree are aligned and averaged, twice, and searched again.
-fn pooled(glimpses: &[Glimpse], n: usize, bounds: Bounds) -> Hopper {
+fn pooled(glimpses: &[Novel], n: usize, bounds: Bounds) -> Hopper {
     let (w, h) = (glimpses[n].steady.width, glimpses[n].steady.height);
     let b = bounds.grown(MARGIN, (w, h));
     let mut template = Template::of(&glimpses[n].steady, (b.x0, b.y0, b.width(), b.height()));
@@ -189,7 +205,7 @@ fn pooled(glimpses: &[Glimpse], n: usize, bounds: Bounds) -> Hopper {
     Hopper { template, likeness: middle(tops), exclusive: middle(margins), places }
 }
 
-fn best(template: &Template, glimpse: &Glimpse) -> Option<Match> {
+fn best(template: &Template, glimpse: &Novel) -> Option<Match> {
     template.find(&glimpse.steady, &glimpse.half).first().copied().filter(|m| m.likeness > ALIKE)
 }
 

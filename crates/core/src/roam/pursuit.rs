@@ -29,6 +29,8 @@ const FAINT_EXCLUSIVE: f32 = 0.15;
 const LEAST_SEEN: f32 = 0.6;
 const LEAST_STRAIGHT: f32 = 0.6;
 const MOST_COMPANY: f32 = 0.4;
+/// It moves by this share of its smaller side at least.
+const TRAVEL: f32 = 0.4;
 /// Frames from the end of a stay to the beginning of the next, at most, for a hop.
 const HANDED: usize = 15;
 
@@ -36,6 +38,7 @@ const HANDED: usize = 15;
 #[derive(Debug)]
 pub struct Pursuit {
     chases: Vec<Chase>,
+    known: Mask,
     size: Option<(u32, u32)>,
     frames: Vec<FrameIdx>,
 }
@@ -49,15 +52,15 @@ struct Chase {
 }
 
 impl Pursuit {
-    /// After the suspects of a [`Search`](super::Search).
-    pub fn new(suspects: Vec<Suspect>) -> Self {
+    /// After the suspects of a [`Search`](super::Search), with what is known of marks that stay.
+    pub fn new(suspects: Vec<Suspect>, known: Mask) -> Self {
         let chase = |s: Suspect| Chase {
             sums: Sums::new(&s.template, if s.drifts { SPACING } else { s.template.width.min(s.template.height) / 2 }),
             template: s.template,
             drifts: s.drifts,
             offers: Vec::new(),
         };
-        Self { chases: suspects.into_iter().map(chase).collect(), size: None, frames: Vec::new() }
+        Self { chases: suspects.into_iter().map(chase).collect(), known, size: None, frames: Vec::new() }
     }
 
     /// Looks at the next frame; frames come in rising order, all of the clip. One of another size than the first is left out.
@@ -67,7 +70,7 @@ impl Pursuit {
             return;
         }
         self.frames.push(frame.idx);
-        let field = Field::of(frame);
+        let field = Field::beside(frame, &self.known);
         let half = field.halved();
         for chase in &mut self.chases {
             chase.observe(&field, &half);
@@ -100,14 +103,15 @@ impl Chase {
     fn conclude(&self, frames: &[FrameIdx], factor: u32) -> Option<Roaming> {
         let strays = if self.drifts { factor } else { 0 };
         let (mask, offset) = mask_of(&self.sums.shape(), factor, strays)?;
+        let reach = factor;
         let (margin, factor) = (self.sums.margin as f32, factor as f32);
         let full = |v: f32, o: i32| ((v - margin) * factor).round() as i32 + o;
         let place = |(x, y): (f32, f32)| (full(x, offset.0), full(y, offset.1));
         let path = trace(&self.offers, CHANCE);
         if self.drifts {
-            self.drifting(frames, &path, mask, &place)
+            self.drifting(frames, &path, (mask, reach), &place)
         } else {
-            Some(self.hopping(frames, &path, mask, &place))
+            Some(self.hopping(frames, &path, (mask, reach), &place))
         }
     }
 
@@ -115,7 +119,7 @@ impl Chase {
         &self,
         frames: &[FrameIdx],
         path: &[Option<usize>],
-        mask: Mask,
+        (mask, reach): (Mask, u32),
         place: &dyn Fn((f32, f32)) -> (i32, i32),
     ) -> Roaming {
         let stays = stays(&self.offers, path, &self.template);
@@ -138,14 +142,14 @@ impl Chase {
         let stays = extended(&stays, &self.offers);
         let stays = stays.iter().map(|s| (index(&s.frames), place((s.place.0 as f32, s.place.1 as f32)))).collect();
         let reason = doubt.map_or_else(|| format!("hops between {} places", places.len()), str::to_owned);
-        Roaming { mask, motion: Motion::Hops(stays), score, exclusive, confident: doubt.is_none(), reason }
+        Roaming { mask, reach, motion: Motion::Hops(stays), score, exclusive, confident: doubt.is_none(), reason }
     }
 
     fn drifting(
         &self,
         frames: &[FrameIdx],
         path: &[Option<usize>],
-        mask: Mask,
+        (mask, reach): (Mask, u32),
         place: &dyn Fn((f32, f32)) -> (i32, i32),
     ) -> Option<Roaming> {
         let seen: Vec<Option<(usize, usize)>> =
@@ -153,7 +157,7 @@ impl Chase {
         let line = line(&seen)?;
         let spots = seen.iter().enumerate().filter_map(|(t, p)| Some((t, (*p)?)));
         let (score, exclusive) = figures(spots, &self.offers, &self.template);
-        let travels = seen.iter().flatten().any(|p| seen.iter().flatten().any(|q| self.template.is_apart(*p, *q)));
+        let travels = line.travels() > TRAVEL * self.template.width.min(self.template.height) as f32;
         let company = self.sums.company();
         let doubt = if !travels {
             Some("stays at one place")
@@ -172,7 +176,7 @@ impl Chase {
             format!("on {:.0} % of the frames, {:.0} % on straight lines", 100.0 * line.seen, 100.0 * line.straight);
         let reason = format!("{}: {words}", doubt.unwrap_or("drifts"));
         let way = line.at.iter().map(|(t, p)| (frames[*t], place(*p))).collect();
-        Some(Roaming { mask, motion: Motion::Drifts(way), score, exclusive, confident: doubt.is_none(), reason })
+        Some(Roaming { mask, reach, motion: Motion::Drifts(way), score, exclusive, confident: doubt.is_none(), reason })
     }
 }
 

@@ -103,6 +103,20 @@ impl Template {
         }
     }
 
+    /// What of the template's slopes `field` has at column `x`, row `y`: 1 for all of them, 0 for none; negative where they are
+    /// turned round.
+    pub(super) fn share(&self, field: &Field, x: usize, y: usize) -> f32 {
+        let along: i32 = self
+            .points
+            .iter()
+            .map(|p| {
+                let i = (y + p.row) * field.width + x + p.column;
+                i32::from(field.x[i]) * p.slope[0] + i32::from(field.y[i]) * p.slope[1]
+            })
+            .sum();
+        if self.energy > 0.0 { along as f32 / self.energy } else { 0.0 }
+    }
+
     /// The places most like it in `field`, whose halved field is `half`, best first; places do not overlap by more than half.
     pub(super) fn find(&self, field: &Field, half: &Field) -> Vec<Match> {
         let mut found: Vec<Match> = Vec::with_capacity(OFFERED);

@@ -4,6 +4,7 @@ use super::{Motion, Pursuit, Roaming, Search};
 use crate::format::PixelFormat;
 use crate::frame::{Frame, FrameIdx, HostSurface, RowMut, Surface};
 use crate::geometry::Rect;
+use crate::mask::Mask;
 
 const W: u32 = 320;
 const H: u32 = 180;
@@ -59,9 +60,9 @@ impl Clip {
     /// The clip through both looks.
     fn found(&self) -> Vec<Roaming> {
         let starts: Vec<f64> = (0..FRAMES).map(|i| i as f64 / 25.0).collect();
-        let mut search = Search::new(&starts);
+        let mut search = Search::new(&starts, Mask::empty());
         search.frames().into_iter().for_each(|idx| search.observe(&self.frame(idx)));
-        let mut pursuit = Pursuit::new(search.conclude().0);
+        let mut pursuit = Pursuit::new(search.conclude().0, Mask::empty());
         (0..FRAMES).for_each(|idx| pursuit.observe(&self.frame(idx)));
         pursuit.conclude().into_iter().filter(|r| r.confident).collect()
     }

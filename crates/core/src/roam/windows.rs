@@ -18,6 +18,10 @@ const JUDGED: usize = 12;
 pub(super) const FEWEST: usize = 6;
 /// Windows in which drifting marks are looked for, at most.
 const DRIFTING: usize = 8;
+/// Frames by which slowly drifting marks are looked for, and seconds between them: what moves by a tenth of a sample a frame has
+/// then gone on by more than a stroke.
+const SLOW: usize = 8;
+const SLOW_STEP: f64 = 0.4;
 /// A slope of a window is steady where it is this steep, in units, and this share of the frames agrees with it.
 pub(super) const STEEP: f32 = 1.6 * UNIT;
 const AGREES: f32 = 0.85;
@@ -47,6 +51,22 @@ pub(super) fn windows(starts: &[f64]) -> Vec<Vec<FrameIdx>> {
     list
 }
 
+/// Frames far enough apart for slow motion to be seen, rising, spread over the clip.
+pub(super) fn slow_windows(starts: &[f64]) -> Vec<Vec<FrameIdx>> {
+    let (Some(first), Some(last)) = (starts.first(), starts.last()) else { return Vec::new() };
+    let seconds = SLOW_STEP * (SLOW - 1) as f64;
+    let room = last - first - seconds;
+    let count = ((room / seconds).ceil() as usize + 1).min(DRIFTING);
+    if room < 0.0 {
+        return Vec::new();
+    }
+    let from = |n: usize| first + if count > 1 { room * n as f64 / (count - 1) as f64 } else { 0.0 };
+    let at =
+        |second: f64| (starts.partition_point(|s| *s < second - 1e-6) as FrameIdx).min(starts.len() as FrameIdx - 1);
+    let window = |n: usize| (0..SLOW).map(|k| at(from(n) + SLOW_STEP * k as f64)).collect::<Vec<_>>();
+    (0..count).map(window).filter(|w| w.is_sorted_by(|a, b| a < b)).collect()
+}
+
 /// What a window of frames shows.
 #[derive(Clone, Debug)]
 pub(super) struct Glimpse {
@@ -54,8 +74,6 @@ pub(super) struct Glimpse {
     pub(super) frames: (FrameIdx, FrameIdx),
     /// Slopes that stay in place; 0 elsewhere.
     pub(super) steady: Field,
-    /// The same at half the size.
-    pub(super) half: Field,
     /// Its first frame alone, at both sizes.
     pub(super) first: Field,
     pub(super) first_half: Field,
@@ -67,10 +85,9 @@ impl Glimpse {
     pub(super) fn of(frames: (FrameIdx, FrameIdx), fields: &[&Field], drifts: bool) -> Self {
         let judged: Vec<&Field> = fields.iter().copied().step_by(fields.len().div_ceil(JUDGED)).collect();
         let steady = steady(&judged);
-        let half = steady.halved();
         let (first, first_half) = (fields[0].clone(), fields[0].halved());
         let drifters = if drifts { super::drift::find(fields) } else { Vec::new() };
-        Self { frames, steady, half, first, first_half, drifters }
+        Self { frames, steady, first, first_half, drifters }
     }
 }
 
@@ -115,22 +132,27 @@ pub(super) fn median(values: impl Iterator<Item = i8>, room: &mut Vec<i8>) -> i8
 #[derive(Debug)]
 pub(super) struct Watcher {
     open: Vec<Vec<FrameIdx>>,
+    slow: Vec<Vec<FrameIdx>>,
     /// In each window of so many drifting marks are looked for.
     apart: usize,
     fields: BTreeMap<FrameIdx, Field>,
     pub(super) glimpses: Vec<Glimpse>,
+    /// What moves slowly by itself.
+    pub(super) slow_drifters: Vec<Drifter>,
 }
 
 impl Watcher {
-    pub(super) fn new(mut windows: Vec<Vec<FrameIdx>>) -> Self {
+    pub(super) fn new(mut windows: Vec<Vec<FrameIdx>>, mut slow: Vec<Vec<FrameIdx>>) -> Self {
         windows.reverse();
+        slow.reverse();
         let apart = windows.len().div_ceil(DRIFTING).max(1);
-        Self { open: windows, apart, fields: BTreeMap::new(), glimpses: Vec::new() }
+        let (fields, glimpses, slow_drifters) = Default::default();
+        Self { open: windows, slow, apart, fields, glimpses, slow_drifters }
     }
 
     /// The frames that are looked at, rising.
     pub(super) fn wanted(&self) -> Vec<FrameIdx> {
-        let mut all: Vec<FrameIdx> = self.open.iter().flatten().copied().collect();
+        let mut all: Vec<FrameIdx> = self.open.iter().chain(&self.slow).flatten().copied().collect();
         all.sort_unstable();
         all.dedup();
         all
@@ -141,17 +163,33 @@ impl Watcher {
         self.fields.insert(idx, field);
         while let Some(window) = self.open.pop_if(|w| w.last().is_some_and(|last| *last <= idx)) {
             self.close(&window);
-            let next = self.open.last().and_then(|w| w.first()).copied().unwrap_or(FrameIdx::MAX);
-            self.fields.retain(|k, _| *k >= next);
         }
+        while let Some(window) = self.slow.pop_if(|w| w.last().is_some_and(|last| *last <= idx)) {
+            let fields = self.fields(&window);
+            let found = if fields.len() == window.len() { super::drift::find(&fields) } else { Vec::new() };
+            self.slow_drifters.extend(found);
+        }
+        let next = |windows: &[Vec<FrameIdx>]| windows.last().and_then(|w| w.first()).copied();
+        let needed = next(&self.open).into_iter().chain(next(&self.slow)).min().unwrap_or(FrameIdx::MAX);
+        // Of a slow window only its own frames, not all in between.
+        let open = next(&self.open).unwrap_or(FrameIdx::MAX);
+        let slow = self.slow.last().cloned().unwrap_or_default();
+        self.fields.retain(|k, _| *k >= needed && (*k >= open || slow.contains(k)));
+    }
+
+    /// The fields of a window, as long as their sizes are the same.
+    fn fields(&self, window: &[FrameIdx]) -> Vec<&Field> {
+        let fields: Vec<&Field> = window.iter().filter_map(|idx| self.fields.get(idx)).collect();
+        let same = fields.windows(2).all(|p| (p[0].width, p[0].height) == (p[1].width, p[1].height));
+        if same { fields } else { Vec::new() }
     }
 
     fn close(&mut self, window: &[FrameIdx]) {
-        let fields: Vec<&Field> = window.iter().filter_map(|idx| self.fields.get(idx)).collect();
-        let same = fields.windows(2).all(|p| (p[0].width, p[0].height) == (p[1].width, p[1].height));
-        if let ([first, .., last], true) = (window, same && fields.len() >= FEWEST) {
+        let fields = self.fields(window);
+        if let ([first, .., last], true) = (window, fields.len() >= FEWEST) {
             let drifts = self.open.len().is_multiple_of(self.apart);
-            self.glimpses.push(Glimpse::of((*first, last + 1), &fields, drifts));
+            let glimpse = Glimpse::of((*first, last + 1), &fields, drifts);
+            self.glimpses.push(glimpse);
         }
     }
 }

@@ -50,7 +50,7 @@ impl Yolo {
             crate::error::Error::Model(format!("cannot use the network {} as a detector: {why}", path.display()))
         })?;
         let is_any = net.graph().inputs[0].shape[0].is_none();
-        let batch = if is_any { placement.batch } else { 1 };
+        let batch = if is_any { placement.detect_batch } else { 1 };
         Ok(Self { net, head, output, side, batch, input: Tensor::zeros(vec![0]) })
     }
 

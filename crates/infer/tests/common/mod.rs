@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use cleanplate_infer::{Machine, Placement, place};
+use cleanplate_infer::{Machine, Placement, Wishes, place};
 
 /// A network of the tests.
 pub(crate) fn data(name: &str) -> PathBuf {
@@ -19,5 +19,5 @@ pub(crate) fn placements() -> impl Iterator<Item = Placement> {
         eprintln!("skipped on ONNX Runtime: ORT_DYLIB_PATH does not name its library");
     }
     let all = [Some(Vec::new()), installed.map(|path| vec![PathBuf::from(path)])];
-    all.into_iter().flatten().map(move |paths| place(&machine(paths), None))
+    all.into_iter().flatten().map(move |paths| place(&machine(paths), Wishes::default()))
 }
