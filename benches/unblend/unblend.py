@@ -11,7 +11,8 @@ harmonic  Laplace's equation inside the true mark, per frame and plane: the base
 fill      the same job with `--tiers fill`
 oracle    the true matte inverted, mixed with the harmonic fill where 1/keep lifts the codec's noise (Wiener, sigma 2)
 PSNR of luma inside the mark (alpha > .02) and of chroma (both planes together) over all frames. "Far": samples of luma or
-chroma farther than 4 from the true mark that the job changed on any frame. With --solve-only the solved matte takes the place
+chroma farther than 4 from the true mark that the job changed on any frame. A mark counts as accepted where its matte is used on
+at least half of the frames; "demoted" is the share on which the check of the encoded frames left it out. With --solve-only the solved matte takes the place
 of the true one in the oracle's formula.
 --pictures writes clean | marked | harmonic | job | oracle of the middle frame at 1:1 and 3x.
 """
@@ -141,6 +142,14 @@ def job(args, marked, boxes, out, *more):
     return done.stderr
 
 
+def left_out(said):
+    """Mark -> frames on which its matte was not used because it showed there."""
+    frames = {}
+    for mark, start, end in re.findall(r"mark (\d+) shows in encoded frames (\d+)\.\.(\d+): its matte is not used", said):
+        frames.setdefault(int(mark), set()).update(range(int(start), int(end)))
+    return frames
+
+
 def clip(args, source, crf):
     """A row for every mark of a clip."""
     folder = Path(args.cases) / str(crf) / source.stem
@@ -158,10 +167,10 @@ def clip(args, source, crf):
         plan = f"{tmp}/p.json"
         if args.solve_only:
             job(args, folder / "marked.mkv", boxes, f"{tmp}/o.mkv", "--dry-run", "--plan-out", plan)
-            demoted, result, filled = set(), None, None
+            demoted, result, filled = {}, None, None
         else:
             said = job(args, folder / "marked.mkv", boxes, f"{tmp}/o.mkv", "--plan-out", plan)
-            demoted = set(map(int, re.findall(r"mark (\d+) shows in encoded frames .* its matte is not used", said)))
+            demoted = left_out(said)
             result = cases.views(read(f"{tmp}/o.mkv", w, h), w, h)
             job(args, folder / "marked.mkv", boxes, f"{tmp}/f.mkv", "--tiers", "fill", "--verify", "packets")
             filled = cases.views(read(f"{tmp}/f.mkv", w, h), w, h)
@@ -187,7 +196,7 @@ def clip(args, source, crf):
                 near_c = away.reshape(away.shape[0] // 2, 2, away.shape[1] // 2, 2).min((1, 3))
                 far = sum(int(((took[n] != is_[n]).any(0) & (d > 4)).sum()) for n, d in ((0, away), (1, near_c), (2, near_c)))
             est = 1 - found[0][0] if found else np.zeros(m.shape)
-            rows.append(dict(clip=source.stem, crf=crf, mark=mark["name"], accepted=found is not None, demoted=entry["id"] in demoted,
+            rows.append(dict(clip=source.stem, crf=crf, mark=mark["name"], accepted=found is not None, demoted=len(demoted.get(entry["id"], ())) / len(is_[0]),
                              harmonic=luma(base), filled=luma(plain), job=luma(took), oracle=luma(best), marked=luma(is_),
                              c_harmonic=chroma(base), c_filled=chroma(plain), c_job=chroma(took), c_oracle=chroma(best), far=far,
                              alpha=float(np.abs(est - 1 + truth[0][0])[m].mean()), bias=float((est - 1 + truth[0][0])[m].mean()),
@@ -200,14 +209,14 @@ def clip(args, source, crf):
 
 
 def line(r):
-    state = "demoted" if r["demoted"] else "accepted" if r["accepted"] else "refused"
+    state = "refused" if not r["accepted"] else "accepted" if not r["demoted"] else f"demoted {100 * r['demoted']:.0f} %"
     return (f"| {r['crf']} | {r['clip'].split('_')[0]} | {r['mark']} | {state} | {r['harmonic']:.1f} | {r['filled']:.1f} | {r['job']:.1f} | "
             f"{r['oracle']:.1f} | {r['job'] - r['harmonic']:+.1f} | {r['job'] - r['filled']:+.1f} | {r['c_harmonic']:.1f} | {r['c_job']:.1f} | "
             f"{r['c_oracle']:.1f} | {r['far']} | {r['alpha']:.3f} {r['bias']:+.3f} | {r['missed']:.2f} | {r['why'].split('; ')[-1]} |")
 
 
 def summary(rows, name):
-    taken = [r for r in rows if r["accepted"] and not r["demoted"]]
+    taken = [r for r in rows if r["accepted"] and r["demoted"] < 0.5]
     if not taken:
         return f"| {name} | 0 of {len(rows)} |" + " |" * 14
     mean = lambda f: np.mean([f(r) for r in taken])
@@ -216,12 +225,12 @@ def summary(rows, name):
             f"{mean(lambda r: r['job']):.1f} | {mean(lambda r: r['oracle']):.1f} | {np.mean(gain):+.1f} | {np.median(gain):+.1f} | {min(gain):+.1f} | "
             f"{sum(g < -0.5 for g in gain)} | {mean(lambda r: r['job'] - r['filled']):+.1f} | {min(r['job'] - r['filled'] for r in taken):+.1f} | "
             f"{mean(lambda r: r['c_job'] - r['c_harmonic']):+.1f} ({mean(lambda r: r['c_oracle'] - r['c_harmonic']):+.1f}) | {mean(lambda r: r['alpha']):.3f} | "
-            f"{sum(r['far'] > 0 for r in taken)} | {sum(r['demoted'] for r in rows)} |")
+            f"{sum(r['far'] > 0 for r in taken)} | {sum(r['demoted'] >= 0.5 for r in rows)} + {sum(0 < r['demoted'] < 0.5 for r in rows)} |")
 
 
 def tables(rows):
     print("\n| set | accepted | harmonic | fill | job | oracle | gain over harmonic | median | worst | below -0.5 | gain over fill | worst | "
-          "chroma over harmonic (oracle) | opacity error | far | demoted |")
+          "chroma over harmonic (oracle) | opacity error | far | demoted + in part |")
     print("|" + "---|" * 16)
     for crf in sorted({r["crf"] for r in rows}):
         for kind, names in (("moving", cases.MOVING), ("still or slow", cases.STILL)):

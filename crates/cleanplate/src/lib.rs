@@ -34,6 +34,7 @@ pub mod probe;
 mod reel;
 pub mod region;
 mod render;
+mod repairs;
 pub mod report;
 mod resources;
 mod restore;

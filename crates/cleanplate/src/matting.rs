@@ -35,6 +35,9 @@ const FEWEST_FULL: usize = 16;
 /// Its edges alone are this clear at least, where it is shown at all: how clear depends on what lies behind it.
 const PRESENT: f32 = 0.5;
 
+/// A solved matte of which the frames that show most of it show less than this is not the mark's.
+const LEAST_SHOWN: f32 = 0.75;
+
 /// A given matte whose gain differs by less from 1 is right as it is.
 const AS_GIVEN: f32 = 0.08;
 
@@ -200,6 +203,12 @@ impl Solved {
         let mut gains = evidence.gains(matte);
         let full = full_gain(&gains).filter(|full| *full > 0.0);
         let mut shown = None;
+        if let Some(full) = full.filter(|full| !self.is_given && *full < LEAST_SHOWN) {
+            self.matte = None;
+            self.alpha = 0.0;
+            self.reason = format!("the frames show {full:.2} of the matte that all of them tell of ({})", self.reason);
+            return Ok(());
+        }
         if let Some(full) = full {
             gains.iter_mut().for_each(|gain| gain.value /= full);
             if self.is_given && (full - 1.0).abs() > AS_GIVEN {

@@ -182,14 +182,16 @@ impl View {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Remedy {
+    /// Its matte is not used, because what that leaves behind shows: what the matte changes is borrowed or filled.
+    Fill,
     /// Its matte is not used, because what that leaves behind shows: the masks are those of a mark without one.
     Demote,
 }
 
-/// An amendment for one segment.
+/// An amendment for some frames of one segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repair {
-    /// The segment's frames.
+    /// The frames.
     pub frames: Range<FrameIdx>,
     /// The mark's number.
     pub mark: u32,

@@ -64,7 +64,7 @@ pub(crate) const fn origin_gray(origin: Origin) -> u8 {
 pub(crate) struct Restoration {
     tracks: Vec<Track>,
     /// What was taken away of each mark since this was asked for last; `None` for one whose mask has changed meanwhile.
-    removed: BTreeMap<u32, Option<(MaskRef, Removed)>>,
+    removed: BTreeMap<u32, Option<Taken>>,
     masks: MaskFolder,
     tiers: Vec<Box<dyn Restorer>>,
     extras: Extras,
@@ -93,8 +93,10 @@ pub(crate) struct Means {
 pub(crate) struct Track {
     id: u32,
     masks: MaskTrack<MaskRef>,
-    /// Frames on which its matte is not used, and the masks that hold there.
+    /// Frames on which its matte is not used, those of them on which its shape is not believed either, and the masks that hold
+    /// there.
     demoted: Vec<Range<FrameIdx>>,
+    wide: Vec<Range<FrameIdx>>,
     without_matte: Option<MaskTrack<MaskRef>>,
     /// Frames on which the mark is seen though nothing is done about it.
     shown: Range<FrameIdx>,
@@ -112,13 +114,15 @@ impl Track {
         let is_drawn = mark.recognised || !mark.from.is_rectangle();
         let has_matte = mark.matte.is_some();
         let (masks, without_matte) = (mark.track()?, mark.track_without_matte()?);
-        let (shown, demoted) = (mark.shown.clone(), demoted(mark, repairs));
+        let (shown, demoted, wide) =
+            (mark.shown.clone(), demoted(mark, repairs, |_| true), demoted(mark, repairs, |r| r == Remedy::Demote));
         let mut places = masks.keys().iter().map(|(_, name)| name.rect).filter(|rect| !rect.is_empty());
         let moves = places.next().is_some_and(|first| places.any(|rect| rect != first));
         Ok(Self {
             id: mark.id,
             masks,
             demoted,
+            wide,
             without_matte,
             shown,
             is_drawn,
@@ -138,8 +142,12 @@ impl Track {
     }
 
     fn at(&self, idx: FrameIdx) -> Option<&MaskRef> {
-        let instead = self.without_matte.as_ref().filter(|_| self.is_demoted(idx));
-        instead.unwrap_or(&self.masks).at(idx)
+        let own = self.masks.at(idx);
+        // One that is not thought to be shown, but is, has no mask of its own there.
+        let is_doubted = self.wide.iter().any(|frames| frames.contains(&idx))
+            || (self.is_demoted(idx) && own.is_some_and(|name| name.rect.is_empty()));
+        let instead = self.without_matte.as_ref().filter(|_| is_doubted);
+        instead.map_or(own, |masks| masks.at(idx))
     }
 
     /// What of a frame the mark hides, also where it is not worked on.
@@ -150,12 +158,20 @@ impl Track {
     }
 }
 
-/// Frames on which a mark's matte is not used, rising.
-fn demoted(mark: &Mark, repairs: &[Repair]) -> Vec<Range<FrameIdx>> {
-    let here = repairs.iter().filter(|repair| repair.remedy == Remedy::Demote && repair.mark == mark.id);
+/// Frames on which a mark's matte is not used by remedies that are `meant`, rising.
+fn demoted(mark: &Mark, repairs: &[Repair], meant: impl Fn(Remedy) -> bool) -> Vec<Range<FrameIdx>> {
+    let here = repairs.iter().filter(|repair| meant(repair.remedy) && repair.mark == mark.id);
     let mut frames: Vec<Range<FrameIdx>> = here.map(|repair| repair.frames.clone()).collect();
     frames.sort_by_key(|range| range.start);
     frames
+}
+
+/// What was taken away of a mark by one mask.
+struct Taken {
+    mask: MaskRef,
+    /// Whether its matte was not used.
+    is_demoted: bool,
+    removed: Removed,
 }
 
 /// A frame on which all tiers but the last have worked.
@@ -293,7 +309,7 @@ impl Restoration {
             let restored = self.close(&mut frame, &groups, settled.collect())?;
             for (id, before) in before {
                 let view = self.tracks.iter().find(|track| track.id == id).and_then(|track| track.view.as_ref());
-                if let Some(Some((_, removed))) = self.removed.get_mut(&id) {
+                if let Some(Some(Taken { removed, .. })) = self.removed.get_mut(&id) {
                     match view.and_then(|view| Some((view.origin(frame.idx)?, view.size))) {
                         Some((origin, size)) => removed.add(&before, &part(&frame, origin, size)),
                         None => removed.add(&before, &frame),
@@ -308,7 +324,7 @@ impl Restoration {
     /// The slopes of every mark that stood still since this was asked for last, as they were taken away.
     pub(crate) fn templates(&mut self) -> Vec<(u32, Template)> {
         let removed = std::mem::take(&mut self.removed);
-        removed.into_iter().filter_map(|(id, removed)| Some((id, removed?.1.template()?))).collect()
+        removed.into_iter().filter_map(|(id, taken)| Some((id, taken?.removed.template()?))).collect()
     }
 
     /// What `source` shows at every mark that stands still, or does so in what is seen from it.
@@ -317,25 +333,32 @@ impl Restoration {
         for track in self.tracks.iter().filter(|track| track.is_certain(source.idx)) {
             let (id, name) = (&track.id, track.at(source.idx).filter(|name| !name.rect.is_empty()));
             let Some(name) = name else { continue };
+            let is_demoted = track.is_demoted(source.idx);
             let view = track.view.as_ref().map(|view| (view.origin(source.idx), view.size));
             // Where it may be at either of two places its slopes cannot be learnt.
             let Some(view) = view.map_or(Some(None), |(origin, size)| origin.map(|at| Some((at, size)))) else {
                 continue;
             };
-            if !self.removed.contains_key(id) {
+            let known = self.removed.get(id);
+            // What its matte takes away tells more of the mark than what is filled in its place.
+            if known.is_none_or(|known| known.as_ref().is_some_and(|taken| taken.is_demoted && !is_demoted)) {
                 let mask = self.masks.load(name)?.clipped(source.width, source.height);
                 let (mask, (w, h)) = match view {
                     Some((origin, size)) => (seen_from(&mask, origin), size),
                     None => (mask, (source.width, source.height)),
                 };
-                self.removed.insert(*id, Some((name.clone(), Removed::new(&mask, w, h))));
+                let removed = Removed::new(&mask, w, h);
+                self.removed.insert(*id, Some(Taken { mask: name.clone(), is_demoted, removed }));
             }
             let Some(entry) = self.removed.get_mut(id) else { continue };
             match (entry, view) {
-                (Some((_, removed)), Some((origin, size))) => {
-                    seen.push((*id, removed.before(&part(source, origin, size))));
+                (Some(taken), Some((origin, size))) if taken.is_demoted == is_demoted => {
+                    seen.push((*id, taken.removed.before(&part(source, origin, size))));
                 }
-                (Some((known, removed)), None) if known == name => seen.push((*id, removed.before(source))),
+                (Some(taken), None) if taken.mask == *name && taken.is_demoted == is_demoted => {
+                    seen.push((*id, taken.removed.before(source)));
+                }
+                (Some(taken), _) if is_demoted && !taken.is_demoted => {}
                 (entry, _) => *entry = None,
             }
         }
@@ -594,7 +617,7 @@ fn overlays(marks: &[Mark], repairs: &[Repair], blobs: &Path) -> Result<Vec<Over
         let (matte, noise) = (Arc::new(file.matte), Arc::new(file.noise));
         let path = Arc::new(mark.view.as_ref().map(|view| view.at.clone()).unwrap_or_default());
         let mut start = mark.span.start;
-        for end in demoted(mark, repairs).iter().chain([&(mark.span.end..mark.span.end)]) {
+        for end in demoted(mark, repairs, |_| true).iter().chain([&(mark.span.end..mark.span.end)]) {
             let span = start..end.start.min(mark.span.end);
             if !span.is_empty() {
                 let (matte, noise, gain) = (Arc::clone(&matte), Arc::clone(&noise), name.gain.clone());

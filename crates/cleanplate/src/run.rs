@@ -1,6 +1,5 @@
 //! A whole job: index, analyse, plan, render, assemble, verify, and the new name as the last step.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
@@ -18,10 +17,11 @@ use crate::marks::Clip;
 use crate::networks::placement;
 use crate::observer::{Event, Observer, Phase};
 use crate::options::{Job, Options, Tier, VerifyMode};
-use crate::plan::{Mark, Plan, Remedy, Repair, write_beside};
+use crate::plan::{Mark, Plan, Repair, write_beside};
 use crate::prepare::{self, Opened};
 use crate::region::to_shown;
 use crate::render::{Extra, Render, Rendered, gray_lossless, pack_name};
+use crate::repairs::repairs;
 use crate::report::{
     CheckReport, FlashReport, MarkReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StreamReport,
 };
@@ -129,12 +129,12 @@ fn in_work_folder(job: &Job, work: &WorkFolder, watch: &mut Watch<'_>) -> Result
     let (keys, rendered) = loop {
         let keys = plan.segments.iter().map(|s| plan.key(s)).collect::<Result<Vec<_>>>()?;
         let rendered = render(options, &plan, &opened, &keys, &store, watch)?;
-        let repairs = repairs(&plan, &rendered);
+        let repairs = repairs(&plan, rendered.records.iter().map(|(record, _)| (&record.frames, &*record.flashes)));
         if repairs.is_empty() {
             break (keys, rendered);
         }
         for repair in &repairs {
-            let Repair { frames, mark, remedy: Remedy::Demote } = repair;
+            let Repair { frames, mark, .. } = repair;
             let words = format!(
                 "check: mark {mark} shows in encoded frames {}..{}: its matte is not used there",
                 frames.start, frames.end
@@ -355,22 +355,6 @@ fn room(plan: &Plan, opened: &Opened) -> u64 {
     let track =
         if lossless { pin.frames * u64::from(pin.width) * u64::from(pin.height) * planes / 4 } else { video / 2 };
     info.size.saturating_sub(video) + 2 * track
-}
-
-/// What is to be done about marks that show in encoded frames: what has not been tried there yet.
-fn repairs(plan: &Plan, rendered: &Rendered) -> Vec<Repair> {
-    let mut repairs = Vec::new();
-    for (record, _) in &rendered.records {
-        let shown: BTreeSet<u32> = record.flashes.iter().map(|flash| flash.mark).collect();
-        for mark in shown {
-            let same = |r: &Repair| r.mark == mark && r.frames == record.frames;
-            let has_matte = plan.marks.iter().any(|m| m.id == mark && m.matte.is_some());
-            if has_matte && !plan.repairs.iter().any(same) {
-                repairs.push(Repair { frames: record.frames.clone(), mark, remedy: Remedy::Demote });
-            }
-        }
-    }
-    repairs
 }
 
 /// What looking for marks in the encoded frames has shown.

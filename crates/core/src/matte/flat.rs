@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::cut::Energy;
 use super::membrane::Membrane;
 use super::morphology::{Area, dilated, parts, quantile};
-use super::pairs::{Guess, Pictures, between, guesses};
+use super::pairs::{Guess, Pair, Pictures, between, guesses};
 use super::stack::{LANES, Stack};
 
 /// Frames that are looked at.
@@ -51,6 +51,15 @@ const RIM: [f32; 3] = [0.6, 0.25, 0.1];
 const LEAST_ALPHA: f32 = 0.015;
 /// Groups of frames for the rim.
 const GROUPS: usize = 3;
+/// Fewer pairs of samples say nothing.
+const LEAST_PAIRS: usize = 30;
+/// A border stands out where the scene beside it changes by less than this share of what the border does.
+const MOST_NATURAL: f32 = 0.65;
+/// How far from the border that is looked at, in samples: beyond the rim, and not elsewhere.
+const BESIDE: (usize, usize) = (2, 14);
+/// Standard deviation over time outside of the border from which on something moves, and the codec's variance.
+const MOVES: f32 = 8.0;
+const CODED: f32 = 1.5;
 
 /// A mark of one colour.
 pub(super) struct Flat {
@@ -65,6 +74,12 @@ pub(super) struct Flat {
     pub(super) spread: f32,
     /// What is left of the change across the border, as a share of what there was: .2 to .5 for right ones.
     pub(super) left: f32,
+    /// The same of what both exceed the change beside the border by, which the scene has of its own; 1 where the border
+    /// does not stand out from that.
+    pub(super) excess: f32,
+    /// The share that is let through by how much less samples inside change over time than those outside; `None` where
+    /// nothing moves there or too little of the border is straight.
+    pub(super) by_time: Option<f32>,
 }
 
 /// A labelling and what it was found for.
@@ -111,7 +126,11 @@ pub(super) fn flat(stack: &Stack<'_>, allowed: &Area, hints: &[Guess], plain: [f
     let (alpha, core) = softened(stack, &found);
     let left = found.left();
     let spread = spread(&few, &found.labels);
-    Some(Flat { alpha, core, keep: found.guess.0, colour: found.guess.1, spread, left })
+    let natural = beside(&few, &found.labels) * crossings(&found.labels, few.width) as f32;
+    let excess =
+        if natural < MOST_NATURAL * found.before { (found.after - natural) / (found.before - natural) } else { 1.0 };
+    let by_time = by_time(&pictures, &found.labels);
+    Some(Flat { alpha, core, keep: found.guess.0, colour: found.guess.1, spread, left, excess, by_time })
 }
 
 /// Where a mark of `guess` lies.
@@ -152,25 +171,50 @@ fn labelled(few: &Pictures, (keep, colour): Guess, allowed: &Area) -> Option<Are
     (labels.iter().filter(|l| **l).count() >= LEAST).then_some(labels)
 }
 
+/// The pairs of samples whose change across the border of `labels` is looked at: the one inside first.
+fn across(labels: &Area, width: usize) -> impl Iterator<Item = (usize, usize)> {
+    [(ACROSS, 1), (ACROSS * width, width)].into_iter().flat_map(move |(step, unit)| {
+        (0..labels.len() - step)
+            .filter(move |k| unit > 1 || k % width + step < width)
+            .filter(move |k| labels[*k] != labels[k + step])
+            .map(move |k| if labels[k] { (k, k + step) } else { (k + step, k) })
+    })
+}
+
+/// How many those are.
+fn crossings(labels: &Area, width: usize) -> usize {
+    across(labels, width).count()
+}
+
 /// Change across the border of `labels` before and after the mark is computed away, in code values a frame.
 fn crossed(few: &Pictures, labels: &Area, (keep, colour): Guess) -> (f32, f32) {
-    let (width, add) = (few.width, (1.0 - keep) * colour);
+    let add = (1.0 - keep) * colour;
     let (mut before, mut after) = (0.0, 0.0);
-    for step in [ACROSS, ACROSS * width] {
-        for k in 0..labels.len() - step {
-            let q = k + step;
-            if labels[k] == labels[q] || (step == ACROSS && k % width + step >= width) {
-                continue;
-            }
-            let (inside, outside) = if labels[k] { (k, q) } else { (q, k) };
-            for frame in &few.frames {
-                before += (frame[inside] - frame[outside]).abs();
-                after += ((frame[inside] - add) / keep - frame[outside]).abs();
-            }
+    for (inside, outside) in across(labels, few.width) {
+        for frame in &few.frames {
+            before += (frame[inside] - frame[outside]).abs();
+            after += ((frame[inside] - add) / keep - frame[outside]).abs();
         }
     }
     let count = few.frames.len() as f32;
     (before / count, after / count)
+}
+
+/// Mean change over the same distance between samples that lie beside the mark of `labels`, in code values.
+fn beside(few: &Pictures, labels: &Area) -> f32 {
+    let width = few.width;
+    let (near, far) = (dilated(labels, width, BESIDE.0), dilated(labels, width, BESIDE.1));
+    let ring = |k: usize| far[k] && !near[k];
+    let (mut sum, mut count) = (0.0f32, 0.0f32);
+    for (step, unit) in [(ACROSS, 1), (ACROSS * width, width)] {
+        for k in (0..labels.len() - step).filter(|k| unit > 1 || k % width + step < width) {
+            if ring(k) && ring(k + step) {
+                sum += few.frames.iter().map(|f| (f[k] - f[k + step]).abs()).sum::<f32>();
+                count += few.frames.len() as f32;
+            }
+        }
+    }
+    sum / count.max(1.0)
 }
 
 /// Standard deviation of what is seen just outside of `labels`, over places and frames.
@@ -187,14 +231,11 @@ fn spread(few: &Pictures, labels: &Area) -> f32 {
     (squares / n.max(1.0) - mean * mean).max(0.0).sqrt() as f32
 }
 
-/// The same mark with what is let through as the ratio of the spreads on both sides of the border, which is right where the
-/// scene is alike on both; a slope would be too small by what is not.
-///
-/// Beside it, where its luma is near one of `plain`, what is let through if it is that.
-fn refined(pictures: &Pictures, labels: &Area, (keep, colour): Guess, plain: [f32; 2]) -> (Guess, Option<Guess>) {
+/// What is seen over frames on both sides of the border of `labels`, inside first, where both are clear of other parts of it.
+fn sides(pictures: &Pictures, labels: &Area) -> Vec<Pair> {
     let (width, height) = (pictures.width, pictures.height());
     let away = signed(labels, width);
-    let mut pairs: Vec<(Vec<f32>, Vec<f32>)> = Vec::new();
+    let mut pairs: Vec<Pair> = Vec::new();
     for k in (0..labels.len()).filter(|k| away[*k].abs() < 1.1) {
         let (x, y) = (k % width, k / width);
         if x < 3 || y < 3 || x + 3 >= width || y + 3 >= height {
@@ -218,7 +259,34 @@ fn refined(pictures: &Pictures, labels: &Area, (keep, colour): Guess, plain: [f3
         let side = |(x, y): (f32, f32)| (0..pictures.frames.len()).map(|f| pictures.between(f, x, y)).collect();
         pairs.push((side(inner), side(outer)));
     }
-    if pairs.len() < 30 {
+    pairs
+}
+
+/// The share that is let through by the changes over time alone, of all places together; what does not move, however strong its
+/// edges, says nothing here.
+fn by_time(pictures: &Pictures, labels: &Area) -> Option<f32> {
+    let pairs = sides(pictures, labels);
+    if pairs.len() < LEAST_PAIRS {
+        return None;
+    }
+    let variance = |v: &[f32]| {
+        let mean = v.iter().sum::<f32>() / v.len() as f32;
+        v.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / v.len() as f32
+    };
+    let mean = |side: fn(&Pair) -> &Vec<f32>| {
+        (pairs.iter().map(|pair| variance(side(pair))).sum::<f32>() / pairs.len() as f32 - CODED).max(0.0)
+    };
+    let (inside, outside) = (mean(|pair| &pair.0), mean(|pair| &pair.1));
+    (outside > MOVES * MOVES).then(|| (inside / outside).sqrt())
+}
+
+/// The same mark with what is let through as the ratio of the spreads on both sides of the border, which is right where the
+/// scene is alike on both; a slope would be too small by what is not.
+///
+/// Beside it, where its luma is near one of `plain`, what is let through if it is that.
+fn refined(pictures: &Pictures, labels: &Area, (keep, colour): Guess, plain: [f32; 2]) -> (Guess, Option<Guess>) {
+    let pairs = sides(pictures, labels);
+    if pairs.len() < LEAST_PAIRS {
         return ((keep, colour), None);
     }
     let moments = |v: &mut dyn Iterator<Item = f32>| {

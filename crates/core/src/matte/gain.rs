@@ -102,9 +102,14 @@ impl MatteEvidence {
                 lanes.into_iter().enumerate().for_each(|(lane, pairs)| sums[first + lane].extend(pairs));
             }
         }
-        let gains = order.iter().zip(&sums).filter_map(|(idx, pairs)| {
+        let strengths: Vec<f32> =
+            sums.iter().map(|pairs| pairs.iter().map(|[_, full]| full * full).sum::<f32>().sqrt()).collect();
+        let usual = quantile(strengths.iter().copied(), 0.5);
+        let gains = order.iter().zip(sums.iter().zip(&strengths)).filter_map(|(idx, (pairs, strength))| {
             let (value, error) = regression(pairs)?;
-            Some(Gain { idx: *idx, value, error })
+            // On what has its own brightness a mark shows little, and what the scene does decides.
+            let hardly_shown = LEAST_ERROR * (usual / strength.max(1e-3) - 1.0).max(0.0);
+            Some(Gain { idx: *idx, value, error: error.hypot(hardly_shown) })
         });
         gains.collect()
     }

@@ -175,3 +175,16 @@ pub(super) fn core(alpha: &[f32], open: &Area) -> f32 {
     let top = quantile(inside(), 0.95);
     quantile(inside().filter(|a| *a >= 0.5 * top), 0.5)
 }
+
+/// Root mean square error that the variances of opacities make in computed samples of the first plane where `changed` holds;
+/// `behind` is the mean of what lies there. White stands for colours that are not sure.
+pub(super) fn expected_error(opacity: &Opacity, behind: &[f32], changed: &Area) -> f32 {
+    let (mut sum, mut count) = (0.0, 0.0f32);
+    for k in (0..changed.len()).filter(|k| changed[*k] && opacity.alpha[*k] > 0.02) {
+        let keep = (1.0 - opacity.alpha[k]).max(0.1);
+        let colour = opacity.paint[k].map_or(235.0, |paint| paint[0]);
+        sum += opacity.variance[k] * ((colour - behind[k]) / keep).powi(2);
+        count += 1.0;
+    }
+    (sum / count.max(1.0)).sqrt()
+}

@@ -65,7 +65,7 @@ pub(super) fn between(values: &[f32], width: usize, x: f32, y: f32) -> f32 {
 }
 
 /// The samples of a pair over frames, on one side and on the other.
-type Pair = (Vec<f32>, Vec<f32>);
+pub(super) type Pair = (Vec<f32>, Vec<f32>);
 
 /// What the edges in and beside `allowed` say that a mark may be; `plain` is the luma of white and black.
 pub(super) fn guesses(stack: &Stack<'_>, pictures: &Pictures, allowed: &Area, plain: [f32; 2]) -> Vec<Guess> {

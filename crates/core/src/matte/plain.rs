@@ -24,6 +24,12 @@ const AGAINST: Limits = Limits { left: 0.40, stray: 1.25 };
 const CONFIRMED: Limits = Limits { left: 0.52, stray: 1.60 };
 /// Deviation of the background along the border, in code values of 8 bits, below which it is level.
 const LEAST_SPREAD: f32 = 8.0;
+/// Where the scene has strong edges of its own, most of what is left along the border is theirs: what exceeds them may be this
+/// much, if what moves says that as much is let through, to this difference.
+const MOST_EXCESS: f32 = 0.36;
+const AGREES: f32 = 0.06;
+/// A mark that is sound is preferred to one that the moments know this badly, in code values.
+const BADLY: f32 = 10.0;
 /// Opacities that differ by more, as a share of the mean, are not of the same mark.
 const MOST_APART: f32 = 0.12;
 /// Slopes in code values of 8 bits that count everywhere, so that what is smooth is not compared by its noise.
@@ -73,7 +79,13 @@ impl Plain {
     }
 
     fn keeps(&self, limits: Limits) -> bool {
-        self.flat.left <= limits.left && self.stray <= limits.stray
+        (self.flat.left <= limits.left || self.is_twice_told()) && self.stray <= limits.stray
+    }
+
+    /// Whether the border and what moves behind the mark speak for the same one.
+    fn is_twice_told(&self) -> bool {
+        let agrees = |by_time: f32| (by_time - self.flat.keep).abs() < AGREES;
+        self.flat.excess <= MOST_EXCESS && self.flat.by_time.is_some_and(agrees)
     }
 
     /// Whether it can be believed where the moments say nothing.
@@ -82,8 +94,10 @@ impl Plain {
     }
 
     /// Whether it speaks against what the moments say, if that is something else.
-    pub(super) fn contradicts(&self) -> bool {
-        self.keeps(AGAINST)
+    pub(super) fn contradicts(&self, general: &Candidate) -> bool {
+        let strict = self.flat.left <= AGAINST.left && self.stray <= AGAINST.stray;
+        let known_badly = general.is_doubtful || (self.is_twice_told() && general.expected > BADLY);
+        strict || (self.is_sound() && known_badly)
     }
 
     /// Whether what lies behind is so level that its colour and opacity cannot be told apart.
@@ -152,7 +166,18 @@ fn built(
     let planes = planes(stacks, &basis.moments, &opens, &opacity, basis.weights, width);
     let changed = changed(stacks, &planes, (width, height));
     let colour = Some(value[0]);
-    Candidate { planes, changed, alpha: full, colour, confidence, reason, basis, opacity }
+    Candidate {
+        planes,
+        changed,
+        alpha: full,
+        colour,
+        confidence,
+        reason,
+        expected: 0.0,
+        is_doubtful: false,
+        basis,
+        opacity,
+    }
 }
 
 /// Slopes that persist in the place apart from the border of `flat`, computed back inside, as a multiple of those around.

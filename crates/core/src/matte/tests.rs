@@ -244,3 +244,17 @@ fn a_mark_at_the_corner_of_the_frame_is_solved_too() {
     assert!((solution.alpha - 0.5).abs() < 0.05, "{} {}", solution.alpha, solution.reason);
     assert!(solution.mask.at(0, 0) > 0 && solution.mask.at(23, 13) > 0, "up to the very corner");
 }
+
+#[test]
+fn a_frame_as_bright_as_the_mark_says_little_of_how_strongly_it_is_shown() {
+    let half = Drawn { alpha: |x, y| 0.5 * plate(x, y), colour: WHITE };
+    // The same mark over the scene after a flash of light: 97 % of the way to white.
+    let flash = Drawn { alpha: |x, y| 1.0 - 0.03 * (1.0 - 0.5 * plate(x, y)), colour: WHITE };
+    let format = PixelFormat::YUV420P8;
+    let frames = (0..FRAMES).map(|t| frame(format, t, t as f32, if t == 30 { &flash } else { &half }));
+    let matte = moving(format, &half).solve().matte.unwrap();
+    for gain in evidence(format, frames).gains(&matte) {
+        // Errors above .15 are not looked at.
+        assert_eq!(gain.error > 0.15, gain.idx == 30, "{gain:?}");
+    }
+}
