@@ -76,13 +76,10 @@ impl MendedFill {
             added.push((*plane, self.addition(filled.patch(), *plane, hole, wide)?));
         }
         for plane in 0..filled.patch().planes.len() {
-            let values = filled.patch().planes[plane].data();
             let more = added.iter().find(|(n, _)| *n == plane).map(|(_, more)| more);
-            for k in 0..values.len() {
-                if hole.is_open(plane, k) && filled.origin()[plane].data()[k] != Origin::Kept {
-                    let more = more.map_or(0.0, |more| more.data()[k]);
-                    hole.settle(plane, k, values[k] + more, Origin::Invented);
-                }
+            let values = filled.patch().planes[plane].data().iter().zip(filled.origin()[plane].data());
+            for (k, (value, origin)) in values.enumerate().filter(|(_, (_, origin))| **origin == Origin::Invented) {
+                hole.settle(plane, k, value + more.map_or(0.0, |more| more.data()[k]), *origin);
             }
         }
         Ok(())

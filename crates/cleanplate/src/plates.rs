@@ -18,7 +18,8 @@ use crate::masks::{MaskFolder, hex};
 use crate::observer::{Event, Phase};
 use crate::options::{Options, Tier};
 use crate::plan::{Mark, write_beside};
-use crate::restore::{CONTEXT, Track, covered};
+use crate::restore::CONTEXT;
+use crate::tracks::{Track, covered};
 use crate::watch::Watch;
 use crate::window::{SMALL, same_scene, small};
 

@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use cleanplate_infer::Placement;
 
-use cleanplate_core::roam::part;
 use cleanplate_core::{
-    Borrow, Crop, Frame, FrameIdx, Hole, Mask, MaskTrack, Origin, Overlay, Patch, Plate, Raster, Reach, Rect, Removed,
-    Restorer, Rows, SpatialFill, Template, Unblend, Window,
+    Borrow, Frame, FrameIdx, Hole, Mask, Origin, Overlay, Patch, Raster, Reach, Rect, Restorer, Rows, SpatialFill,
+    Template, Unblend,
 };
 
 use crate::error::{Error, Result};
@@ -19,17 +18,17 @@ use crate::last_tier::{LastTier, Promise};
 use crate::masks::{MaskFolder, MaskRef};
 use crate::networks::FillModel;
 use crate::options::Tier;
-use crate::plan::{Mark, Plan, Remedy, Repair, View};
-use crate::plates::{PlateFile, PlateRef};
+use crate::origins::{draw_origins, origin_gray, origins_within, whole_mask};
+use crate::plan::{Mark, Plan, Repair};
+use crate::removals::{Removals, Seen};
 use crate::render::picture_bytes;
 use crate::report::OriginCounts;
+use crate::scenes::{Scenes, Sight};
+use crate::tracks::{Track, demoted};
 use crate::window::Waiting;
 
 /// Pixels around a mask that a hole shows to the tiers: what the spatial fill reads of the surroundings.
 pub(crate) const CONTEXT: u32 = 24;
-
-/// Samples between the places at which crops around a mark that moves may begin.
-const GRID: u32 = 64;
 
 /// What became of a frame.
 #[derive(Debug, Default)]
@@ -55,16 +54,10 @@ pub(crate) struct Extras {
     pub(crate) templates: bool,
 }
 
-/// Gray of an origin in the map: black is kept, white is invented.
-pub(crate) const fn origin_gray(origin: Origin) -> u8 {
-    origin as u8 * 85
-}
-
 /// The tiers of a plan, ready to work on its frames one by one in any order.
 pub(crate) struct Restoration {
     tracks: Vec<Track>,
-    /// What was taken away of each mark since this was asked for last; `None` for one whose mask has changed meanwhile.
-    removed: BTreeMap<u32, Option<Taken>>,
+    removals: Removals,
     masks: MaskFolder,
     tiers: Vec<Box<dyn Restorer>>,
     extras: Extras,
@@ -76,8 +69,7 @@ pub(crate) struct Restoration {
     /// Frames that are done, in order.
     done: VecDeque<(Frame, Restored)>,
     waiting: Waiting,
-    views: Vec<Scene>,
-    backdrops: Vec<Backdrop>,
+    scenes: Scenes,
 }
 
 /// By what holes are settled.
@@ -89,117 +81,14 @@ pub(crate) struct Means {
     pub(crate) placement: Placement,
 }
 
-/// Where a mark lies on every frame of its span.
-pub(crate) struct Track {
-    id: u32,
-    masks: MaskTrack<MaskRef>,
-    /// Frames on which its matte is not used, those of them on which its shape is not believed either, and the masks that hold
-    /// there.
-    demoted: Vec<Range<FrameIdx>>,
-    wide: Vec<Range<FrameIdx>>,
-    without_matte: Option<MaskTrack<MaskRef>>,
-    /// Frames on which the mark is seen though nothing is done about it.
-    shown: Range<FrameIdx>,
-    /// Whether what is taken away without a matte is known to be a mark, and not whatever lies in a rectangle.
-    is_drawn: bool,
-    has_matte: bool,
-    /// Of a mark that moves: the frames as seen from it.
-    view: Option<View>,
-    /// Whether its masks lie at different places.
-    moves: bool,
-}
-
-impl Track {
-    pub(crate) fn of(mark: &Mark, repairs: &[Repair]) -> Result<Self> {
-        let is_drawn = mark.recognised || !mark.from.is_rectangle();
-        let has_matte = mark.matte.is_some();
-        let (masks, without_matte) = (mark.track()?, mark.track_without_matte()?);
-        let (shown, demoted, wide) =
-            (mark.shown.clone(), demoted(mark, repairs, |_| true), demoted(mark, repairs, |r| r == Remedy::Demote));
-        let mut places = masks.keys().iter().map(|(_, name)| name.rect).filter(|rect| !rect.is_empty());
-        let moves = places.next().is_some_and(|first| places.any(|rect| rect != first));
-        Ok(Self {
-            id: mark.id,
-            masks,
-            demoted,
-            wide,
-            without_matte,
-            shown,
-            is_drawn,
-            has_matte,
-            view: mark.view.clone(),
-            moves,
-        })
-    }
-
-    fn is_demoted(&self, idx: FrameIdx) -> bool {
-        self.demoted.iter().any(|frames| frames.contains(&idx))
-    }
-
-    /// Whether what is taken away on this frame is known to be a mark.
-    fn is_certain(&self, idx: FrameIdx) -> bool {
-        self.is_drawn || (self.has_matte && !self.is_demoted(idx))
-    }
-
-    fn at(&self, idx: FrameIdx) -> Option<&MaskRef> {
-        let own = self.masks.at(idx);
-        // One that is not thought to be shown, but is, has no mask of its own there.
-        let is_doubted = self.wide.iter().any(|frames| frames.contains(&idx))
-            || (self.is_demoted(idx) && own.is_some_and(|name| name.rect.is_empty()));
-        let instead = self.without_matte.as_ref().filter(|_| is_doubted);
-        instead.map_or(own, |masks| masks.at(idx))
-    }
-
-    /// What of a frame the mark hides, also where it is not worked on.
-    fn hides(&self, idx: FrameIdx) -> Option<&MaskRef> {
-        let keys = self.masks.keys();
-        let beyond = || if idx < self.masks.span().start { keys.first() } else { keys.last() };
-        self.at(idx).or_else(|| beyond().filter(|_| self.shown.contains(&idx)).map(|(_, name)| name))
-    }
-}
-
-/// Frames on which a mark's matte is not used by remedies that are `meant`, rising.
-fn demoted(mark: &Mark, repairs: &[Repair], meant: impl Fn(Remedy) -> bool) -> Vec<Range<FrameIdx>> {
-    let here = repairs.iter().filter(|repair| meant(repair.remedy) && repair.mark == mark.id);
-    let mut frames: Vec<Range<FrameIdx>> = here.map(|repair| repair.frames.clone()).collect();
-    frames.sort_by_key(|range| range.start);
-    frames
-}
-
-/// What was taken away of a mark by one mask.
-struct Taken {
-    mask: MaskRef,
-    /// Whether its matte was not used.
-    is_demoted: bool,
-    removed: Removed,
-}
-
 /// A frame on which all tiers but the last have worked.
 struct Gathered {
     /// As the source has it.
     frame: Frame,
     groups: Arc<Vec<Mask>>,
     holes: Vec<(Hole, Promise)>,
-    /// What it shows at every mark that stands still.
-    before: Vec<(u32, Vec<f32>)>,
-}
-
-/// The crops of a place that a hole sees; kept because the next frame's hole sees nearly the same ones.
-struct Scene {
-    rect: Rect,
-    rows: Rows,
-    crops: VecDeque<Crop>,
-    /// What plates show of it, and their numbers.
-    plates: Vec<Plate>,
-    numbers: Vec<usize>,
-    /// The last frame that looked at it.
-    used: FrameIdx,
-}
-
-/// What a mark hides on some frames, read once it is needed and given up once it is not.
-struct Backdrop {
-    name: PlateRef,
-    file: Option<PlateFile>,
+    /// What it shows at the marks that encoded frames are searched for.
+    seen: Vec<Seen>,
 }
 
 impl Restoration {
@@ -222,16 +111,15 @@ impl Restoration {
     ) -> Result<Self> {
         let enabled = marks.iter().filter(|m| m.enabled);
         let tracks = enabled.map(|mark| Track::of(mark, repairs)).collect::<Result<_>>()?;
-        let removed = BTreeMap::new();
         let waiting = waiting(&means.tiers, means.fill_model.as_ref(), picture_bytes);
         let mut tiers = open(marks, repairs, &means.tiers, masks.folder())?;
         // Un-blending keeps a plain spatial fill below it: it is mixed with the result by a small share.
         tiers.retain(|tier| tier.name() != Tier::Fill.name());
         let last_tier = LastTier::of(means)?;
         let plates = marks.iter().filter(|m| m.enabled && means.tiers.contains(&Tier::Borrow)).flat_map(|m| &m.plates);
-        let backdrops = plates.map(|name| Backdrop { name: name.clone(), file: None }).collect();
-        let (last, views, gathered, done) = Default::default();
-        Ok(Self { tracks, removed, masks, tiers, extras, last, last_tier, gathered, done, waiting, views, backdrops })
+        let (scenes, removals) = (Scenes::new(plates), Removals::default());
+        let (last, gathered, done) = Default::default();
+        Ok(Self { tracks, removals, masks, tiers, extras, last, last_tier, gathered, done, waiting, scenes })
     }
 
     /// How many frames before a wanted one have to be pushed, and how many after it, where the clip has them.
@@ -265,21 +153,18 @@ impl Restoration {
 
     /// Lets all tiers but the last work on the frame at `at`, and asks the last for the rest.
     fn gather(&mut self, at: usize) -> Result<()> {
-        let around = self.waiting.around(at);
         let source = self.waiting.frame(at).clone();
         let groups = self.groups(&source)?;
-        let before = if self.extras.templates { self.look(&source)? } else { Vec::new() };
+        let seen = match self.extras.templates {
+            true => self.removals.look(&source, &self.tracks, &mut self.masks)?,
+            false => Vec::new(),
+        };
+        let looks_around = self.last_tier.as_ref().is_some_and(LastTier::looks_around);
+        let (waiting, around) = (&self.waiting, self.waiting.around(at));
+        let mut sight = Sight { waiting, at, around, tracks: &self.tracks, masks: &mut self.masks };
         let mut holes = Vec::new();
         for mut hole in open_holes(&source, &groups) {
-            let mut window = Window::default();
-            let behind = self.behind(&hole, at)?;
-            let looks_around = self.last_tier.as_ref().is_some_and(LastTier::looks_around);
-            if around.len() > 1 || looks_around || !behind.is_empty() {
-                let view = self.view(&hole, around.clone(), at)?;
-                self.show(view, behind);
-                let Scene { crops, plates, .. } = &mut self.views[view];
-                window = Window { crops: crops.make_contiguous(), plates };
-            }
+            let window = self.scenes.window(&hole, &mut sight, looks_around)?;
             for tier in &mut self.tiers {
                 tier.restore(window, std::slice::from_mut(&mut hole));
             }
@@ -291,8 +176,8 @@ impl Restoration {
         }
         drop(source);
         let Some(frame) = self.waiting.take(at) else { return Ok(()) };
-        self.views.retain(|view| view.used + 1 >= frame.idx);
-        self.gathered.push(Gathered { frame, groups, holes, before });
+        self.scenes.forget(frame.idx);
+        self.gathered.push(Gathered { frame, groups, holes, seen });
         Ok(())
     }
 
@@ -301,68 +186,21 @@ impl Restoration {
         if let Some(tier) = &mut self.last_tier {
             tier.run()?;
         }
-        for Gathered { mut frame, groups, holes, before } in std::mem::take(&mut self.gathered) {
+        for Gathered { mut frame, groups, holes, seen } in std::mem::take(&mut self.gathered) {
             let settled = holes.into_iter().map(|(mut hole, promise)| {
                 promise.settle(&mut hole);
                 hole
             });
             let restored = self.close(&mut frame, &groups, settled.collect())?;
-            for (id, before) in before {
-                let view = self.tracks.iter().find(|track| track.id == id).and_then(|track| track.view.as_ref());
-                if let Some(Some(Taken { removed, .. })) = self.removed.get_mut(&id) {
-                    match view.and_then(|view| Some((view.origin(frame.idx)?, view.size))) {
-                        Some((origin, size)) => removed.add(&before, &part(&frame, origin, size)),
-                        None => removed.add(&before, &frame),
-                    }
-                }
-            }
+            self.removals.add(&seen, &frame);
             self.done.push_back((frame, restored));
         }
         Ok(())
     }
 
-    /// The slopes of every mark that stood still since this was asked for last, as they were taken away.
+    /// The slopes of every mark since this was asked for last, as they were taken away.
     pub(crate) fn templates(&mut self) -> Vec<(u32, Template)> {
-        let removed = std::mem::take(&mut self.removed);
-        removed.into_iter().filter_map(|(id, taken)| Some((id, taken?.removed.template()?))).collect()
-    }
-
-    /// What `source` shows at every mark that stands still, or does so in what is seen from it.
-    fn look(&mut self, source: &Frame) -> Result<Vec<(u32, Vec<f32>)>> {
-        let mut seen = Vec::new();
-        for track in self.tracks.iter().filter(|track| track.is_certain(source.idx)) {
-            let (id, name) = (&track.id, track.at(source.idx).filter(|name| !name.rect.is_empty()));
-            let Some(name) = name else { continue };
-            let is_demoted = track.is_demoted(source.idx);
-            let view = track.view.as_ref().map(|view| (view.origin(source.idx), view.size));
-            // Where it may be at either of two places its slopes cannot be learnt.
-            let Some(view) = view.map_or(Some(None), |(origin, size)| origin.map(|at| Some((at, size)))) else {
-                continue;
-            };
-            let known = self.removed.get(id);
-            // What its matte takes away tells more of the mark than what is filled in its place.
-            if known.is_none_or(|known| known.as_ref().is_some_and(|taken| taken.is_demoted && !is_demoted)) {
-                let mask = self.masks.load(name)?.clipped(source.width, source.height);
-                let (mask, (w, h)) = match view {
-                    Some((origin, size)) => (seen_from(&mask, origin), size),
-                    None => (mask, (source.width, source.height)),
-                };
-                let removed = Removed::new(&mask, w, h);
-                self.removed.insert(*id, Some(Taken { mask: name.clone(), is_demoted, removed }));
-            }
-            let Some(entry) = self.removed.get_mut(id) else { continue };
-            match (entry, view) {
-                (Some(taken), Some((origin, size))) if taken.is_demoted == is_demoted => {
-                    seen.push((*id, taken.removed.before(&part(source, origin, size))));
-                }
-                (Some(taken), None) if taken.mask == *name && taken.is_demoted == is_demoted => {
-                    seen.push((*id, taken.removed.before(source)));
-                }
-                (Some(taken), _) if is_demoted && !taken.is_demoted => {}
-                (entry, _) => *entry = None,
-            }
-        }
-        Ok(seen)
+        self.removals.templates()
     }
 
     /// Restores the frames of `runs` (rising, apart) of footage of `count` frames and hands each to `visit`, as the source has
@@ -392,73 +230,6 @@ impl Restoration {
             }
         }
         Ok(())
-    }
-
-    /// The position in `views` of what `hole` sees of the frames at `around`.
-    fn view(&mut self, hole: &Hole, around: Range<usize>, at: usize) -> Result<usize> {
-        let (patch, own) = (hole.patch(), self.waiting.frame(at));
-        let (rows, margin) = (patch.rows, self.waiting.reach().margin);
-        let (width, height) = (own.width, rows.count(own.height));
-        let rect = patch.rect.grow(margin, width, height);
-        let moves = self.tracks.iter().any(|track| track.moves && track.masks.span().contains(&own.idx));
-        let rect = if moves { snapped(rect, width, height) } else { rect };
-        let (first, used) = (self.waiting.frame(around.start).idx, own.idx);
-        let known = self.views.iter().position(|view| (view.rect, view.rows) == (rect, rows));
-        let n = known.unwrap_or(self.views.len());
-        if n == self.views.len() {
-            let (crops, plates, numbers) = Default::default();
-            self.views.push(Scene { rect, rows, crops, plates, numbers, used });
-        }
-        let mut crops = std::mem::take(&mut self.views[n].crops);
-        while crops.front().is_some_and(|crop| crop.idx < first) {
-            crops.pop_front();
-        }
-        if crops.front().is_some_and(|crop| crop.idx != first) {
-            crops.clear();
-        }
-        crops.truncate(around.len());
-        for k in around.start + crops.len()..around.end {
-            let frame = self.waiting.frame(k).clone();
-            let mut patch = Patch::default();
-            frame.lift(rect, rows, &mut patch);
-            let covered = self.covered(&frame)?;
-            crops.push_back(Crop::new(frame.idx, patch, &covered));
-        }
-        self.views[n].crops = crops;
-        self.views[n].used = used;
-        Ok(n)
-    }
-
-    /// The numbers of the plates that show what `hole` hides in the scene at `at`.
-    fn behind(&mut self, hole: &Hole, at: usize) -> Result<Vec<usize>> {
-        let mut numbers = Vec::new();
-        let patch = hole.patch();
-        for (n, Backdrop { name, file }) in self.backdrops.iter_mut().enumerate() {
-            if !name.frames.contains(&hole.idx) {
-                *file = None;
-                continue;
-            }
-            if name.rows != patch.rows || name.rect.intersect(&patch.rect).is_empty() {
-                continue;
-            }
-            if file.is_none() {
-                *file = Some(name.load(self.masks.folder())?);
-            }
-            if file.as_ref().is_some_and(|file| file.scene.has(hole.idx, self.waiting.small(at))) {
-                numbers.push(n);
-            }
-        }
-        Ok(numbers)
-    }
-
-    /// Lets the view show what the plates of `numbers` do.
-    fn show(&mut self, view: usize, numbers: Vec<usize>) {
-        let view = &mut self.views[view];
-        if view.numbers != numbers {
-            let files = numbers.iter().filter_map(|n| self.backdrops[*n].file.as_ref());
-            view.plates = files.map(|file| file.plate.over(view.rect)).collect();
-            view.numbers = numbers;
-        }
     }
 
     /// Writes what the holes hold into their frame.
@@ -498,11 +269,6 @@ impl Restoration {
         Ok(counts)
     }
 
-    /// What any mark hides of this frame.
-    fn covered(&mut self, frame: &Frame) -> Result<Mask> {
-        covered(&self.tracks, &mut self.masks, frame.idx, (frame.width, frame.height))
-    }
-
     /// The masks on this frame, joined where one's surroundings would show another's pixels.
     fn groups(&mut self, frame: &Frame) -> Result<Arc<Vec<Mask>>> {
         let names: Vec<MaskRef> = self.tracks.iter().filter_map(|track| track.at(frame.idx)).cloned().collect();
@@ -524,20 +290,6 @@ impl Restoration {
         self.last = (names, Arc::new(groups));
         Ok(Arc::clone(&self.last.1))
     }
-}
-
-/// What any mark hides of frame `idx` of `width` x `height`.
-pub(crate) fn covered(
-    tracks: &[Track],
-    masks: &mut MaskFolder,
-    idx: FrameIdx,
-    (width, height): (u32, u32),
-) -> Result<Mask> {
-    let mut all = Mask::empty();
-    for name in tracks.iter().filter_map(|track| track.hides(idx)) {
-        all = all.union(&masks.load(name)?.clipped(width, height));
-    }
-    Ok(all)
 }
 
 /// How many frames before and after a segment decide its pixels by `tiers` and a network that fills, at frames of
@@ -592,22 +344,6 @@ fn open(marks: &[Mark], repairs: &[Repair], tiers: &[Tier], blobs: &Path) -> Res
     Ok(list)
 }
 
-/// The rectangle grown to a coarse grid: holes of a mark that moves see the same crops for many frames, and what was learnt of
-/// the motion in them holds on.
-fn snapped(rect: Rect, width: u32, height: u32) -> Rect {
-    let (x, y) = (rect.x / GRID * GRID, rect.y / GRID * GRID);
-    let (right, bottom) =
-        (rect.right().next_multiple_of(GRID).min(width), rect.bottom().next_multiple_of(GRID).min(height));
-    Rect::new(x, y, right - x, bottom - y)
-}
-
-/// A mask as seen from the sample `origin`.
-fn seen_from(mask: &Mask, origin: (i32, i32)) -> Mask {
-    let rect = mask.rect();
-    let (x, y) = (rect.x.saturating_add_signed(-origin.0), rect.y.saturating_add_signed(-origin.1));
-    Mask::new(Rect::new(x, y, rect.w, rect.h), mask.coverage().clone()).unwrap_or_else(Mask::empty)
-}
-
 /// The mattes of marks on the frames on which they are used.
 fn overlays(marks: &[Mark], repairs: &[Repair], blobs: &Path) -> Result<Vec<Overlay>> {
     let mut overlays = Vec::new();
@@ -653,47 +389,6 @@ fn open_holes(frame: &Frame, groups: &[Mask]) -> Vec<Hole> {
         }
     }
     holes
-}
-
-/// The origins of the hole's pixels that `mask` covers.
-fn origins_within(hole: &Hole, mask: &Mask) -> OriginCounts {
-    let (patch, origins) = (hole.patch(), &hole.origin()[0]);
-    let (start, step) = patch.rows.start_step();
-    let columns = patch.rect.intersect(&Rect { y: patch.rect.y, h: patch.rect.h, ..mask.rect() });
-    let mut counts = [0; Origin::ALL.len()];
-    for y in 0..origins.height() {
-        let row = start + (patch.rect.y + y) * step;
-        for x in columns.x..columns.right() {
-            if mask.at(x, row) > 0 {
-                counts[origins.at(x - patch.rect.x, y) as usize] += 1;
-            }
-        }
-    }
-    let [kept, unblended, borrowed, invented] = counts;
-    OriginCounts { kept, unblended, borrowed, invented }
-}
-
-fn draw_origins(hole: &Hole, map: &mut Raster<u8>) {
-    let (patch, origins) = (hole.patch(), &hole.origin()[0]);
-    let (start, step) = patch.rows.start_step();
-    for y in 0..origins.height() {
-        let row = map.row_mut(start + (patch.rect.y + y) * step);
-        for (x, origin) in origins.row(y).iter().enumerate().filter(|(_, o)| **o != Origin::Kept) {
-            row[patch.rect.x as usize + x] = origin_gray(*origin);
-        }
-    }
-}
-
-fn whole_mask(frame: &Frame, groups: &[Mask]) -> Raster<u8> {
-    let mut whole = Raster::new(frame.width, frame.height, 0);
-    for mask in groups {
-        let rect = mask.rect();
-        for y in 0..rect.h {
-            let row = &mut whole.row_mut(rect.y + y)[rect.x as usize..rect.right() as usize];
-            row.iter_mut().zip(mask.coverage().row(y)).for_each(|(o, c)| *o = (*o).max(*c));
-        }
-    }
-    whole
 }
 
 #[cfg(test)]
