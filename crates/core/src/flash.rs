@@ -243,7 +243,7 @@ impl<'a> Search<'a> {
     }
 
     /// As [`look`](Self::look) for a mark that moves: the template is that of the frames as seen from it
-    /// ([`part`](crate::roam::part)), the first sample of which lies at `origin`.
+    /// ([`crate::roam::part`]), the first sample of which lies at `origin`.
     pub fn look_from(&mut self, frame: &Frame, idx: FrameIdx, origin: (i32, i32)) {
         let is_sample = self.seen.is_multiple_of(EVERY);
         self.seen += 1;
