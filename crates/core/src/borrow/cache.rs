@@ -13,7 +13,7 @@ use super::guide::Guide;
 use super::motion::{Completion, Motion, between};
 use super::spread::Spread;
 
-/// Bytes that are kept: the guides and motions of 37 crops of 380x250 take 40 MB.
+/// Bytes that are kept at most: the guides and motions of 37 crops of 380x250 take 40 MB.
 const KEPT_BYTES: usize = 256 << 20;
 
 /// What a crop is known by.
@@ -58,6 +58,9 @@ pub(super) struct Cache {
     motions: Vec<Entry<[Key; 2], Arc<[Motion; 2]>>>,
     bytes: usize,
     now: u64,
+    /// The frame that is worked on, and when work on the one before it and on itself began.
+    frame: FrameIdx,
+    began: [u64; 2],
     spread: Spread<1>,
     search: Search,
     completion: Completion,
@@ -99,8 +102,18 @@ impl Cache {
         value
     }
 
-    /// Drops what was not asked for the longest, until the rest fits. Called between holes, never within one.
-    pub(super) fn trim(&mut self) {
+    /// Drops what was asked for neither in the frame of the hole that comes next, `frame`, nor in the one before, and what was
+    /// not asked for the longest, until the rest fits. Called between holes, never within one.
+    pub(super) fn trim(&mut self, frame: FrameIdx) {
+        if frame != self.frame {
+            self.frame = frame;
+            self.began = [self.began[1], self.now];
+            let since = self.began[0];
+            self.guides.retain(|entry| entry.used > since);
+            self.motions.retain(|entry| entry.used > since);
+            let guides = self.guides.iter().map(|entry| entry.bytes);
+            self.bytes = guides.chain(self.motions.iter().map(|entry| entry.bytes)).sum();
+        }
         while self.bytes > KEPT_BYTES {
             let oldest = |used: Option<(usize, u64)>| used.map_or(u64::MAX, |(_, used)| used);
             let guide = self.guides.iter().map(|e| e.used).enumerate().min_by_key(|(_, used)| *used);

@@ -64,7 +64,7 @@ impl Borrow {
         if !fits(crop, hole) || crops.iter().any(|other| !alike(crop, other)) {
             return;
         }
-        self.cache.trim();
+        self.cache.trim(hole.idx);
         let first = own.saturating_sub(self.reach.before as usize);
         let last = (own + self.reach.after as usize).min(crops.len() - 1);
         let keys: Vec<Key> = crops[first..=last].iter().map(Key::of).collect();
