@@ -24,6 +24,13 @@ const RUN: usize = 6;
 const LASTING: f32 = 0.10;
 const LASTING_LIKENESS: f32 = 0.08;
 
+/// A ghost: along the mark's edges the frame is rougher than between them, by this many times in squared slopes, by this share
+/// of the mark's own slopes and so many 8-bit codes a sample, on this many frames of a run of as many more.
+const ROUGHER: f32 = 3.0;
+const ROUGH_SHARE: f32 = 0.12;
+const ROUGH_CODES: f32 = 2.0;
+const ROUGH_FRAMES: usize = 3;
+
 /// Slopes of a template below this share of its steepest ones are the scene's.
 const STEEP: f32 = 0.15;
 
@@ -140,6 +147,9 @@ pub struct Shown {
     pub share: f32,
     /// Correlation with the slopes of the frame there, -1..=1.
     pub likeness: f32,
+    /// Slopes along the mark's edges beyond those between them, as a share of the mark's own; 0 where they are no rougher than
+    /// chance makes them. What is left of a mark in the wrong colours, or twice taken away, is seen by this.
+    pub ghost: f32,
     /// Shares of what lies beside the mark, in all directions: what the scene has of it by chance. Empty where it was not
     /// looked for.
     pub beside: Vec<f32>,
@@ -170,7 +180,19 @@ impl Template {
             .collect();
         self.parts.iter().zip(&shapes).find(|(part, shape)| part.weight * steepest(shape) >= FAINT)?;
         let (share, likeness) = self.compared(&shapes, frame, place);
-        let mut shown = Shown { idx, share, likeness, beside: Vec::new() };
+        let mut ghost = self
+            .ghost(&shapes, frame, place)
+            .filter(|(rough, clear)| *clear && *rough > ROUGH_SHARE)
+            .map_or(0.0, |g| g.0);
+        if ghost > 0.0 {
+            // What the scene has of it by chance beside the mark.
+            let beside = self.places(place, whole).flatten().filter_map(|rect| self.ghost(&shapes, frame, rect));
+            let (squares, count) = beside.fold((0.0f32, 0.0f32), |(sum, n), (rough, _)| (sum + rough * rough, n + 1.0));
+            if ghost <= BEYOND * (squares / f32::max(count, 1.0)).sqrt() {
+                ghost = 0.0;
+            }
+        }
+        let mut shown = Shown { idx, share, likeness, ghost, beside: Vec::new() };
         if is_sample || shown.is_suspect() {
             shown.beside = self.beside(&shapes, frame, place, whole);
         }
@@ -182,22 +204,55 @@ impl Template {
         (self.rect.w.div_ceil(8) * 4, self.rect.h.div_ceil(8) * 4)
     }
 
-    /// What the frame shows of the mark beside it: in all directions, half its size away.
+    /// What the frame shows of the mark beside it; not a number where the frame ends.
     fn beside(&self, shapes: &[Vec<[f32; 2]>], frame: &Frame, place: Rect, whole: Rect) -> Vec<f32> {
+        self.places(place, whole)
+            .map(|rect| rect.map_or(f32::NAN, |rect| self.compared(shapes, frame, rect).0))
+            .collect()
+    }
+
+    /// Places beside `place`: in all directions, half its size away; `None` for those that do not lie in `whole`.
+    fn places(&self, place: Rect, whole: Rect) -> impl Iterator<Item = Option<Rect>> {
         let Rect { x, y, w, h } = place;
         let (dx, dy) = self.steps();
         let (dx, dy) = (i64::from(dx), i64::from(dy));
         let around = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1), (2, 0), (-2, 0)];
-        around
-            .iter()
-            .map(|(u, v)| {
-                let (x, y) = (i64::from(x) + u * dx, i64::from(y) + v * dy);
-                let corner = u32::try_from(x).ok().zip(u32::try_from(y).ok());
-                let rect = corner.map(|(x, y)| Rect::new(x, y, w, h)).filter(|rect| rect.intersect(&whole) == *rect);
-                // Not a number where the frame ends.
-                rect.map_or(f32::NAN, |rect| self.compared(shapes, frame, rect).0)
-            })
-            .collect()
+        around.into_iter().map(move |(u, v)| {
+            let (x, y) = (i64::from(x) + u * dx, i64::from(y) + v * dy);
+            let corner = u32::try_from(x).ok().zip(u32::try_from(y).ok());
+            corner.map(|(x, y)| Rect::new(x, y, w, h)).filter(|rect| rect.intersect(&whole) == *rect)
+        })
+    }
+
+    /// How much rougher the frame is along the mark's edges than between them, as a share of the mark's own slopes, and whether
+    /// that is clear and can be seen.
+    fn ghost(&self, shapes: &[Vec<[f32; 2]>], frame: &Frame, rect: Rect) -> Option<(f32, bool)> {
+        let mut worst: Option<(f32, bool)> = None;
+        for (part, (shape, (_, area))) in self.parts.iter().zip(shapes.iter().zip(plane_rects(frame.format, rect))) {
+            let here = slopes(&samples(frame, part.plane, area), area.w as usize);
+            // Squares and numbers of the slopes between the edges and along them, and the mark's own.
+            let mut sums = [[0.0f32; 2]; 2];
+            let mut own = 0.0;
+            for (a, b) in shape.iter().zip(here) {
+                let sum = &mut sums[usize::from(*a != [0.0; 2])];
+                sum[0] += b[0] * b[0] + b[1] * b[1];
+                sum[1] += 1.0;
+                own += a[0] * a[0] + a[1] * a[1];
+            }
+            let [[between, others], [along, edges]] = sums;
+            // Where nearly all of a mark is edges there is nothing to compare with.
+            if others < 0.25 * (others + edges) || edges < 1.0 || own == 0.0 {
+                continue;
+            }
+            let (between, along, own) = (between / others, along / edges, own / edges);
+            let visible = ROUGH_CODES / part.weight;
+            let is_clear = along > ROUGHER * between && along - between > visible * visible;
+            let rough = ((along - between).max(0.0) / own).sqrt();
+            if worst.is_none_or(|worst| (is_clear, rough) > (worst.1, worst.0)) {
+                worst = Some((rough, is_clear));
+            }
+        }
+        worst
     }
 
     /// Share of the slopes at `rect`, and their correlation.
@@ -282,7 +337,14 @@ impl<'a> Search<'a> {
                 (first..=last).for_each(|k| is_flash[k] |= self.looks[k].share > SHARE);
             }
         }
-        self.looks.iter().zip(is_flash).filter(|(_, flash)| *flash).map(|(look, _)| (look.idx, look.share)).collect()
+        for run in 0..self.looks.len().saturating_sub(2 * ROUGH_FRAMES - 1) {
+            let run = run..run + 2 * ROUGH_FRAMES;
+            if self.looks[run.clone()].iter().filter(|look| look.ghost > 0.0).count() >= ROUGH_FRAMES {
+                run.for_each(|k| is_flash[k] |= self.looks[k].ghost > 0.0);
+            }
+        }
+        let flashes = self.looks.iter().zip(is_flash).filter(|(_, flash)| *flash);
+        flashes.map(|(look, _)| (look.idx, look.share.max(look.ghost))).collect()
     }
 }
 
@@ -393,6 +455,38 @@ mod tests {
             let ghost = flashes(&|_| 0.12);
             assert!(ghost.len() > 36 && ghost.iter().all(|(_, share)| (0.1..0.5).contains(share)), "{ghost:?}");
         }
+    }
+
+    #[test]
+    fn a_mark_that_was_taken_away_twice_leaves_a_ghost() {
+        let mark = Rect::new(60, 50, 36, 20);
+        let draw = |t: u32, alpha: f32| {
+            let mut surface = HostSurface::new(PixelFormat::GRAY8, 160, 120);
+            for y in 0..120 {
+                let value = |x: u32| {
+                    let scene = 110.0 + 30.0 * ((x + 2 * t) as f32 * 0.1).sin() + 20.0 * (y as f32 * 0.07).cos();
+                    // Letters of no regular shape.
+                    let cell: u32 = (x / 4).wrapping_mul(0x9E37_79B1) ^ (y / 4_u32).wrapping_mul(0x85EB_CA77);
+                    let inside = mark.contains(x, y) && (cell ^ cell >> 15).wrapping_mul(0x2C1B_3C6D) >> 31 == 1;
+                    (if inside { scene + alpha * (235.0 - scene) } else { scene }).round() as u8
+                };
+                if let RowMut::U8(row) = surface.row_mut(0, y) {
+                    (0..).zip(row.iter_mut()).for_each(|(x, s)| *s = value(x));
+                }
+            }
+            Frame::new(u64::from(t), 0, 1, (160, 120), PixelFormat::GRAY8, Box::new(surface))
+        };
+        let mut removed = Removed::new(&Mask::rectangle(mark), 160, 120);
+        (0..20).for_each(|t| removed.add(&removed.before(&draw(t, 0.5)), &draw(t, 0.0)));
+        let template = removed.template().unwrap();
+        let flashes = |alpha: &dyn Fn(u32) -> f32| {
+            let mut search = Search::new(&template);
+            (0..40).for_each(|t| search.look(&draw(t, alpha(t)), u64::from(t)));
+            search.flashes().into_iter().map(|f| f.0).collect::<Vec<_>>()
+        };
+        assert_eq!(flashes(&|_| 0.0).len(), 0);
+        assert_eq!(flashes(&|t| if (10..16).contains(&t) { -0.2 } else { 0.0 }), [10, 11, 12, 13, 14, 15]);
+        assert_eq!(flashes(&|t| if t == 13 { -0.2 } else { 0.0 }).len(), 0, "too short to be seen");
     }
 
     #[test]
