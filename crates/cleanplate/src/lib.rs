@@ -7,6 +7,7 @@
 
 mod along;
 mod analyse;
+mod blobs;
 mod detect;
 mod draw;
 pub mod error;

@@ -7,15 +7,15 @@ use cleanplate_core::{FrameIdx, Matte, MattePlane, PixelFormat, Raster, Rect};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::blobs::{self, Magic};
 use crate::error::{Error, Result};
 use crate::masks::hex;
 use crate::plan::write_beside;
 
 /// First bytes of a matte file; the last one is the version.
-const MAGIC: &[u8; 8] = b"CPMATTE\x01";
+const MAGIC: &Magic = b"CPMATTE\x01";
 
-/// Bytes of the description and of the samples of a file that are believed at most.
-const MAX_HEAD: usize = 1 << 16;
+/// Samples of a file that are believed at most.
 const MAX_SAMPLES: u64 = 1 << 28;
 
 /// A matte that is kept elsewhere, and what is known of the mark it describes.
@@ -59,10 +59,7 @@ impl MatteFile {
     fn bytes(&self) -> Result<Vec<u8>> {
         let (rect, format) = (self.matte.rect(), self.matte.format());
         let head = Head { rect, format, frame: self.frame, alpha: self.alpha };
-        let head = serde_json::to_vec(&head).map_err(|e| Error::Internal(format!("matte as JSON: {e}")))?;
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend((head.len() as u32).to_le_bytes());
-        bytes.extend(head);
+        let mut bytes = blobs::begin(MAGIC, &head)?;
         for (plane, noise) in self.matte.planes().iter().zip(&self.noise) {
             for raster in [&plane.keep, &plane.add, noise] {
                 raster.data().iter().for_each(|value| bytes.extend(value.to_le_bytes()));
@@ -72,14 +69,7 @@ impl MatteFile {
     }
 
     fn parse(bytes: &[u8]) -> Option<Self> {
-        let (magic, rest) = bytes.split_first_chunk::<8>()?;
-        let (length, rest) = rest.split_first_chunk::<4>()?;
-        let length = u32::from_le_bytes(*length) as usize;
-        if magic != MAGIC || length > MAX_HEAD.min(rest.len()) {
-            return None;
-        }
-        let (head, samples) = rest.split_at(length);
-        let head: Head = serde_json::from_slice(head).ok()?;
+        let (head, samples): (Head, &[u8]) = blobs::split(bytes, MAGIC)?;
         let whole = Rect::new(0, 0, head.frame.0, head.frame.1);
         if head.rect.area() > MAX_SAMPLES || head.rect.intersect(&whole) != head.rect {
             return None;

@@ -11,6 +11,7 @@ use cleanplate_core::{Borrow, ColorInfo, Crop, Frame, FrameIdx, Mask, Patch, Pix
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::blobs::{self, Magic};
 use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::marks::Clip;
@@ -24,10 +25,9 @@ use crate::watch::Watch;
 use crate::window::{SMALL, same_scene, small};
 
 /// First bytes of a plate's file; the last one is the version.
-const MAGIC: &[u8; 8] = b"CPPLATE\x01";
+const MAGIC: &Magic = b"CPPLATE\x01";
 
-/// Bytes of the description and samples of a file that are believed at most.
-const MAX_HEAD: usize = 1 << 16;
+/// Samples of a file that are believed at most.
 const MAX_SAMPLES: u64 = 1 << 28;
 
 /// Looks before a stay, after it and, where the mark moves, within it: a median of ten has seen what passes by now and then.
@@ -109,10 +109,7 @@ impl PlateFile {
         let scene = self.scene.0.iter().map(|(idx, _)| *idx).collect();
         let head =
             Head { rect: patch.rect, rows: patch.rows, format: patch.format, idx: *idx, span: self.plate.span, scene };
-        let head = serde_json::to_vec(&head).map_err(|e| Error::Internal(format!("plate as JSON: {e}")))?;
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend((head.len() as u32).to_le_bytes());
-        bytes.extend(head);
+        let mut bytes = blobs::begin(MAGIC, &head)?;
         let small = self.scene.0.iter().flat_map(|(_, small)| small);
         small.for_each(|v| bytes.extend(((256.0 * v).round() as u16).to_le_bytes()));
         let scale = fine(patch.format);
@@ -126,14 +123,7 @@ impl PlateFile {
     }
 
     fn parse(bytes: &[u8]) -> Option<Self> {
-        let (magic, rest) = bytes.split_first_chunk::<8>()?;
-        let (length, rest) = rest.split_first_chunk::<4>()?;
-        let length = u32::from_le_bytes(*length) as usize;
-        if magic != MAGIC || length > MAX_HEAD.min(rest.len()) {
-            return None;
-        }
-        let (head, mut samples) = rest.split_at(length);
-        let head: Head = serde_json::from_slice(head).ok()?;
+        let (head, mut samples): (Head, &[u8]) = blobs::split(bytes, MAGIC)?;
         let Head { rect, rows, format, idx, span, scene } = head;
         if rect.area() > MAX_SAMPLES
             || span.is_nan()
