@@ -35,7 +35,8 @@ EVERY = 6  # one frame of so many goes through the slow other fills
 # clip, first frame, frames, width (0: as it is)
 CLIPS = [("bmx_pan_480p", 0, 60, 0), ("crystal_handheld_480p", 40, 60, 0), ("dashcam_trees_1080p", 0, 50, 1280),
          ("dim_room_reading_720p", 20, 60, 0), ("cactus_flower_720p", 30, 60, 0), ("tokyo_night_neon_720p15", 20, 60, 0),
-         ("highway_dash_540p", 20, 60, 0), ("motorway_static_1080p", 20, 60, 1280)]
+         ("highway_dash_540p", 20, 60, 0), ("motorway_static_1080p", 20, 60, 1280), ("bbb_animation_720p", 0, 50, 960),
+         ("cups_hands_720p", 0, 50, 960), ("line_art_1200p60", 0, 50, 600), ("portrait_woman_720p", 0, 50, 960)]
 
 
 def marks(w, h, frames):

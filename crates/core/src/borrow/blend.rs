@@ -1,7 +1,8 @@
 //! How much of every source a hidden sample takes: both directions of time where they agree, else the surer one, with soft
-//! borders between sources.
+//! borders between sources; and how much of it is to be borrowed at all.
 
 use super::guide::Guide;
+use super::judge::Expected;
 use super::trace::{LENIENT, NONE, Region, Source, Trace};
 
 /// Both directions confirm each other up to this many times the difference that is believed of one.
@@ -10,8 +11,8 @@ const CONFIRMED: f32 = 2.0;
 /// Samples of the guide over which one source passes into another, to each side.
 const FEATHER: usize = 2;
 
-/// Samples of the guide to each side that decide together whether what was found is taken.
-const PATCH: usize = 6;
+/// Samples of the guide to each side over which two directions are compared.
+const COMPARED: usize = 2;
 
 /// A share below this part of all is not worth a sample.
 const LEAST: f32 = 0.04;
@@ -20,6 +21,8 @@ const LEAST: f32 = 0.04;
 pub(super) struct Blend<'a> {
     sources: Vec<&'a Source>,
     shares: Vec<Vec<f32>>,
+    /// How much of every sample is to be borrowed, the rest filled.
+    pub(super) borrowed: Vec<f32>,
 }
 
 impl Source {
@@ -58,8 +61,7 @@ impl<'a> Blend<'a> {
     pub(super) fn new(
         traces: &'a [Trace],
         region: Region,
-        wanted: &[bool],
-        limit: &[f32],
+        expected: &Expected,
         guide_of: impl Fn(usize) -> &'a Guide,
     ) -> Self {
         let count = region.len();
@@ -86,21 +88,19 @@ impl<'a> Blend<'a> {
             let mut near = both.clone();
             soften(&mut difference, region.width, 1);
             soften(&mut near, region.width, 1);
-            (0..count).map(|k| both[k] > 0.0 && difference[k] <= CONFIRMED * limit[k].sqrt() * near[k]).collect()
+            (0..count)
+                .map(|k| both[k] > 0.0 && difference[k] <= CONFIRMED * expected.believed[k].sqrt() * near[k])
+                .collect()
         });
         let mut shares = vec![vec![0.0; count]; sources.len()];
-        let mut believed = vec![0.0; count];
-        let mut hidden = vec![0.0; count];
         for k in 0..count {
-            hidden[k] = f32::from(u8::from(wanted[k]));
             let taken = |n: usize| chosen(&traces[n], k).map(|source| (n, source));
-            let Some((surest, best)) = (0..traces.len())
+            let Some((surest, _)) = (0..traces.len())
                 .filter_map(taken)
                 .max_by(|(m, a), (n, b)| a.weight(k).total_cmp(&b.weight(k)).then(n.cmp(m)))
             else {
                 continue;
             };
-            believed[k] = if best.error[k] < 1.0 { 1.0 } else { 0.0 };
             let mut first = 0;
             for (n, trace) in traces.iter().enumerate() {
                 if let Some((_, source)) = taken(n) {
@@ -108,31 +108,21 @@ impl<'a> Blend<'a> {
                     if confirmed || n == surest {
                         shares[first + usize::from(trace.choice[k])][k] = source.weight(k);
                     }
-                    believed[k] = if confirmed { 1.0 } else { believed[k] };
                 }
                 first += trace.sources.len();
             }
         }
-        accompany(&sources, &mut shares, region, limit, luma);
-        // What most around are thought of holds for a sample too: patches the size of the noise would show as specks.
-        // Twice: what the first time leaves of a patch may be a rag.
-        soften(&mut hidden, region.width, PATCH);
-        for _ in 0..2 {
-            soften(&mut believed, region.width, PATCH);
-            let mut left = vec![0.0f32; count];
-            for share in &mut shares {
-                for (k, share) in share.iter_mut().enumerate().filter(|(_, share)| **share > 0.0) {
-                    if 2.0 * believed[k] < hidden[k] {
-                        *share = 0.0;
-                    } else {
-                        left[k] = 1.0;
-                    }
-                }
-            }
-            believed = left;
-        }
-        let mut blend = Self { sources, shares };
+        accompany(&sources, &mut shares, region, &expected.believed, luma);
+        let mut blend = Self { sources, shares, borrowed: Vec::new() };
         blend.feather(region.width);
+        let differences = differences(traces, region, |trace, k| chosen(trace, k).map(|source| luma(source, k)));
+        let share = |k: usize| {
+            let (sum, weight) = blend.at(k).fold((0.0, 0.0), |(sum, all), (source, share)| {
+                (sum + share * source.error[k] * source.error[k], all + share)
+            });
+            if weight > 0.0 { expected.share(k, expected.believed[k] * sum / weight, differences[k]) } else { 0.0 }
+        };
+        blend.borrowed = (0..count).map(share).collect();
         blend
     }
 
@@ -162,6 +152,27 @@ impl<'a> Blend<'a> {
         let shares = self.shares.iter().map(move |share| share[k]);
         self.sources.iter().copied().zip(shares).filter(|(_, share)| *share > 0.0)
     }
+}
+
+/// The mean squared difference of what the directions of time show around every sample; `None` where fewer than two show any.
+fn differences<'a>(
+    traces: &'a [Trace],
+    region: Region,
+    shown: impl Fn(&'a Trace, usize) -> Option<f32>,
+) -> Vec<Option<f32>> {
+    let (mut squares, mut pairs) = (vec![0.0; region.len()], vec![0.0; region.len()]);
+    for k in 0..region.len() {
+        let values: Vec<f32> = traces.iter().filter_map(|trace| shown(trace, k)).collect();
+        for (n, a) in values.iter().enumerate() {
+            for b in &values[..n] {
+                squares[k] += (a - b) * (a - b);
+                pairs[k] += 1.0;
+            }
+        }
+    }
+    soften(&mut squares, region.width, COMPARED);
+    soften(&mut pairs, region.width, COMPARED);
+    squares.iter().zip(&pairs).map(|(sum, count)| (*count > 0.0).then(|| sum / count)).collect()
 }
 
 /// Gives a share to every further source that shows a sample and agrees with those that were chosen for it: the mean of

@@ -3,8 +3,9 @@
 //! The motion of the background is measured around the mark from frame to frame and continued under it; what is hidden is
 //! followed along it, before and after, to the nearest frame that shows it; that frame is registered against what both show
 //! around the mark; its samples are taken once, between samples by a cubic, with a smooth offset of brightness. Behind a still
-//! camera a plate, made of frames farther away, is one more source. What is not
-//! seen, or where the surroundings disagree, stays open for the next tier. Refuses to know marks and other tiers.
+//! camera a plate, made of frames farther away, is one more source. Where the surroundings or the directions of time
+//! disagree, a sample is the mean of what is borrowed and what a spatial fill makes of it that is expected to err least. What
+//! is not seen, or is worth less than a fill, stays open for the next tier. Refuses to know marks and other tiers.
 
 mod blend;
 mod cache;
@@ -21,6 +22,7 @@ mod trace;
 
 use std::sync::Arc;
 
+use crate::fill::SpatialFill;
 use crate::frame::FrameIdx;
 use crate::hole::{Crop, Hole, Origin, Reach, Restorer, Window};
 
@@ -33,12 +35,18 @@ use trace::{COLOURS, Grid, Region, Scratch, Step, Target, to_guide, to_luma};
 
 pub use plate::Plate;
 
+/// From this share on a sample is borrowed alone, and below this one not at all: what weighs less does not settle it.
+const SURE: f32 = 0.95;
+const LEAST: f32 = 0.5;
+
 /// Settles samples with what other frames of the shot show in their place.
 #[derive(Debug)]
 pub struct Borrow {
     reach: Reach,
     cache: Cache,
     scratch: Scratch,
+    /// Of what the last tier would make there.
+    fill: SpatialFill,
 }
 
 impl Default for Borrow {
@@ -53,7 +61,7 @@ impl Borrow {
 
     /// Looking as far as `reach` says.
     pub fn new(reach: Reach) -> Self {
-        Self { reach, cache: Cache::default(), scratch: Scratch::default() }
+        Self { reach, cache: Cache::default(), scratch: Scratch::default(), fill: SpatialFill::new() }
     }
 
     /// Settles what other crops of `window` show of `hole`.
@@ -110,12 +118,13 @@ impl Borrow {
         let ends: Vec<(FrameIdx, &Guide)> =
             plates.iter().map(|(_, plate, guide)| (plate.crop.idx, guide.as_ref())).collect();
         target.doubt(&mut traces[2..], &ends);
+        traces[2..].iter_mut().for_each(|trace| target.drop_rags(trace));
         let guide_of = |at: usize| {
             let plate = plates.iter().find(|(number, _, _)| *number == at);
             plate.map_or_else(|| guides[at - first].as_ref(), |(_, _, guide)| guide.as_ref())
         };
-        let blend = Blend::new(&traces, region, &target.wanted, &target.limit, guide_of);
-        settle(hole, window, crop, region, &blend);
+        let blend = Blend::new(&traces, region, &target.expected, guide_of);
+        settle(hole, window, (crop, region), &blend, &mut self.fill);
     }
 }
 
@@ -205,7 +214,13 @@ fn seen_in(window: Window<'_>, number: usize) -> &Crop {
     }
 }
 
-fn settle(hole: &mut Hole, window: Window<'_>, crop: &Crop, region: Region, blend: &Blend<'_>) {
+fn settle(
+    hole: &mut Hole,
+    window: Window<'_>,
+    (crop, region): (&Crop, Region),
+    blend: &Blend<'_>,
+    fill: &mut SpatialFill,
+) {
     let format = crop.patch.format;
     let code = (1u32 << (format.depth - 8)) as f32;
     let grids: Vec<Grid> = (0..crop.patch.planes.len()).map(|plane| Grid::new(crop, plane)).collect();
@@ -226,13 +241,26 @@ fn settle(hole: &mut Hole, window: Window<'_>, crop: &Crop, region: Region, blen
             sum += share * (value + source.trusted(cell) * code * offset);
             weight += share;
         }
-        if weight > 0.0 {
-            values.push((plane, k, sum / weight));
+        if weight > 0.0 && blend.borrowed[cell] >= LEAST {
+            values.push((plane, k, sum / weight, blend.borrowed[cell]));
         }
     });
-    for (plane, k, value) in values {
-        let share = f32::from(hole.need()[plane].data()[k]) / 255.0;
-        let source = hole.patch().planes[plane].data()[k];
-        hole.settle(plane, k, source + share * (value - source), Origin::Borrowed);
+    for (plane, k, value, _) in &mut values {
+        let share = f32::from(hole.need()[*plane].data()[*k]) / 255.0;
+        let source = hole.patch().planes[*plane].data()[*k];
+        *value = source + share * (*value - source);
+    }
+    let is_sure = |(_, _, _, borrowed): &&(usize, usize, f32, f32)| *borrowed >= SURE;
+    for (plane, k, value, _) in values.iter().filter(is_sure) {
+        hole.settle(*plane, *k, *value, Origin::Borrowed);
+    }
+    if values.iter().all(|value| is_sure(&value)) {
+        return;
+    }
+    let mut filled = hole.clone();
+    fill.fill(&mut filled);
+    for (plane, k, value, borrowed) in values.iter().filter(|value| !is_sure(value)) {
+        let made_up = filled.patch().planes[*plane].data()[*k];
+        hole.settle(*plane, *k, made_up + borrowed * (value - made_up), Origin::Borrowed);
     }
 }

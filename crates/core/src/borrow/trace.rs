@@ -8,7 +8,7 @@ use crate::raster::Raster;
 use super::blend::soften;
 use super::flow::{Field, Search};
 use super::guide::{Guide, Level};
-use super::judge::{Judge, Probe, probes};
+use super::judge::{Expected, Judge, Probe, probes};
 use super::motion::{Completion, Motion};
 use super::plate::Plate;
 use super::sample::{bilinear, linear};
@@ -33,6 +33,9 @@ const CROWD: f32 = 16.0;
 
 /// A plate weighs as much as a frame so many frames away: it is a mean of many, but of long before or after.
 const PLATE: usize = 6;
+
+/// Samples of the guide to each side that decide together whether what a plate shows is taken.
+const PATCH: usize = 6;
 
 /// No source.
 pub(super) const NONE: u16 = u16::MAX;
@@ -106,8 +109,7 @@ pub(super) struct Target {
     level: Level,
     ring: Vec<u8>,
     probes: Vec<Probe>,
-    /// The largest squared difference that is believed, in squared 8-bit codes.
-    pub(super) limit: Vec<f32>,
+    pub(super) expected: Expected,
     /// Every colour plane at the samples of the region, in 8-bit codes.
     colours: Vec<[f32; COLOURS]>,
     grids: Vec<Grid>,
@@ -176,13 +178,13 @@ impl Target {
             level,
             ring,
             probes: probes(crop, guide, region),
-            limit: Vec::new(),
+            expected: Expected::default(),
             colours: Vec::new(),
             grids,
             scale: 1.0 / (1u32 << (format.depth - 8)) as f32,
         };
         target.colours = (0..region.len()).map(|k| target.colour(crop, guide, k, [0.0; 2])).collect();
-        target.limit = scratch.judge.believed(from, region, &target.depth());
+        target.expected = scratch.judge.expected(from, region, &target.depth());
         target
     }
 
@@ -337,8 +339,9 @@ impl Target {
             }
             let ((x, y), [dx, dy]) = (self.region.place(k), source.motion[k]);
             let own = plate.error_at(to_luma(x as f32 + dx), to_luma(y as f32 + dy), distance);
-            source.error[k] = source.error[k].max((own / self.limit[k]).sqrt());
-            if source.error[k] < LENIENT {
+            source.error[k] = source.error[k].max((own / self.expected.believed[k]).sqrt());
+            // It may be of another scene.
+            if source.error[k] < 1.0 {
                 trace.choice[k] = 0;
                 any = true;
             }
@@ -373,11 +376,27 @@ impl Target {
                     let trace = &mut traces[n];
                     for (k, choice) in trace.choice.iter_mut().enumerate().filter(|(k, _)| both[*k] > 0.0) {
                         let error = &mut trace.sources[0].error[k];
-                        *error = error.max((share * squares[k] / both[k] / self.limit[k]).sqrt());
-                        *choice = if *error < LENIENT { *choice } else { NONE };
+                        *error = error.max((share * squares[k] / both[k] / self.expected.believed[k]).sqrt());
+                        *choice = if *error < 1.0 { *choice } else { NONE };
                     }
                 }
             }
+        }
+    }
+
+    /// Drops of a plate what most around it is not taken of: another scene is alike here and there.
+    pub(super) fn drop_rags(&self, trace: &mut Trace) {
+        let of = |is_so: &dyn Fn(usize) -> bool| {
+            let mut share: Vec<f32> = (0..self.region.len()).map(|k| f32::from(u8::from(is_so(k)))).collect();
+            soften(&mut share, self.region.width, PATCH);
+            share
+        };
+        let wanted = of(&|k| self.wanted[k]);
+        // Twice: what the first time leaves of a patch may be a rag.
+        for _ in 0..2 {
+            let taken = of(&|k| trace.choice[k] != NONE);
+            let is_rag = |k: &usize| 2.0 * taken[*k] < wanted[*k];
+            (0..self.region.len()).filter(is_rag).for_each(|k| trace.choice[k] = NONE);
         }
     }
 
@@ -501,7 +520,7 @@ impl Target {
         let shown = |k: usize| self.shows(guide, patch, k, motion[k]);
         let compared = (self.probes.as_slice(), self.region);
         let mut error = scratch.judge.differences((patch, &motion), compared, middle, shown);
-        error.iter_mut().zip(&self.limit).for_each(|(error, limit)| *error = (*error / limit).sqrt());
+        error.iter_mut().zip(&self.expected.believed).for_each(|(error, limit)| *error = (*error / limit).sqrt());
         Source { crop, distance, motion, offset, error }
     }
 }
