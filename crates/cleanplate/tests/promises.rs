@@ -211,7 +211,8 @@ fn a_mark_that_stays_for_seconds_before_a_still_camera_is_replaced_by_what_frame
     let check = |job: &Job| {
         let done = run(job, &mut Silent).unwrap();
         let OriginCounts { borrowed, invented, .. } = done.origins;
-        assert!(borrowed > 20 * invented, "{:?}", done.origins);
+        // Along the border a fill of these smooth waves is as good.
+        assert!(borrowed > 10 * invented, "{:?}", done.origins);
         assert_eq!(done.frames_marked, 100, "{}", done.marks[0].reason);
         let made = frames(&open(&job.output));
         let worst = clean.iter().zip(&made).map(|(a, b)| off(a, b, inside)).fold(0.0, f64::max);
