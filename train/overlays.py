@@ -357,7 +357,7 @@ def overlay(draw, shape, scale=1.0):
         parts = [(caption(draw, shape, em(14, 60), plain=True), faded())]
     elif kind < 0.86:
         parts = [(caption(draw, shape, em(50, 110)), faded())]
-    elif kind < 0.95:
+    elif kind < 0.93:
         parts = [(logo(draw, shape, em(14, 60)), draw.uniform(0.3, 0.9) if draw.random() < 0.5 else 1.0)]
     else:
         parts = [(watermark(draw, shape), draw.uniform(0.15, 0.7))]
@@ -367,15 +367,35 @@ def overlay(draw, shape, scale=1.0):
     return o if o.alpha.max() > 0.1 else None
 
 
+def blocks(draw, em):
+    """Stripes, blocks and arrows as they are painted on roads, walls and clothes."""
+    w, h = int(em * draw.uniform(2, 8)), int(em * draw.uniform(1, 5))
+    image = Image.new("L", (w, h))
+    pen = ImageDraw.Draw(image)
+    kind = draw.integers(3)
+    if kind == 0:
+        for at in np.arange(0, w, step := em * draw.uniform(0.3, 2)):
+            pen.rectangle([at, 0, at + step * draw.uniform(0.15, 0.6), h], 255)
+    elif kind == 1:
+        for _ in range(draw.integers(1, 6)):
+            x, y = draw.uniform(0, 0.8, 2) * (w, h)
+            pen.rectangle([x, y, x + em * draw.uniform(0.1, 1.5), y + em * draw.uniform(0.1, 1)], 255)
+    else:
+        tip, half, thick = h * draw.uniform(0.3, 0.6), w * draw.uniform(0.2, 0.5), w * draw.uniform(0.05, 0.15)
+        pen.polygon([(w / 2, 0), (w / 2 + half, tip), (w / 2 - half, tip)], 255)
+        pen.rectangle([w / 2 - thick, tip, w / 2 + thick, h], 255)
+    return np.asarray(image, np.float32) / 255
+
+
 def scene_text(draw, picture):
-    """Letters that belong to the scene: slanted, lit, blurred and noisy as it is. The picture and where they are."""
+    """Letters or flat shapes that belong to the scene: slanted, lit, blurred and noisy as it is. The picture and where they are."""
     side = picture.shape[0]
     script, em = script_of(draw), int(np.exp(draw.uniform(np.log(14), np.log(80))))
     rows = [words(draw, script, int(draw.integers(2, 14))) for _ in range(draw.integers(1, 4))]
     drawn = letters_of(rows, font_of(draw, script, em), 0, em * draw.uniform(1.1, 1.6))
     if drawn is None:
         return picture, np.zeros(picture.shape[:2], np.float32)
-    letters = drawn[0]
+    letters = drawn[0] if draw.random() < 0.65 else blocks(draw, em)
     h, w = letters.shape
     # A quadrilateral: a rectangle turned and foreshortened.
     size = draw.uniform(0.3, 1.1) * side

@@ -43,7 +43,7 @@ DILATIONS = (1, 2, 4, 1)  # at 1/16
 HEAD = 16
 BATCH = 16
 # Weights of samples: next to an edge of the truth; faint rims of shadows; text of scenes; of pages and windows.
-EDGE, RIM, SCENE, PAGE = 0.3, 0.1, 0.5, 0.35
+EDGE, RIM, SCENE, PAGE = 0.5, 0.1, 0.5, 0.35
 
 
 class Pool:
@@ -107,14 +107,14 @@ def moved(draw, picture, side):
 def scene(draw, pool, is_validation, side):
     """FRAMES pictures without an overlay, what a mistake weighs in each sample, and the kind."""
     kind, weight = draw.random(), np.ones((side, side), np.float32)
-    if kind < 0.09:
+    if kind < 0.12:
         picture, letters = overlays.page(draw, side + 20)
         weight -= (1 - PAGE) * letters[10:-10, 10:-10]
         return moved(draw, picture, side) if draw.random() < 0.3 else [picture[10:-10, 10:-10]] * FRAMES, weight, "page"
-    if kind < 0.17:
+    if kind < 0.20:
         return moved(draw, overlays.structures(draw, side + 20), side), weight, "structures"
     frames = pool.cut(draw, "photo" if kind < 0.68 else "window", is_validation, side)
-    if draw.random() < 0.22:
+    if draw.random() < 0.28:
         picture, letters = overlays.scene_text(draw, frames[0])
         change = picture.astype(np.float32) - frames[0]
         step = draw.uniform(-2, 2, 2)
@@ -344,8 +344,8 @@ def train(args):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             made = net(torch.from_numpy(x).to(memory_format=torch.channels_last))
         made, wanted, weight = made.float(), torch.from_numpy(wanted), torch.from_numpy(weight)
-        # Misses cost twice what false finds do; hard samples count most.
-        error = f.binary_cross_entropy_with_logits(made, wanted, reduction="none") * (1 + wanted)
+        # Hard samples count most.
+        error = f.binary_cross_entropy_with_logits(made, wanted, reduction="none")
         p = torch.sigmoid(made)
         error = error * weight * (0.2 + (p - wanted).abs().detach())
         entropy = error.mean((0, 2, 3))
