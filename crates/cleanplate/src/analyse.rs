@@ -21,7 +21,7 @@ const CANDIDATES: usize = 96;
 const CLOSE: usize = 48;
 
 /// How a line about a place begins that was not believed to be a mark.
-const DOUBTED: &str = "doubted";
+pub(crate) const DOUBTED: &str = "doubted";
 
 /// How a line about a runtime begins that does not run a network.
 pub(crate) const REFUSED: &str = "refused";

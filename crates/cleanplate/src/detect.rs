@@ -15,6 +15,7 @@ use crate::observer::{Event, Phase};
 use crate::options::{DetectOptions, Options};
 use crate::plan::MarkSource;
 use crate::region::Rotation;
+use crate::segmenter::stored as stored_at;
 use crate::watch::Watch;
 
 /// Shows the clip to the detector of `options` and adds the marks that it sees. Answers with what was seen, in words; the
@@ -84,7 +85,7 @@ fn look(
 }
 
 /// Frames a second in the mean.
-fn rate(clip: &Clip) -> f64 {
+pub(crate) fn rate(clip: &Clip) -> f64 {
     let seconds = clip.starts.last().copied().unwrap_or(0.0);
     if seconds > 0.0 { (clip.starts.len() - 1) as f64 / seconds } else { 25.0 }
 }
@@ -114,20 +115,11 @@ fn upright(planes: &[f32], (w, h): (u32, u32), rotation: Rotation) -> Vec<f32> {
     if rotation == (0, false) {
         return planes.to_vec();
     }
-    let (w, h) = (w as usize, h as usize);
     let (shown_w, shown_h) = if rotation.0 % 180 == 90 { (h, w) } else { (w, h) };
     let mut out = Vec::with_capacity(planes.len());
-    for plane in planes.chunks_exact(w * h) {
+    for plane in planes.chunks_exact((w * h) as usize) {
         for y in 0..shown_h {
-            for x in 0..shown_w {
-                let x = if rotation.1 { shown_w - 1 - x } else { x };
-                out.push(match rotation.0 % 360 {
-                    90 => plane[(h - 1 - x) * w + y],
-                    180 => plane[(h - 1 - y) * w + w - 1 - x],
-                    270 => plane[x * w + w - 1 - y],
-                    _ => plane[y * w + x],
-                });
-            }
+            out.extend((0..shown_w).map(|x| plane[stored_at(x, y, (w, h), rotation)]));
         }
     }
     out

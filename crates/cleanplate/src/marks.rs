@@ -232,8 +232,8 @@ impl<'a> Marker<'a> {
             let rect = place(region, self.clip).unwrap_or_default();
             placed.iter().any(|ink| 2 * rect.intersect(&ink.file.matte.rect()).area() > ink.file.matte.rect().area())
         };
-        let exact: Vec<&Region> =
-            options.regions.iter().filter(|region| !region.is_named() && !is_bound(region)).collect();
+        let names = |region: &&Region| options.target.marks() && !region.is_named() && !is_bound(region);
+        let exact: Vec<&Region> = options.regions.iter().filter(names).collect();
         let exact = exact.into_iter().map(|region| (region, MarkSource::Region));
         let whole = options.fill_regions.iter().map(|region| (region, MarkSource::FillRegion));
         for (region, from) in exact.chain(whole) {
@@ -352,8 +352,16 @@ pub(crate) fn place(region: &Region, clip: &Clip) -> Result<Rect> {
 
 /// The named places in which `options` want marks looked for, with their frames; empty where there is none.
 pub(crate) fn named_places(options: &Options, clip: &Clip) -> Result<Vec<(Rect, Vec<Range<FrameIdx>>)>> {
-    let named = options.regions.iter().filter(|region| region.is_named());
-    named.map(|region| Ok((place(region, clip)?, clip.frames(region.times())))).collect()
+    bounds(options.regions.iter().filter(|region| region.is_named()), clip)
+}
+
+/// The rectangles of all regions with the frames on which they hold: where captions are looked for. None: everywhere.
+pub(crate) fn places(options: &Options, clip: &Clip) -> Result<Vec<(Rect, Vec<Range<FrameIdx>>)>> {
+    bounds(options.regions.iter(), clip)
+}
+
+fn bounds<'a>(regions: impl Iterator<Item = &'a Region>, clip: &Clip) -> Result<Vec<(Rect, Vec<Range<FrameIdx>>)>> {
+    regions.map(|region| Ok((place(region, clip)?, clip.frames(region.times())))).collect()
 }
 
 /// White or black: a mask video was usually encoded with loss, in which black is not quite black.

@@ -66,6 +66,47 @@ impl std::str::FromStr for Tier {
     }
 }
 
+/// What is removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// Logos and watermarks.
+    #[default]
+    Marks,
+    /// Burned-in subtitles and other text that comes and goes.
+    Captions,
+    /// Both.
+    All,
+}
+
+impl Target {
+    /// Whether marks are removed.
+    pub const fn marks(self) -> bool {
+        matches!(self, Self::Marks | Self::All)
+    }
+
+    /// Whether captions are removed.
+    pub const fn captions(self) -> bool {
+        matches!(self, Self::Captions | Self::All)
+    }
+}
+
+/// How captions are looked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CaptionOptions {
+    /// The text network looks at every so many frames.
+    pub every: u32,
+    /// What is shown for less is no caption.
+    pub min_duration: Length,
+}
+
+impl Default for CaptionOptions {
+    fn default() -> Self {
+        Self { every: 2, min_duration: Length::Seconds(0.25) }
+    }
+}
+
 /// How much of the finished file is checked before it takes its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -145,6 +186,10 @@ pub struct Options {
     /// Mattes that were solved before on clips of the same size and format (`.matte`), and pictures of marks with their
     /// opacity: of the displayed size, or smaller ones that are looked for in the clip.
     pub mattes: Vec<PathBuf>,
+    /// What is looked for; what is drawn or named otherwise than by `regions` is removed in any case.
+    pub target: Target,
+    /// How captions are looked for.
+    pub captions: CaptionOptions,
     /// A network that finds the marks.
     pub detect: DetectOptions,
     /// Rectangles that are never touched; they win over everything.
@@ -208,6 +253,8 @@ impl Default for Options {
             masks: Vec::new(),
             mask_video: None,
             mattes: Vec::new(),
+            target: Target::default(),
+            captions: CaptionOptions::default(),
             detect: DetectOptions::default(),
             keep_regions: Vec::new(),
             only: None,
@@ -241,7 +288,8 @@ impl Default for Options {
 impl Options {
     /// Whether the user said exactly where some mark is, or who knows. A named place (`bottom`) only says where to look.
     pub fn names_marks(&self) -> bool {
-        let exact = self.regions.iter().any(|region| !region.is_named());
+        // Captions are bound by regions, and marks are where regions are.
+        let exact = self.target.marks() && self.regions.iter().any(|region| !region.is_named());
         let drawn = !self.masks.is_empty() || self.mask_video.is_some() || !self.mattes.is_empty();
         exact || drawn || !self.fill_regions.is_empty() || self.detect.network.is_some()
     }
@@ -250,6 +298,6 @@ impl Options {
     /// instead.
     pub fn looks_for_marks(&self) -> bool {
         let is_asked = !self.names_marks() || self.regions.iter().any(Region::is_named);
-        is_asked && self.detect.network.is_none()
+        self.target.marks() && is_asked && self.detect.network.is_none()
     }
 }

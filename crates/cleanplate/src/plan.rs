@@ -96,6 +96,8 @@ pub enum MarkSource {
     Located,
     /// The user's detector.
     Detected,
+    /// The text network: a caption.
+    Caption,
 }
 
 impl MarkSource {
@@ -114,6 +116,7 @@ impl MarkSource {
             Self::Matte => "matte",
             Self::Located => "located",
             Self::Detected => "detected",
+            Self::Caption => "caption",
         }
     }
 }

@@ -139,6 +139,9 @@ pub(crate) fn place_marks(
             words.extend(crate::roaming::find(footage, options, &mut marker, watch)?);
         }
     }
+    if options.target.captions() {
+        words.extend(crate::captions::find(footage, options, &mut marker, watch)?);
+    }
     let mut marks = marker.finish();
     crate::matting::solve(footage, options, &mut marks, &mut folder, watch)?;
     crate::plates::gather(footage, options, &mut marks, &mut folder, watch)?;

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use cleanplate_core::{Frame, Reach, Row};
+use cleanplate_core::{Frame, FrameIdx, Reach, Row};
 
 /// Columns and rows of the small picture by which neighbouring frames are compared.
 pub(crate) const SMALL: (u32, u32) = (32, 18);
@@ -128,13 +128,25 @@ impl Waiting {
 
     /// Whether a shot begins at `at`.
     fn is_cut(&self, at: usize) -> bool {
-        let Some(jump) = self.held[at].jump.filter(|jump| *jump > DIFFERENT) else { return false };
         let around = at.saturating_sub(AROUND as usize)..(at + 1 + AROUND as usize).min(self.held.len());
-        let mut level: Vec<f32> = around.filter(|k| *k != at).filter_map(|k| self.held[k].jump).collect();
-        level.sort_by(f32::total_cmp);
-        let median = level.get(level.len() / 2).copied().unwrap_or(0.0);
-        jump > STEEP * median + ABOVE
+        let level = around.filter(|k| *k != at).filter_map(|k| self.held[k].jump);
+        self.held[at].jump.is_some_and(|jump| stands_out(jump, level))
     }
+}
+
+/// Whether a jump is a cut, by those of the frames around it.
+fn stands_out(jump: f32, around: impl Iterator<Item = f32>) -> bool {
+    let mut level: Vec<f32> = around.collect();
+    level.sort_by(f32::total_cmp);
+    let median = level.get(level.len() / 2).copied().unwrap_or(0.0);
+    jump > DIFFERENT && jump > STEEP * median + ABOVE
+}
+
+/// The first frames of shots, by how much the small picture of every frame differs from that of the one before.
+pub(crate) fn cuts(jumps: &[f32]) -> Vec<FrameIdx> {
+    let around = |at: usize| at.saturating_sub(AROUND as usize)..(at + 1 + AROUND as usize).min(jumps.len());
+    let is_cut = |at: &usize| stands_out(jumps[*at], around(*at).filter(|k| k != at).map(|k| jumps[k]));
+    (0..jumps.len()).filter(is_cut).map(|at| at as FrameIdx).collect()
 }
 
 /// `reach` with fewer frames where they would not fit into [`WINDOW_BYTES`].
@@ -190,7 +202,7 @@ pub(crate) fn same_scene(a: &[f32], b: &[f32]) -> bool {
 }
 
 /// The median difference of two small pictures.
-fn difference(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn difference(a: &[f32], b: &[f32]) -> f32 {
     let mut all: Vec<f32> = a.iter().zip(b).map(|(a, b)| (a - b).abs()).collect();
     let middle = all.len() / 2;
     *all.select_nth_unstable_by(middle, f32::total_cmp).1

@@ -41,6 +41,15 @@ Examples:
   cleanplate remove frames/frame_%04d.png -o clean/frame_%04d.png --fill-region 70%,5%,25%,10%
       numbered pictures";
 
+const CAPTIONS_EXAMPLES: &str = "\
+Examples:
+  cleanplate captions in.mp4 -o out.mp4
+      find every burned-in caption and remove it
+  cleanplate captions in.mp4 -o out.mp4 --region bottom
+      only look at the bottom of the picture
+  cleanplate plan in.mp4 --target captions -o plan.json
+      one entry for every caption, to be edited: cleanplate captions in.mp4 -o out.mp4 --plan-in plan.json";
+
 const PROBE_EXAMPLES: &str = "\
 Examples:
   cleanplate probe in.mp4
@@ -87,6 +96,9 @@ pub(crate) enum Verb {
     /// Remove marks from a video, an image, numbered images or a folder
     #[command(after_help = REMOVE_EXAMPLES)]
     Remove(Box<Remove>),
+    /// Remove burned-in captions: `remove --target captions`
+    #[command(after_help = CAPTIONS_EXAMPLES)]
+    Captions(Box<Remove>),
     /// Tell what is in a file, what will be kept and what cannot be
     #[command(after_help = PROBE_EXAMPLES)]
     Probe(Probe),
@@ -207,6 +219,12 @@ pub(crate) struct Plan {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Where the marks are (located when nothing is said)")]
 pub(crate) struct Place {
+    /// What is removed [default: marks; of the verb captions: captions]
+    #[arg(long, value_name = "TARGET", value_enum)]
+    pub(crate) target: Option<Target>,
+    /// What is shown for less is no caption: seconds (0.25s) or frames (6) [default: 0.25s]
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) min_duration: Option<Length>,
     /// The mark lies in this rectangle (pixels or %, as displayed), or look in a named place (top, bottom-right ...);
     /// repeatable
     #[arg(long, value_name = "X,Y,W,H[@TIMES]", value_delimiter = ';', allow_hyphen_values = true)]
@@ -259,7 +277,7 @@ pub(crate) struct Track {
     /// Over a gap of at most this length a box moves evenly, over a longer one it covers both ends [default: 5]
     #[arg(long, value_name = "LENGTH")]
     pub(crate) max_gap: Option<Length>,
-    /// Show the detector every so many frames [default: 1]
+    /// Show the detector (captions: the text network) every so many frames [default: 1, for captions 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=250))]
     pub(crate) every: Option<u32>,
     /// Frames that the detector takes at once at most; never shows in the boxes
@@ -384,6 +402,13 @@ pub(crate) struct Talk {
     /// Append the log to this file as well
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) log_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Target {
+    Marks,
+    Captions,
+    All,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

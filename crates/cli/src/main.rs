@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Command, FromArgMatches as _};
 use cleanplate::{Error, Result};
 
-use crate::args::{Cli, Talk, Verb};
+use crate::args::{Cli, Talk, Target, Verb};
 use crate::environment::Environment;
 use crate::interrupt::Interrupt;
 use crate::terminal::Screen;
@@ -54,6 +54,10 @@ fn dispatch(verb: Verb, command: &Command, matches: &ArgMatches) -> u8 {
     let environment = Environment::read(command, matches);
     match verb {
         Verb::Remove(args) => {
+            session(&args.talk, true, &args.input, &environment, |watch| verbs::remove::run(&args, &environment, watch))
+        }
+        Verb::Captions(mut args) => {
+            args.place.target.get_or_insert(Target::Captions);
             session(&args.talk, true, &args.input, &environment, |watch| verbs::remove::run(&args, &environment, watch))
         }
         Verb::Probe(args) => session(&args.talk, false, &args.input, &environment, |_| verbs::probe::run(&args)),

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use cleanplate::{DetectOptions, EncodeOptions, Options, Result, VerifyMode};
+use cleanplate::{CaptionOptions, DetectOptions, EncodeOptions, Options, Result, Target, VerifyMode};
 
-use crate::args::{Encode, How, Kept, Place, State, Track, Verify, Written};
+use crate::args::{self, Encode, How, Kept, Place, State, Track, Verify, Written};
 use crate::environment::{self, Environment, Old};
 
 impl Place {
@@ -19,6 +19,18 @@ impl Place {
         options.only.clone_from(&self.only);
         options.dilate = self.dilate.or(environment.old(Old::Kernel)?);
         options.detect = self.track.options(self.detector.clone(), environment)?;
+        if let Some(target) = self.target {
+            options.target = match target {
+                args::Target::Marks => Target::Marks,
+                args::Target::Captions => Target::Captions,
+                args::Target::All => Target::All,
+            };
+        }
+        let usual = CaptionOptions::default();
+        options.captions = CaptionOptions {
+            every: self.track.every.unwrap_or(usual.every),
+            min_duration: self.min_duration.unwrap_or(usual.min_duration),
+        };
         options.onnx_runtimes = environment::onnx_runtimes();
         options.plan_in.clone_from(&self.plan_in);
         Ok(())

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod borrow;
+pub mod caption;
 pub mod colour;
 pub mod fill;
 pub mod flash;

@@ -13,7 +13,7 @@ mod gain;
 mod ink;
 mod membrane;
 mod moments;
-mod morphology;
+pub(crate) mod morphology;
 mod opacity;
 mod opaque;
 mod pairs;

@@ -43,7 +43,7 @@ pub(super) fn closed(area: &[bool], width: usize) -> Area {
 }
 
 /// The connected parts of `area` (diagonals connect), each as its positions in rising order of discovery.
-pub(super) fn parts(area: &[bool], width: usize) -> Vec<Vec<usize>> {
+pub(crate) fn parts(area: &[bool], width: usize) -> Vec<Vec<usize>> {
     let height = area.len() / width.max(1);
     let mut seen = vec![false; area.len()];
     let mut out = Vec::new();

@@ -1,0 +1,131 @@
+"""Captions of known shape and time over clean clips: the styles that benches/captions measures."""
+
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+FONTS = ["/usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf", "/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf",
+         "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"]
+TEXTS = ["Nobody told me about that", "Where have you been all day?", "- I was at the station", "They said it would be easy",
+         "Come back before the rain", "Listen to what he says now", "It was never his house", "Only for the two of us"]
+STYLES = ["outline", "yellow", "plate", "lines", "small", "karaoke", "fade", "top", "side"]
+FADE = 10
+
+
+def font(size, n=0):
+    path = next((f for f in FONTS[n:] + FONTS if Path(f).exists()), None)
+    return ImageFont.truetype(path, max(8, int(round(size))))
+
+
+def layer(w, h, rows, size, fill, stroke=0, edge=(0, 0, 0), shadow=0, plate=0.0, at=(0.5, 0.88), upto=None, fontno=0):
+    """RGBA floats 0..1 of the picture's size: `rows` of text centred at `at`; `upto`: the share of letters in the second colour."""
+    face = font(size, fontno)
+    total = Image.new("RGBA", (w, h))
+    draw = ImageDraw.Draw(total)
+    heights = size * 1.3
+    boxes = []
+    for n, row in enumerate(rows):
+        box = draw.textbbox((0, 0), row, font=face, stroke_width=stroke)
+        x = int(w * at[0] - (box[2] - box[0]) / 2) if at[0] >= 0.3 else int(w * at[0])
+        y = int(h * at[1] - heights * (len(rows) - n))
+        boxes.append((x, y, row, box))
+    if plate:
+        x0, x1 = min(b[0] for b in boxes), max(b[0] + b[3][2] for b in boxes)
+        y0, y1 = min(b[1] for b in boxes), max(b[1] + b[3][3] for b in boxes)
+        pad = int(size * 0.35)
+        draw.rectangle((x0 - pad, y0 - pad // 2, x1 + pad, y1 + pad), fill=(0, 0, 0, int(255 * plate)))
+    if shadow:
+        under = Image.new("RGBA", (w, h))
+        pen = ImageDraw.Draw(under)
+        for x, y, row, _ in boxes:
+            pen.text((x + shadow, y + shadow), row, font=face, fill=(0, 0, 0, 200))
+        total = Image.alpha_composite(total, under.filter(ImageFilter.GaussianBlur(shadow * 0.6)))
+    over = Image.new("RGBA", (w, h))
+    pen = ImageDraw.Draw(over)
+    for x, y, row, _ in boxes:
+        pen.text((x, y), row, font=face, fill=fill, stroke_width=stroke, stroke_fill=edge + (255,))
+        if upto is not None:
+            words = row.split(" ")
+            part = " ".join(words[: max(1, int(round(upto * len(words))))])
+            pen.text((x, y), part, font=face, fill=(255, 220, 0, 255), stroke_width=stroke, stroke_fill=edge + (255,))
+    return np.asarray(Image.alpha_composite(total, over)).astype(np.float32) / 255
+
+
+def schedule(count):
+    """Spans of the captions of a clip, a gap of 5 frames after one, none after the next."""
+    spans, at, n = [], 8, 0
+    while at + 20 < count - 6:
+        length = [34, 41, 29, 46][n % 4]
+        end = min(at + length, count - 6)
+        spans.append((at, end))
+        at = end + (5 if n % 2 == 0 else 0)
+        n += 1
+    return spans
+
+
+def caption(style, n, w, h, share):
+    """The layer of caption `n` at `share` of its time, and its gain."""
+    text, other = TEXTS[n % len(TEXTS)], TEXTS[(n + 3) % len(TEXTS)]
+    size = 0.052 * h
+    o = max(1, int(round(0.0035 * h)))
+    white = (255, 255, 255, 255)
+    if style == "outline" or style == "fade":
+        return layer(w, h, [text], size, white, stroke=o)
+    if style == "yellow":
+        return layer(w, h, [text], size, (250, 225, 40, 255), shadow=max(2, int(0.005 * h)), fontno=1)
+    if style == "plate":
+        return layer(w, h, [text], 0.045 * h, white, plate=0.55, fontno=2)
+    if style == "lines":
+        a = layer(w, h, [text, other], size, white, stroke=o)
+        b = layer(w, h, [other], 0.04 * h, white, stroke=o, at=(0.5, 0.14))
+        return np.maximum(a, b)
+    if style == "small":
+        return layer(w, h, [text], 0.03 * h, (205, 205, 205, 215), fontno=1)
+    if style == "karaoke":
+        return layer(w, h, [text], size, white, stroke=o, upto=share)
+    if style == "top":
+        return layer(w, h, [text], size, white, stroke=o, at=(0.5, 0.13))
+    return layer(w, h, text.split(" ")[:3], 0.045 * h, white, stroke=o, at=(0.05, 0.6))
+
+
+def build(clean, w, h, style):
+    """Marked frames (RGB), truth per frame (bool or None), spans. `clean`: frames of RGB bytes."""
+    out, truth = [f.copy() for f in clean], [None] * len(clean)
+    spans = schedule(len(clean))
+    for n, (a, b) in enumerate(spans):
+        known = {}
+        for t in range(a, b):
+            share = round((t - a) / max(1, b - a) * 5) / 5 if style == "karaoke" else 0
+            if share not in known:
+                known[share] = caption(style, n, w, h, share)
+            rgba = known[share]
+            gain = min(1, (t - a + 1) / (FADE + 1), (b - t) / (FADE + 1)) if style == "fade" else 1
+            alpha = rgba[..., 3:] * gain
+            out[t] = (clean[t] * (1 - alpha) + 255 * rgba[..., :3] * alpha + 0.5).astype(np.uint8)
+            strokes = rgba[..., 3] > 0.1
+            if style == "plate":  # the plate is not a stroke, but has to go as well
+                strokes = rgba[..., 3] > 0.7
+            truth[t] = dict(strokes=strokes, all=rgba[..., 3] > 0.02, shown=gain >= 0.15)
+    return np.stack(out), truth, spans
+
+
+def decode(path, w, h, start, count):
+    cmd = ["ffmpeg", "-v", "error", "-i", str(path), "-vf", f"select='between(n,{start},{start + count - 1})',scale={w}:{h}:flags=area",
+           "-vsync", "0", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    raw = subprocess.run(cmd, capture_output=True, check=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, h, w, 3)
+
+
+def encode(frames, path, crf, rate=25):
+    h, w = frames.shape[1:3]
+    cmd = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{w}x{h}", "-r", str(rate), "-i", "-",
+           "-c:v", "libx264", "-crf", str(crf), "-preset", "fast", "-pix_fmt", "yuv420p", str(path)]
+    subprocess.run(cmd, input=frames.tobytes(), check=True)
+
+
+def probe(path):
+    cap = cv2.VideoCapture(str(path))
+    return int(cap.get(cv2.CAP_PROP_FRAME_WIDTH)), int(cap.get(cv2.CAP_PROP_FRAME_HEIGHT))

@@ -1,0 +1,137 @@
+use super::*;
+
+const SIZE: (u32, u32) = (120, 60);
+
+/// Letters of a line: strokes of three cells and gaps of two, in a pattern of its own for every `text`.
+fn is_letter(text: u32, x: u32, y: u32) -> bool {
+    let inside = (20..90).contains(&x) && (44..52).contains(&y);
+    let (column, within) = (x / (5 + 2 * text), x % (5 + 2 * text));
+    let drawn = (column * 131 + (y / 3) * 57 + text * 977).wrapping_mul(2_654_435_761) >> 16;
+    inside && within < 3 && !drawn.is_multiple_of(4)
+}
+
+/// A scene with texture that moves by `speed` cells a frame, letters of `text(t)` shown by `gain(t)` and moved by `way(t)`.
+struct Show<'a> {
+    speed: f32,
+    text: &'a dyn Fn(u64) -> u32,
+    gain: &'a dyn Fn(u64) -> f32,
+    way: &'a dyn Fn(u64) -> u32,
+}
+
+impl Show<'_> {
+    fn frame(&self, t: u64) -> (Raster<u8>, Seen) {
+        let (mut luma, mut strokes) = (Raster::new(SIZE.0, SIZE.1, 0u8), Raster::new(SIZE.0, SIZE.1, 0u8));
+        for y in 0..SIZE.1 {
+            for x in 0..SIZE.0 {
+                let (u, v) = (x as f32 + self.speed * t as f32, y as f32);
+                let scene = 90.0 + 30.0 * (0.31 * u).sin() * (0.23 * v).cos() + 12.0 * (0.9 * u + 0.4 * v).sin();
+                let on = x.checked_sub((self.way)(t)).is_some_and(|x| is_letter((self.text)(t), x, y));
+                let gain = if on { (self.gain)(t) } else { 0.0 };
+                luma.set(x, y, (scene + gain * (235.0 - scene)).round() as u8);
+                strokes.set(x, y, if gain > 0.5 { 230 } else { 3 });
+            }
+        }
+        (luma, Seen { strokes, plates: Raster::new(SIZE.0, SIZE.1, 0) })
+    }
+
+    fn captions(&self, count: u64, every: u64) -> Vec<Caption> {
+        let mut finder = Finder::new(SIZE, every, 25.0);
+        for t in 0..count {
+            let (luma, seen) = self.frame(t);
+            finder.observe(t, luma, (t % every == 0).then_some(&seen));
+        }
+        finder.finish(&[], count, &Rules { shortest: 6 })
+    }
+}
+
+fn still(_: u64) -> u32 {
+    0
+}
+
+/// What is said of them.
+fn words(all: &[Caption]) -> Vec<String> {
+    all.iter().map(|caption| format!("{:?} {:.2} {}", caption.span, caption.score, caption.reason)).collect()
+}
+
+fn confident(all: &[Caption]) -> Vec<&Caption> {
+    all.iter().filter(|caption| caption.confident).collect()
+}
+
+#[test]
+fn captions_are_found_to_the_frame_between_the_looks_and_told_from_those_that_follow_at_once() {
+    let text = |t: u64| if t < 51 { 0 } else { 1 };
+    let gain = |t: u64| if (21..80).contains(&t) { 1.0 } else { 0.0 };
+    let all = Show { speed: 0.7, text: &text, gain: &gain, way: &still }.captions(100, 2);
+    let found = confident(&all);
+    assert_eq!(found.iter().map(|c| c.span.clone()).collect::<Vec<_>>(), [21..51, 51..80], "{:?}", words(&all));
+    for (caption, text) in found.iter().zip([0, 1]) {
+        let (first, cells) = &caption.keys[0];
+        assert_eq!(*first, caption.span.start);
+        let missed =
+            (0..SIZE.0 * SIZE.1).filter(|k| is_letter(text, k % SIZE.0, k / SIZE.0) && !cells.data()[*k as usize]);
+        assert_eq!(missed.count(), 0);
+        assert!(caption.score > 0.85, "{}", caption.score);
+    }
+}
+
+#[test]
+fn a_fade_is_followed_beyond_what_the_segmenter_sees() {
+    let gain = |t: u64| ((t as f32 - 20.0) / 12.0).min((80.0 - t as f32) / 12.0).clamp(0.0, 1.0);
+    let all = Show { speed: 0.7, text: &still, gain: &gain, way: &still }.captions(100, 2);
+    let found = confident(&all);
+    assert_eq!(found.len(), 1, "{:?}", words(&all));
+    // The first frame shows a twelfth of it, the second a sixth.
+    let span = &found[0].span;
+    assert!((21..=23).contains(&span.start) && (78..=80).contains(&span.end), "{span:?}");
+}
+
+#[test]
+fn what_belongs_to_the_scene_is_not_taken_for_a_caption() {
+    let always = |_: u64| 1.0;
+    let drift = |t: u64| (t / 3) as u32;
+    let moving = Show { speed: -1.0 / 3.0, text: &still, gain: &always, way: &drift }.captions(90, 2);
+    assert!(confident(&moving).is_empty(), "{:?}", words(&moving));
+    let sign = Show { speed: 0.0, text: &still, gain: &always, way: &still }.captions(60, 2);
+    assert!(confident(&sign).is_empty(), "{:?}", words(&sign));
+    // The same letters all the time, but the scene moves behind them.
+    let overlay = Show { speed: 0.7, text: &still, gain: &always, way: &still }.captions(60, 2);
+    assert_eq!(
+        confident(&overlay).iter().map(|c| c.span.clone()).collect::<Vec<_>>(),
+        [0..60],
+        "{:?}",
+        words(&overlay)
+    );
+    let blip = |t: u64| if (20..24).contains(&t) { 1.0 } else { 0.0 };
+    let short = Show { speed: 0.7, text: &still, gain: &blip, way: &still }.captions(60, 2);
+    assert!(confident(&short).is_empty(), "{:?}", words(&short));
+}
+
+#[test]
+fn words_that_are_added_one_by_one_are_covered_from_their_first_frame_on() {
+    let mut finder = Finder::new(SIZE, 2, 25.0);
+    let shown = |t: u64, x: u32| x < 20 + 14 * (1 + (t.saturating_sub(10) / 12) as u32);
+    let show = Show { speed: 0.7, text: &still, gain: &|t| if (10..70).contains(&t) { 1.0 } else { 0.0 }, way: &still };
+    let bare = Show { gain: &|_| 0.0, ..show };
+    for t in 0..90 {
+        let ((mut luma, mut seen), (scene, _)) = (show.frame(t), bare.frame(t));
+        for k in (0..SIZE.0 * SIZE.1).filter(|k| !shown(t, k % SIZE.0)) {
+            luma.data_mut()[k as usize] = scene.data()[k as usize];
+            seen.strokes.data_mut()[k as usize] = 0;
+        }
+        finder.observe(t, luma, (t % 2 == 0).then_some(&seen));
+    }
+    let all = finder.finish(&[], 90, &Rules { shortest: 6 });
+    let found = confident(&all);
+    assert!(!found.is_empty(), "{:?}", words(&all));
+    for t in 10..70 {
+        let covers = |k: u32| {
+            found.iter().filter(|caption| caption.span.contains(&t)).any(|caption| {
+                let key = caption.keys.iter().rfind(|(idx, _)| *idx <= t);
+                key.is_some_and(|(_, cells)| cells.data()[k as usize])
+            })
+        };
+        let missed = (0..SIZE.0 * SIZE.1)
+            .filter(|k| is_letter(0, k % SIZE.0, k / SIZE.0) && shown(t, k % SIZE.0) && !covers(*k));
+        assert_eq!(missed.count(), 0, "frame {t}");
+    }
+}
