@@ -450,6 +450,31 @@ def page(draw, side):
         shade = tuple(int(v) for v in np.clip(paper + draw.uniform(-40, 40), 0, 255))
         pen.rounded_rectangle(box, int(draw.integers(0, 9)), shade, ink() if draw.random() < 0.5 else None, 1)
     one = ink()
+    if draw.random() < 0.35:  # what is selected
+        x, y = draw.uniform(-0.3, 0.6, 2) * side
+        shade = tuple(int(v) for v in (draw.uniform(60, 160), draw.uniform(120, 200), draw.uniform(180, 255)))
+        pen.rectangle([x, y, x + draw.uniform(0.3, 1) * side, y + draw.uniform(0.05, 0.5) * side], shade)
+    for _ in range(draw.integers(0, 3)):  # rows or columns of small pictures
+        at, size, is_row = draw.uniform(0, 0.95) * side, draw.uniform(9, 26), draw.random() < 0.7
+        shade = tuple(int(v) for v in np.clip(paper + draw.uniform(-50, 30), 0, 255))
+        strip = [0, at - size * 0.3, side, at + size * 1.3]
+        pen.rectangle(strip if is_row else [strip[k] for k in (1, 0, 3, 2)], shade)
+        for along in np.arange(draw.uniform(0, 30), side, size * draw.uniform(1.2, 2.5)):
+            x, y = (along, at) if is_row else (at, along)
+            box = [x, y, x + size, y + size]
+            for _ in range(draw.integers(1, 4)):
+                shape, tint = draw.integers(4), tuple(int(v) for v in draw.uniform(0, 255, 3))
+                box = [box[0] + draw.uniform(0, 3), box[1] + draw.uniform(0, 3), box[2] - draw.uniform(0, 3), box[3] - draw.uniform(0, 3)]
+                if box[2] <= box[0] + 1 or box[3] <= box[1] + 1:
+                    break
+                if shape == 0:
+                    pen.ellipse(box, tint)
+                elif shape == 1:
+                    pen.rectangle(box, tint if draw.random() < 0.5 else None, tint)
+                elif shape == 2:
+                    pen.line(box, tint, int(draw.integers(1, 4)))
+                else:
+                    pen.polygon([(box[0], box[3]), (box[2], box[3]), ((box[0] + box[2]) / 2, box[1])], tint)
     if kind in (0, 1, 2):  # lines of a page, of code, of a list
         em = int(draw.integers(8, 22))
         font = font_of(draw, script, em)

@@ -43,7 +43,7 @@ DILATIONS = (1, 2, 4, 1)  # at 1/16
 HEAD = 16
 BATCH = 16
 # Weights of samples: next to an edge of the truth; faint rims of shadows; text of scenes; of pages and windows.
-EDGE, RIM, SCENE, PAGE = 0.5, 0.1, 0.5, 0.35
+EDGE, RIM, SCENE, PAGE = 0.5, 0.1, 0.5, 0.6
 
 
 class Pool:
@@ -93,6 +93,9 @@ class Pool:
         made = best[1]
         if draw.random() < 0.5:
             made = [f[:, ::-1] for f in made]
+        if draw.random() < 0.3:  # few pictures have to stand for many
+            turn = int(draw.integers(1, 4))
+            made = [np.rot90(f, turn) for f in made]
         return moved(draw, np.ascontiguousarray(made[0]), side) if kind == "photo" else [np.ascontiguousarray(f) for f in made]
 
 
@@ -107,13 +110,13 @@ def moved(draw, picture, side):
 def scene(draw, pool, is_validation, side):
     """FRAMES pictures without an overlay, what a mistake weighs in each sample, and the kind."""
     kind, weight = draw.random(), np.ones((side, side), np.float32)
-    if kind < 0.12:
+    if kind < 0.18:
         picture, letters = overlays.page(draw, side + 20)
         weight -= (1 - PAGE) * letters[10:-10, 10:-10]
         return moved(draw, picture, side) if draw.random() < 0.3 else [picture[10:-10, 10:-10]] * FRAMES, weight, "page"
-    if kind < 0.20:
+    if kind < 0.26:
         return moved(draw, overlays.structures(draw, side + 20), side), weight, "structures"
-    frames = pool.cut(draw, "photo" if kind < 0.68 else "window", is_validation, side)
+    frames = pool.cut(draw, "photo" if kind < 0.71 else "window", is_validation, side)
     if draw.random() < 0.28:
         picture, letters = overlays.scene_text(draw, frames[0])
         change = picture.astype(np.float32) - frames[0]
@@ -139,6 +142,15 @@ def halved(plane, of=np.maximum):
     return of(rows[:, ::2], rows[:, 1::2])
 
 
+def apart_from_plate(picture, strokes, plate):
+    """How well strokes can be told from the plate beside them: a black outline on a black plate cannot."""
+    beside = (plate & ~strokes).astype(np.float32)
+    count = cv2.blur(beside, (9, 9))
+    mean = cv2.blur(picture * beside[..., None], (9, 9)) / np.maximum(count, 1e-3)[..., None]
+    apart = np.abs(picture - mean).max(2)
+    return np.where(strokes & plate & (count > 0.02), np.clip((apart - 6) / 12, 0, 1), 1)
+
+
 def truth(overlay, clean, marked, weight):
     """At half size: labels (1 strokes, 2 plate) and the weights 0..255 of mistakes."""
     weight = halved(weight, np.minimum)
@@ -153,6 +165,7 @@ def truth(overlay, clean, marked, weight):
     seen = cv2.dilate(cv2.absdiff(marked, clean).max(2), np.ones((9, 9)))
     visible = np.clip((halved(seen).astype(np.float32) - 4) / 12, 0.03, 1)
     weight = np.where(strokes | plate, weight * visible, weight)
+    weight *= apart_from_plate(cv2.resize(marked, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), strokes, plate)
     return np.uint8(strokes) | np.uint8(plate) << 1, np.uint8(weight * 255)
 
 

@@ -17,6 +17,7 @@ ROWS = 760  # taller frames are shown to the network at half size
 MARGIN = 2  # samples around the truth that count neither way
 BINS = 40
 ALSO_CLEAN = ("tokyo_night_neon_720p15",)
+SCREENS = ("pdf_scroll", "ui_screencast")  # where text is the picture
 
 TEXTS = [
     ("Where were you last night?", "I told you: at home.\\NAll evening.", "DejaVu Sans"),
@@ -183,7 +184,7 @@ def measure(args):
     finders = [Ours(args.network)]
     if args.boxes:
         finders.append(Boxes(Path(args.boxes)))
-    by_style, by_clip, clean = ({f.name: {} for f in finders} for _ in range(3))
+    by_style, by_clip, by_footage, clean = ({f.name: {} for f in finders} for _ in range(4))
     sheets = Path(args.sheets) if args.sheets else None
     for n, (name, path) in enumerate(clips.items()):
         for segment in segments(path)[:args.segments]:
@@ -202,13 +203,15 @@ def measure(args):
                             clean[f.name].setdefault(name, []).append(100 * (p > 0.5).mean())
                             continue
                         c = counts(p, strokes)
-                        for sums, key in ((by_style, style), (by_clip, name)):
-                            sums[f.name][key] = sums[f.name].get(key, 0) + c
+                        for sums, key in ((by_style, style), (by_clip, name), (by_footage, style)):
+                            if sums is not by_footage or not name.startswith(SCREENS):
+                                sums[f.name][key] = sums[f.name].get(key, 0) + c
                 if sheets:
                     sheet(sheets, f"{name}-{style or 'clean'}".replace(" ", "_"), finders[0], (y, u, v), strokes)
     for f in finders:
         print(f"\n## {f.name}")
         table(by_style[f.name] | {"all": sum(by_style[f.name].values())}, "style")
+        table(by_footage[f.name] | {"all": sum(by_footage[f.name].values())}, "style, without screens")
         table(by_clip[f.name], "clip")
         print("\n| clean clip | % of samples reported | worst frame |\n|---|---|---|")
         for name, shares in clean[f.name].items():
