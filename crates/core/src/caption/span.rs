@@ -20,7 +20,7 @@ const FADES: [u64; 4] = [0, 2, 5, 11];
 
 /// Cells sideways, up and down within which letters are looked for beyond an end, and how much alike what is found there is.
 const REACH: (i32, i32) = (4, 3);
-const BESIDE: f32 = 0.65;
+const BESIDE: f32 = 0.75;
 
 /// An end of a life.
 #[derive(Clone, Debug)]
@@ -49,12 +49,7 @@ fn slopes(luma: &Raster<u8>, life: &Life, by: (i32, i32)) -> Vec<f32> {
 }
 
 /// As [`slopes`], of the cells of `rect` that are `near`.
-pub(super) fn slopes_of(
-    luma: &Raster<u8>,
-    rect: Rect,
-    near: impl Fn(u32, u32) -> bool,
-    by: (i32, i32),
-) -> Vec<f32> {
+pub(super) fn slopes_of(luma: &Raster<u8>, rect: Rect, near: impl Fn(u32, u32) -> bool, by: (i32, i32)) -> Vec<f32> {
     let mut out = Vec::new();
     let inside = |v: u32, by: i32, end: u32| v.checked_add_signed(by).filter(|v| v + 1 < end);
     for y in rect.y..rect.bottom() {
