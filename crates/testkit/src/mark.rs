@@ -130,6 +130,11 @@ impl Mark {
         &self.alpha
     }
 
+    /// Colour of every luma sample of its rectangle, red, green and blue 0..=1.
+    pub const fn ink(&self) -> &Raster<[f32; 3]> {
+        &self.ink
+    }
+
     /// Every sample that it can change: coverage is alpha, rounded up.
     pub fn mask(&self) -> Mask {
         self.coverage(|alpha| (alpha * 255.0).ceil())

@@ -11,6 +11,9 @@ const SURE: u8 = 128;
 const LEAST_CELLS: usize = 14;
 const LEAST_ROWS: usize = 3;
 
+/// A plate is not larger than this many times its letters.
+const PLATE: usize = 6;
+
 /// Share of a frame's rows up to which a gap between letters is one of a line.
 const GAP: f32 = 0.03;
 
@@ -58,7 +61,7 @@ pub(super) fn lines(strokes: &Raster<u8>, plates: &Raster<u8>) -> Vec<Line> {
         }
         let is_behind = |panel: &&Vec<usize>| {
             let inside = panel.iter().filter(|k| cells.binary_search_by_key(&(**k as u32), |c| c.0).is_ok()).count();
-            2 * inside > cells.len()
+            2 * inside > cells.len() && panel.len() <= PLATE * cells.len()
         };
         let plate = panels.iter().find(is_behind);
         let plate = plate.map(|panel| panel.iter().map(|k| *k as u32).collect()).unwrap_or_default();

@@ -18,9 +18,8 @@ const FALL: f32 = 0.35;
 /// Frames from an end inwards that are compared with the first one beyond it.
 const FADES: [u64; 4] = [0, 2, 5, 11];
 
-/// Cells sideways, up and down within which letters are looked for beyond an end, and how much alike what is found there is.
-const REACH: (i32, i32) = (4, 3);
-const BESIDE: f32 = 0.75;
+/// Cells sideways, up and down within which letters are looked for beyond an end.
+const REACH: (i32, i32) = (6, 3);
 
 /// An end of a life.
 #[derive(Clone, Debug)]
@@ -30,8 +29,8 @@ pub(super) struct Ends {
     /// By how much the letters differ from the first frame beyond it that is at hand, and by how much the scene around them
     /// does, in codes; `None` where there is none.
     pub(super) change: Option<[f32; 2]>,
-    /// Whether the letters are to be seen beyond it, elsewhere.
-    pub(super) moves: bool,
+    /// How much alike what is to be seen beside their place beyond it is, as a normalised correlation.
+    pub(super) beside: f32,
 }
 
 /// Two looks at the same letters are alike by this normalised correlation at least.
@@ -73,10 +72,11 @@ pub(super) fn compare(pattern: &[f32], here: &[f32]) -> (f32, f32) {
     (both / power(pattern), both / (power(pattern) * power(here)).sqrt())
 }
 
-/// Whether `luma` shows the letters beside their place.
-fn is_beside(pattern: &[f32], luma: &Raster<u8>, life: &Life) -> bool {
+/// How much alike what `luma` shows beside the place of the letters is, at best.
+fn beside(pattern: &[f32], luma: &Raster<u8>, life: &Life) -> f32 {
     let ways = (-REACH.1..=REACH.1).flat_map(|dy| (-REACH.0..=REACH.0).map(move |dx| (dx, dy)));
-    ways.filter(|by| *by != (0, 0)).any(|by| compare(pattern, &slopes(luma, life, by)).1 >= BESIDE)
+    let alike = ways.filter(|by| *by != (0, 0)).map(|by| compare(pattern, &slopes(luma, life, by)).1);
+    alike.fold(0.0, f32::max)
 }
 
 /// Follows letters from frame `from`, which shows them, outwards (`ahead`: later), by what they look like on frame `like` or the
@@ -121,6 +121,6 @@ pub(super) fn follow(
     let means = changes.filter(|[letters, around]| letters.1 > 0.0 && around.1 > 0.0);
     let means = means.map(|[letters, around]| [letters.0 / letters.1, around.0 / around.1]);
     let change = means.max_by(|a, b| (a[0] - 2.0 * a[1]).total_cmp(&(b[0] - 2.0 * b[1])));
-    let moves = without.is_some_and(|luma| is_beside(&last, luma, life));
-    Some(Ends { at, change, moves })
+    let beside = without.map_or(0.0, |luma| beside(&last, luma, life));
+    Some(Ends { at, change, beside })
 }

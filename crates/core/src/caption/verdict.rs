@@ -35,7 +35,14 @@ const PAGE: f32 = 0.12;
 const AT_CUT: u64 = 2;
 
 /// What the segmenter says of captions is this sure at least.
-const SURE: f32 = 0.6;
+const SURE: f32 = 0.68;
+
+/// From here on the segmenter itself tells letters from signs and paint.
+const CLEAR: f32 = 0.8;
+
+/// Letters that are to be seen beside their place, this much alike, once they are gone from it belong to the scene: where the
+/// segmenter is in doubt, and where it is clear. Other letters that follow are alike in part.
+const BESIDE: [f32; 2] = [0.6, 0.85];
 
 /// A line of letters is so many times longer than it is wide; a square on the road is not.
 const LONG: f32 = 1.4;
@@ -56,15 +63,15 @@ pub(super) fn judge(
     if score < SURE {
         return (false, format!("hardly like letters ({score:.2})"));
     }
-    if life.length() < LONG {
+    if life.length() < LONG && score < CLEAR {
         return (false, "one thing, and not a line of letters".to_owned());
     }
     let constancy = life.constancy();
     if constancy < CONSTANT {
         return (false, format!("moves with the scene ({constancy:.2} of it stays)"));
     }
-    let has_moved = [&life.begins, &life.ends].into_iter().flatten().any(|end| end.moves);
-    if has_moved {
+    let beside = [&life.begins, &life.ends].into_iter().flatten().map(|end| end.beside).fold(0.0, f32::max);
+    if beside >= BESIDE[usize::from(score >= CLEAR)] {
         return (false, "moves with the scene (it goes on beside its place)".to_owned());
     }
     let here: Vec<f32> = crowded.iter().filter(|(idx, _)| span.contains(idx)).map(|c| c.1).collect();

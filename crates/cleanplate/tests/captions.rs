@@ -1,0 +1,130 @@
+//! What a job promises about captions, on small synthetic clips: they are found to the frame and go, scenes without any are left
+//! alone, and what was found can be edited.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also outside of test functions
+
+use std::ops::{ControlFlow, Range};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cleanplate::{Error, Job, Options, Silent, Target, plan, run};
+use cleanplate_core::{Frame, Rect, Row};
+use cleanplate_media::{OpenOptions, Source};
+use cleanplate_testkit::{Mark, MarkKind};
+
+/// Waves of several lengths, over which the camera pans.
+const SCENE: &str = "nullsrc=s=480x272:r=25:d=4,geq=cb=120:cr=134:lum=110\
+    +30*sin((X+3.1*N)/9)*cos((Y+1.3*N)/13)+25*sin((X+3.1*N)/31+(Y+1.3*N)/23)+20*sin((X+3.1*N)/57-(Y+1.3*N)/19)";
+
+/// The second follows the first at once.
+const LINES: [(&str, Rect, Range<u64>); 2] =
+    [("NOBODY TOLD ME", Rect::new(120, 232, 240, 26), 21..51), ("COME BACK", Rect::new(150, 232, 180, 26), 51..80)];
+
+fn make(output: &Path, graph: &str) {
+    let done = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-nostdin", "-filter_complex", graph, "-map", "[v]", "-pix_fmt", "yuv420p"])
+        .args(["-c:v", "libx264", "-crf", "16"])
+        .arg(output)
+        .status();
+    assert!(done.unwrap().success(), "{graph}");
+}
+
+/// The scene with and without its captions, as encoded.
+fn clips(folder: &Path) -> (PathBuf, PathBuf) {
+    let (clean, captioned) = (folder.join("clean.mkv"), folder.join("in.mkv"));
+    make(&clean, &format!("{SCENE}[v]"));
+    let mut graph = format!("{SCENE}[v0]");
+    for (n, (text, rect, shown)) in LINES.into_iter().enumerate() {
+        let mark = Mark::text(MarkKind::OutlinedText, text, rect);
+        let picture = folder.join(format!("{n}.png"));
+        let code = |v: f32| (255.0 * v).round() as u8;
+        image::RgbaImage::from_fn(rect.w, rect.h, |x, y| {
+            let [r, g, b] = mark.ink().at(x, y).map(code);
+            image::Rgba([r, g, b, code(mark.alpha().at(x, y))])
+        })
+        .save(&picture)
+        .unwrap();
+        let out = if n + 1 == LINES.len() { "v".to_owned() } else { format!("v{}", n + 1) };
+        let (from, to) = (shown.start, shown.end - 1);
+        graph += &format!(
+            ";movie={}[m{n}];[v{n}][m{n}]overlay={}:{}:enable='between(n,{from},{to})'[{out}]",
+            picture.display(),
+            rect.x,
+            rect.y
+        );
+    }
+    make(&captioned, &graph);
+    (clean, captioned)
+}
+
+fn job(input: &Path, output: &Path) -> Job {
+    let options = Options { target: Target::Captions, overwrite: true, ..Options::default() };
+    Job { input: input.to_owned(), output: output.to_owned(), options }
+}
+
+fn frames(path: &Path) -> Vec<Frame> {
+    let source = Source::open(path, &OpenOptions::default(), &mut |_, _| ControlFlow::Continue(())).unwrap();
+    let mut reader = source.reader(1).unwrap();
+    std::iter::from_fn(|| reader.read().unwrap()).collect()
+}
+
+/// Mean difference of the lumas in `rect`.
+fn off(a: &Frame, b: &Frame, rect: Rect) -> f64 {
+    let mut sum = 0.0;
+    for y in rect.y..rect.bottom() {
+        let (Row::U8(a), Row::U8(b)) = (a.row(0, y), b.row(0, y)) else { panic!("not 8 bits deep") };
+        let columns = rect.x as usize..rect.right() as usize;
+        sum += a[columns.clone()].iter().zip(&b[columns]).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>();
+    }
+    sum / rect.area() as f64
+}
+
+#[test]
+fn captions_are_found_to_the_frame_and_removed_and_a_caption_of_the_plan_can_be_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, input) = clips(folder.path());
+    let output = folder.path().join("out.mkv");
+    let made = folder.path().join("plan.json");
+    let mut job = job(&input, &output);
+    job.options.plan_out = Some(made.clone());
+    let report = run(&job, &mut Silent).unwrap();
+    let spans: Vec<Range<u64>> = report.marks.iter().map(|mark| mark.start..mark.end).collect();
+    assert_eq!(spans, LINES.map(|line| line.2));
+    let (truth, marked, restored) = (frames(&clean), frames(&input), frames(&output));
+    for (idx, made) in restored.iter().enumerate() {
+        let shown = LINES.iter().find(|(_, _, shown)| shown.contains(&(idx as u64)));
+        let Some((_, rect, _)) = shown else { continue };
+        let (left, before) = (off(&truth[idx], made, *rect), off(&truth[idx], &marked[idx], *rect));
+        assert!(before > 20.0 && left < 3.0, "frame {idx}: off by {left:.2}, {before:.2} before");
+    }
+    // The second one is switched off; nothing is looked for again.
+    let text = std::fs::read_to_string(&made).unwrap();
+    let at = text.rfind("\"enabled\": true").unwrap();
+    std::fs::write(&made, format!("{}\"enabled\": false{}", &text[..at], &text[at + 15..])).unwrap();
+    job.options.plan_out = None;
+    job.options.plan_in = Some(made);
+    let report = run(&job, &mut Silent).unwrap();
+    assert_eq!(report.frames_marked, 30);
+    let kept = frames(&output);
+    assert!(off(&marked[65], &kept[65], LINES[1].1) < 3.0);
+}
+
+#[test]
+fn a_clip_without_captions_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, _) = clips(folder.path());
+    let output = folder.path().join("out.mkv");
+    let refused = run(&job(&clean, &output), &mut Silent);
+    assert!(matches!(refused, Err(Error::NothingFound(_))), "{refused:?}");
+    assert!(!output.exists());
+}
+
+#[test]
+fn captions_are_looked_for_where_the_user_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, input) = clips(folder.path());
+    let mut job = job(&input, &folder.path().join("out.mkv"));
+    job.options.regions = vec!["top".parse().unwrap()];
+    assert!(plan(&job, &mut Silent).unwrap().plan.marks.is_empty());
+    job.options.regions = vec!["0,220,480,52@f0-f50".parse().unwrap()];
+    assert_eq!(plan(&job, &mut Silent).unwrap().plan.marks.len(), 1);
+}
