@@ -18,7 +18,7 @@ use crate::watch::Watch;
 use crate::window::{cuts, difference, small};
 
 /// Samples a side by which the cells of letters grow: the codec's ringing, beyond what the cell itself reaches.
-const GROWN: u32 = 0;
+const GROWN: u32 = 1;
 
 /// Looks for captions and adds a mark for each. Answers with what was seen, in words; the last line is the verdict.
 pub(crate) fn find(

@@ -80,7 +80,7 @@ pub struct MarkReport {
     /// The number it has in the plan.
     pub id: u32,
     /// Who says that it is there: `region`, `fill-region`, `mask`, `mask-video`, `matte`,
-    /// `located` or `detected`.
+    /// `located`, `detected` or `caption`.
     pub from: String,
     /// Its bounds in displayed orientation.
     pub rect: Rect,

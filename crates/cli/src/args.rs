@@ -14,6 +14,8 @@ Examples:
       find the marks and remove them
   cleanplate remove in.mp4 -o out.mp4 --region 1650,40,220,90
       only look there
+  cleanplate captions in.mp4 -o out.mp4
+      find burned-in captions and remove them
   cleanplate probe in.mp4
       what is in it, what will be kept
 
