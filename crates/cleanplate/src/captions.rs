@@ -20,6 +20,9 @@ use crate::window::{cuts, difference, small};
 /// Samples a side by which the cells of letters grow: the codec's ringing, beyond what the cell itself reaches.
 const GROWN: u32 = 1;
 
+/// Seconds from which on what is shown on the whole clip is a mark.
+const PERSISTENT: f64 = 6.0;
+
 /// Looks for captions and adds a mark for each. Answers with what was seen, in words; the last line is the verdict.
 pub(crate) fn find(
     footage: &dyn Footage,
@@ -60,7 +63,7 @@ pub(crate) fn find(
         }
     }
     let shortest = options.captions.min_duration.frames(rate).max(1);
-    let found = finder.finish(&cuts(&jumps), count, &Rules { shortest });
+    let found = finder.finish(&cuts(&jumps), count, &Rules { shortest, persistent: (PERSISTENT * rate) as u64 });
     watch.end();
     let mut taken = 0;
     for caption in &found {

@@ -192,6 +192,11 @@ impl Life {
         self.looks
     }
 
+    /// The first of its rows, and the one after the last.
+    pub(super) const fn rows(&self) -> (u32, u32) {
+        (self.rect.y, self.rect.y + self.rect.h)
+    }
+
     /// How many times longer than wide its longest row is.
     pub(super) fn length(&self) -> f32 {
         let (w, h) = (self.rect.w as f32, self.rect.h as f32);

@@ -18,6 +18,7 @@ use crate::raster::Raster;
 use life::Life;
 use lines::{Line, lines};
 pub use verdict::Rules;
+use verdict::Verdict;
 
 /// What a segmenter says of a frame, 0..=255 a cell.
 #[derive(Clone, Debug)]
@@ -63,7 +64,7 @@ pub struct Finder {
     lumas: VecDeque<(FrameIdx, Raster<u8>)>,
     live: Vec<Life>,
     ended: Vec<Life>,
-    /// The last frame that the segmenter saw, and the share of cells with letters on it.
+    /// The last frame that the segmenter saw; and, of every one with many lines, the share of cells with letters.
     last: Option<FrameIdx>,
     crowded: Vec<(FrameIdx, f32)>,
 }
@@ -85,7 +86,8 @@ impl Finder {
         let Some(seen) = seen else { return };
         let found = lines(&seen.strokes, &seen.plates);
         let cells: usize = found.iter().map(|line| line.cells.len()).sum();
-        self.crowded.push((idx, cells as f32 / (self.size.0 * self.size.1) as f32));
+        let share = cells as f32 / (self.size.0 * self.size.1) as f32;
+        self.crowded.push((idx, if found.len() > verdict::FEW_LINES { share } else { 0.0 }));
         self.join(idx, found);
         let previous = self.last.replace(idx);
         if let (Some((_, now)), Some(before)) = (self.lumas.back(), previous)
@@ -148,13 +150,17 @@ impl Finder {
             self.ended.push(life);
         }
         let lives = life::joined(self.ended);
+        let judged =
+            lives.iter().map(|life| verdict::judge(life, &life.span(count), (cuts, count), &self.crowded, rules));
+        let mut verdicts: Vec<Verdict> = judged.collect();
+        verdict::follow_others(&lives, &mut verdicts);
         let mut captions: Vec<Caption> = lives
             .into_iter()
-            .filter_map(|life| {
+            .zip(verdicts)
+            .filter_map(|(life, verdict)| {
                 let keys = life.keys(self.every)?;
-                let span = life.span(count);
-                let (confident, reason) = verdict::judge(&life, &span, (cuts, count), &self.crowded, rules);
-                Some(Caption { span, keys, score: life.score(), reason, confident })
+                let (confident, reason) = (verdict.taken, verdict.reason);
+                Some(Caption { span: life.span(count), keys, score: life.score(), reason, confident })
             })
             .collect();
         captions.sort_by_key(|caption| (caption.span.start, caption.span.end));

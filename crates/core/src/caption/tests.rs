@@ -40,7 +40,7 @@ impl Show<'_> {
             let (luma, seen) = self.frame(t);
             finder.observe(t, luma, (t % every == 0).then_some(&seen));
         }
-        finder.finish(&[], count, &Rules { shortest: 6 })
+        finder.finish(&[], count, &Rules { shortest: 6, persistent: 150 })
     }
 }
 
@@ -102,6 +102,8 @@ fn what_belongs_to_the_scene_is_not_taken_for_a_caption() {
         "{:?}",
         words(&overlay)
     );
+    let mark = Show { speed: 0.7, text: &still, gain: &always, way: &still }.captions(150, 2);
+    assert!(confident(&mark).is_empty(), "{:?}", words(&mark));
     let blip = |t: u64| if (20..24).contains(&t) { 1.0 } else { 0.0 };
     let short = Show { speed: 0.7, text: &still, gain: &blip, way: &still }.captions(60, 2);
     assert!(confident(&short).is_empty(), "{:?}", words(&short));
@@ -121,7 +123,7 @@ fn words_that_are_added_one_by_one_are_covered_from_their_first_frame_on() {
         }
         finder.observe(t, luma, (t % 2 == 0).then_some(&seen));
     }
-    let all = finder.finish(&[], 90, &Rules { shortest: 6 });
+    let all = finder.finish(&[], 90, &Rules { shortest: 6, persistent: 150 });
     let found = confident(&all);
     assert!(!found.is_empty(), "{:?}", words(&all));
     for t in 10..70 {
