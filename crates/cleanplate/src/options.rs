@@ -85,6 +85,15 @@ impl Target {
         matches!(self, Self::Marks | Self::All)
     }
 
+    /// What is looked for, and how the user may help where none is found.
+    pub(crate) const fn sought(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Marks => ("mark", " (name the place with --region)"),
+            Self::Captions => ("caption", ""),
+            Self::All => ("mark and no caption", " (name a mark's pixels with --mask)"),
+        }
+    }
+
     /// Whether captions are removed.
     pub const fn captions(self) -> bool {
         matches!(self, Self::Captions | Self::All)

@@ -380,8 +380,9 @@ fn flash_check(rendered: &Rendered, report: &mut Report) -> CheckReport {
 fn nothing_found(job: &Job, plan: &Plan, mut report: Report, watch: &mut Watch<'_>) -> Result<Report> {
     let reason = plan.words.last().cloned().unwrap_or_else(|| "every mark of the plan is switched off".to_owned());
     if !job.options.copy_if_clean || job.options.dry_run {
+        let (what, hint) = job.options.target.sought();
         return Err(Error::NothingFound(format!(
-            "no mark was found with confidence in {}: {reason}; nothing was written (name the place with --region)",
+            "no {what} was found with confidence in {}: {reason}; nothing was written{hint}",
             job.input.display()
         )));
     }

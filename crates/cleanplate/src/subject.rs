@@ -68,8 +68,9 @@ impl Subject {
         let marks: Vec<Mark> = marks.into_iter().filter(|m| m.enabled).collect();
         if marks.is_empty() {
             let reason = words.last().map_or("every mark of the plan is switched off", String::as_str);
+            let (what, hint) = options.target.sought();
             return Err(Error::NothingFound(format!(
-                "no mark was found with confidence in {}: {reason}; there is nothing to show (name the place with --region)",
+                "no {what} was found with confidence in {}: {reason}; there is nothing to show{hint}",
                 job.input.display()
             )));
         }
