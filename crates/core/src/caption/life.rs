@@ -14,7 +14,10 @@ use super::span::{Ends, compare, follow, slopes_of};
 const RING: u32 = 6;
 
 /// A cell that is sure to be inside of a letter.
-const CORE: u8 = 200;
+const CORE: u8 = 150;
+
+/// What is joined to letters is thought of as letters by this much.
+const LETTERS: f32 = 0.6;
 
 /// A cell counts where it was seen on this part of the looks between its first and its last one.
 const STEADY: f32 = 0.35;
@@ -287,12 +290,18 @@ impl Life {
     /// Whether both stand in one line beside each other, at the same time for the most part.
     fn is_beside(&self, other: &Self) -> bool {
         let (a, b) = (self.rect, other.rect);
-        let height = a.h.min(b.h);
+        let (height, larger) = (a.h.min(b.h), a.h.max(b.h));
         let rows = a.bottom().min(b.bottom()).saturating_sub(a.y.max(b.y));
         let gap = a.x.max(b.x).saturating_sub(a.right().min(b.right()));
         let time = self.last.min(other.last).saturating_sub(self.first.max(other.first));
         let shorter = (self.last - self.first).min(other.last - other.first);
-        2 * rows > height && gap <= 2 * a.h.max(b.h) && 2 * time >= shorter && shorter > 0
+        let are_letters = self.score().min(other.score()) >= LETTERS;
+        are_letters
+            && 2 * rows > height
+            && larger <= 2 * height
+            && gap <= 2 * height
+            && 2 * time >= shorter
+            && shorter > 0
     }
 
     /// Whether both come and go together, one below the other.
@@ -300,7 +309,11 @@ impl Life {
         let near = |a: FrameIdx, b: FrameIdx| a.abs_diff(b) <= TOGETHER;
         let reach = self.rect.h.min(other.rect.h);
         let around = self.rect.grow(reach, self.size.0, self.size.1);
-        near(self.first, other.first) && near(self.last, other.last) && !around.intersect(&other.rect).is_empty()
+        let are_letters = self.score().min(other.score()) >= LETTERS;
+        are_letters
+            && near(self.first, other.first)
+            && near(self.last, other.last)
+            && !around.intersect(&other.rect).is_empty()
     }
 
     /// Whether `other` is the same, which the segmenter lost from sight: what one looks like is followed to the other.

@@ -37,9 +37,10 @@ impl Verdict {
 /// Letters that move lose more than this part of their cells over their life.
 const CONSTANT: f32 = 0.6;
 
-/// Letters that come or go change so many codes more than the scene around them, and by this factor.
+/// Letters that come or go change so many codes more than the scene around them, and by this factor: where the segmenter is in
+/// doubt, and where it is clear.
 const JUMP: f32 = 8.0;
-const STEEPER: f32 = 1.6;
+const STEEPER: [f32; 2] = [3.0, 1.6];
 
 /// What keeps still while the scene around it moves changes by at most this part of that, where that is at least so many codes
 /// from look to look.
@@ -115,7 +116,7 @@ pub(super) fn judge(
     for (end, at) in ends {
         if let Some([letters, around]) = end.as_ref().and_then(|end| end.change)
             && !is_cut(at)
-            && letters > STEEPER * around + JUMP
+            && letters > STEEPER[usize::from(score >= CLEAR)] * around + JUMP
         {
             return Verdict::taken(format!(
                 "comes or goes at frame {at} (changes by {letters:.0}, around it {around:.0})"
