@@ -68,8 +68,9 @@ pub(crate) fn find(
     let mut taken = 0;
     for caption in &found {
         let grown = options.dilate.unwrap_or(GROWN);
-        let masks = || caption.keys.iter().map(|(idx, cells)| (*idx, mask(cells, segmenter.cell(), grown, clip.size)));
-        let rect = masks().fold(Rect::default(), |all, (_, mask)| all.union(&mask.rect()));
+        let masks = caption.keys.iter().map(|(idx, cells)| (*idx, mask(cells, segmenter.cell(), grown, clip.size)));
+        let masks: Vec<(FrameIdx, Mask)> = masks.collect();
+        let rect = masks.iter().fold(Rect::default(), |all, (_, mask)| all.union(&mask.rect()));
         let sure = if caption.confident { "caption" } else { DOUBTED };
         let line = format!(
             "{sure} {},{} {}x{} on {}..{} (score {:.2}): {}",
@@ -77,7 +78,7 @@ pub(crate) fn find(
         );
         watch.tell(if caption.confident { Event::info(line.clone()) } else { Event::debug(line.clone()) });
         if caption.confident {
-            add(caption, masks(), marker)?;
+            add(caption, masks, marker)?;
             taken += 1;
         } else {
             said.push(line);
@@ -92,9 +93,9 @@ pub(crate) fn find(
     Ok(said)
 }
 
-fn add(caption: &Caption, masks: impl Iterator<Item = (FrameIdx, Mask)>, marker: &mut Marker<'_>) -> Result<()> {
+fn add(caption: &Caption, masks: Vec<(FrameIdx, Mask)>, marker: &mut Marker<'_>) -> Result<()> {
     let claim = Claim { from: MarkSource::Caption, confidence: f64::from(caption.score), reason: &caption.reason };
-    marker.moving(masks, caption.span.end, &claim)
+    marker.moving(masks.into_iter(), caption.span.end, &claim)
 }
 
 /// Keeps what lies in one of `rects`.

@@ -2,14 +2,17 @@
 //! alone, and what was found can be edited.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also outside of test functions
 
+mod common;
+
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cleanplate::{Error, Job, Options, Silent, Target, plan, run};
-use cleanplate_core::{Frame, Rect, Row};
+use cleanplate_core::{Frame, Rect};
 use cleanplate_media::{OpenOptions, Source};
 use cleanplate_testkit::{Mark, MarkKind};
+use common::off;
 
 /// Waves of several lengths, over which the camera pans.
 const SCENE: &str = "nullsrc=s=480x272:r=25:d=4,geq=cb=120:cr=134:lum=110\
@@ -65,17 +68,6 @@ fn frames(path: &Path) -> Vec<Frame> {
     let source = Source::open(path, &OpenOptions::default(), &mut |_, _| ControlFlow::Continue(())).unwrap();
     let mut reader = source.reader(1).unwrap();
     std::iter::from_fn(|| reader.read().unwrap()).collect()
-}
-
-/// Mean difference of the lumas in `rect`.
-fn off(a: &Frame, b: &Frame, rect: Rect) -> f64 {
-    let mut sum = 0.0;
-    for y in rect.y..rect.bottom() {
-        let (Row::U8(a), Row::U8(b)) = (a.row(0, y), b.row(0, y)) else { panic!("not 8 bits deep") };
-        let columns = rect.x as usize..rect.right() as usize;
-        sum += a[columns.clone()].iter().zip(&b[columns]).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>();
-    }
-    sum / rect.area() as f64
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! nor the machine's state shows in the output.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also outside of test functions
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::ops::ControlFlow;
@@ -12,6 +14,7 @@ use cleanplate::report::OriginCounts;
 use cleanplate::{Control, Event, Job, Observer, Options, Silent, Tier, VerifyMode, run};
 use cleanplate_core::{Frame, Rect, Row};
 use cleanplate_media::{OpenOptions, Source};
+use common::off;
 
 /// A picture of smooth waves of several lengths, over which the camera pans.
 const WAVES: &str = "-f lavfi -i nullsrc=s=240x136:r=25,geq=cb=128:cr=128:lum=120\
@@ -100,17 +103,6 @@ fn outside_of_the_mask_a_lossless_job_changes_no_sample() {
         }
     }
     assert!(folder.leftovers().is_empty(), "{:?}", folder.leftovers());
-}
-
-/// Mean difference inside of `rect` in the first plane, in codes.
-fn off(a: &Frame, b: &Frame, rect: Rect) -> f64 {
-    let mut sum = 0.0;
-    for y in rect.y..rect.bottom() {
-        let (Row::U8(a), Row::U8(b)) = (a.row(0, y), b.row(0, y)) else { panic!("not 8 bits deep") };
-        let columns = rect.x as usize..rect.right() as usize;
-        sum += a[columns.clone()].iter().zip(&b[columns]).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>();
-    }
-    sum / rect.area() as f64
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! Marks that move, in whole jobs on clips made by the ffmpeg program.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also outside of test functions
 
+mod common;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 
 use cleanplate::{Job, Options, Silent, run};
-use cleanplate_core::{Frame, Rect, Row};
+use cleanplate_core::{Frame, Rect};
 use cleanplate_media::{OpenOptions, Source};
+use common::off;
 
 /// A picture of smooth waves over which the camera pans, and a mark of random cells, half opaque.
 const SCENE: &str = "nullsrc=s=320x180:r=25:d=3.6,geq=cb=128:cr=128:lum='120+40*sin((X+3*N)/7)*cos(Y/9)\
@@ -27,17 +30,6 @@ fn frames(path: &Path) -> Vec<Frame> {
     let source = Source::open(path, &OpenOptions::default(), &mut |_, _| ControlFlow::Continue(())).unwrap();
     let mut reader = source.reader(1).unwrap();
     std::iter::from_fn(|| reader.read().unwrap()).collect()
-}
-
-/// Mean difference of the lumas in `rect`.
-fn off(a: &Frame, b: &Frame, rect: Rect) -> f64 {
-    let mut sum = 0.0;
-    for y in rect.y..rect.bottom() {
-        let (Row::U8(a), Row::U8(b)) = (a.row(0, y), b.row(0, y)) else { panic!("not 8 bits deep") };
-        let columns = rect.x as usize..rect.right() as usize;
-        sum += a[columns.clone()].iter().zip(&b[columns]).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>();
-    }
-    sum / rect.area() as f64
 }
 
 #[test]

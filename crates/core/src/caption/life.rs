@@ -115,10 +115,9 @@ impl Life {
 
     /// Notes how letters and scene have changed from one look to the next.
     pub(super) fn unrest(&mut self, now: &Raster<u8>, then: &Raster<u8>) {
-        let [letters, around] = self.change(now, then);
-        if letters.1 > 0.0 && around.1 > 0.0 {
-            self.unrest[0] += letters.0 / letters.1;
-            self.unrest[1] += around.0 / around.1;
+        if let Some([letters, around]) = self.change(now, then) {
+            self.unrest[0] += letters;
+            self.unrest[1] += around;
             let alike = self.alike(now, then);
             (self.likeness[0], self.likeness[1]) = (self.likeness[0] + alike[0], self.likeness[1] + alike[1]);
             self.compared += 1;
@@ -138,8 +137,8 @@ impl Life {
         [compare(&letters[0], &letters[1]).1, compare(&scene[0], &scene[1]).1]
     }
 
-    /// Sums of absolute differences of two lumas and numbers of cells: of sure letters, and of what is around all of them.
-    pub(super) fn change(&self, now: &Raster<u8>, then: &Raster<u8>) -> [(f32, f32); 2] {
+    /// Mean absolute differences of two lumas: of sure letters, and of what is around all of them. `None` where either is nowhere.
+    pub(super) fn change(&self, now: &Raster<u8>, then: &Raster<u8>) -> Option<[f32; 2]> {
         let around = self.rect.grow(RING, self.size.0, self.size.1);
         let mut sums = [(0.0, 0.0); 2];
         for y in around.y..around.bottom() {
@@ -155,7 +154,7 @@ impl Life {
                 to.1 += 1.0;
             }
         }
-        sums
+        sums.iter().all(|(_, count)| *count > 0.0).then(|| sums.map(|(sum, count)| sum / count))
     }
 
     /// Follows where it begins, once it has been seen for long enough to know what it looks like.
@@ -185,9 +184,17 @@ impl Life {
 
     /// Frames on which it is shown.
     pub(super) fn span(&self, count: FrameIdx) -> Range<FrameIdx> {
-        let start = self.begins.as_ref().map_or(self.first, |ends| ends.at);
-        let end = self.ends.as_ref().map_or(self.last, |ends| ends.at);
-        start..(end + 1).min(count)
+        self.start()..(self.end_at() + 1).min(count)
+    }
+
+    /// The first frame that shows it.
+    fn start(&self) -> FrameIdx {
+        self.begins.as_ref().map_or(self.first, |ends| ends.at)
+    }
+
+    /// The last frame that shows it.
+    fn end_at(&self) -> FrameIdx {
+        self.ends.as_ref().map_or(self.last, |ends| ends.at)
     }
 
     /// Looks on which it was seen.
@@ -226,7 +233,7 @@ impl Life {
 
     /// What it covers from which frame on; `None` where nothing lasts. Looks are `every` frames apart.
     pub(super) fn keys(&self, every: u64) -> Option<Vec<(FrameIdx, Raster<bool>)>> {
-        let start = self.begins.as_ref().map_or(self.first, |ends| ends.at);
+        let start = self.start();
         let mut shown: Vec<(u32, FrameIdx, FrameIdx)> = Vec::new();
         for (k, cell) in &self.cells {
             let looks = (cell.last - cell.first) / every + 1;
@@ -244,7 +251,7 @@ impl Life {
             shown.iter().flat_map(|(_, first, last)| [*first, *last]).filter(|idx| *idx < FrameIdx::MAX).collect();
         changes.sort_unstable();
         changes.dedup();
-        let end = self.ends.as_ref().map_or(self.last, |ends| ends.at);
+        let end = self.end_at();
         let keys: Vec<(FrameIdx, Raster<bool>)> = changes
             .into_iter()
             .filter(|idx| *idx <= end)

@@ -117,10 +117,9 @@ pub(super) fn follow(
     // At once, or in a fade: the frame on which the letters stand out most from how the scene changes until then.
     let inwards = |step: u64| if ahead { at.saturating_sub(step) } else { at + step };
     let with = FADES.iter().filter_map(|step| lumas.iter().find(|(idx, _)| *idx == inwards(*step)));
-    let changes = without.into_iter().flat_map(|without| with.clone().map(|(_, with)| life.change(with, without)));
-    let means = changes.filter(|[letters, around]| letters.1 > 0.0 && around.1 > 0.0);
-    let means = means.map(|[letters, around]| [letters.0 / letters.1, around.0 / around.1]);
-    let change = means.max_by(|a, b| (a[0] - 2.0 * a[1]).total_cmp(&(b[0] - 2.0 * b[1])));
+    let changes =
+        without.into_iter().flat_map(|without| with.clone().filter_map(|(_, with)| life.change(with, without)));
+    let change = changes.max_by(|a, b| (a[0] - 2.0 * a[1]).total_cmp(&(b[0] - 2.0 * b[1])));
     let beside = without.map_or(0.0, |luma| beside(&last, luma, life));
     Some(Ends { at, change, beside })
 }
