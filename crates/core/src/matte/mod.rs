@@ -21,6 +21,7 @@ mod plain;
 mod residual;
 mod solve;
 mod stack;
+mod strokes;
 mod support;
 #[cfg(test)]
 mod tests;

@@ -163,7 +163,7 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
             return Err(Refusal::new("the background is too level to tell the mark's opacity from its colour".into()));
         }
         (Err(refusal), Some(plain)) if !plain.is_sound() => return Err(refusal),
-        (_, Some(plain)) => plain.alone(stacks),
+        (_, Some(plain)) => plain.alone(stacks, &around, &open),
         (general, None) => general?,
     };
     if 1.0 - best.alpha < LEAST_KEEP {
