@@ -18,6 +18,7 @@ mod opacity;
 mod opaque;
 mod pairs;
 mod plain;
+mod reach;
 mod residual;
 mod solve;
 mod stack;
