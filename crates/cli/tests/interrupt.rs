@@ -61,15 +61,15 @@ fn a_job_that_is_killed_while_it_borrows_from_plates_ends_in_the_same_bytes() {
     let mut child = dir.command().args(words("out.mp4")).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let is_segment = |line: &str| serde_json::from_str::<Value>(line).unwrap()["event"] == "segment";
-    // The second of them is covered by the mark from its first frame to its last.
-    assert_eq!(lines.by_ref().filter(|line| is_segment(line.as_ref().unwrap())).take(2).count(), 2);
+    // The next is covered by the mark from its first frame to its last.
+    assert!(lines.by_ref().any(|line| is_segment(&line.unwrap())), "a segment is committed before the end");
     child.kill().unwrap();
     assert!(!child.wait().unwrap().success(), "it ended before it could be killed");
     assert!(!dir.path("out.mp4").exists());
     let ran = dir.run(words("out.mp4")).exits(0);
     let events = ran.events();
     let count = |resumed: bool| events.iter().filter(|e| e["event"] == "segment" && e["resumed"] == resumed).count();
-    assert!(count(true) >= 2 && count(false) >= 1, "{} resumed, {} rendered", count(true), count(false));
+    assert!(count(true) >= 1 && count(false) >= 1, "{} resumed, {} rendered", count(true), count(false));
     let bytes = |name: &str| std::fs::read(dir.path(name)).unwrap();
     assert!(bytes("out.mp4") == bytes("whole.mp4"), "the resumed output is another one");
 }

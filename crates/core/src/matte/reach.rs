@@ -130,7 +130,7 @@ mod tests {
         let given: Area = (0..WIDTH * 20).map(of(0, 0, 10, 20)).collect();
         for (deviation, right) in [(0.02, 15 + FRINGE), (0.15, 9)] {
             let reach = reach(&opacity(|_| deviation), &[0.0; WIDTH * 20], (0.5, WIDTH), &given);
-            let row = &reach[10 * WIDTH..11 * WIDTH];
+            let row = &reach[14 * WIDTH..15 * WIDTH];
             assert_eq!(row.iter().rposition(|r| *r), Some(right), "by {deviation}");
         }
     }
