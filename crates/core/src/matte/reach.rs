@@ -20,8 +20,8 @@ const LARGE: f32 = 0.05;
 const CLEAR_SHARE: f32 = 0.25;
 const CLEAR: f32 = 2.5;
 const ADDED: f32 = 10.0;
-/// A part beyond the fringe of all that is clear, and not between two of its parts, is the mark's if it is so many deviations from nothing in the mean, or adds as
-/// much: one in 20 of the same samples was 3.3 and more.
+/// A part beyond the fringe of all that is clear, and not between two of its parts, is the mark's if it is so many deviations
+/// from nothing in the mean, or adds as much: one in 20 of the same samples was 3.3 and more.
 const CLEAR_PART: f32 = 3.5;
 /// Outside of the given place a sample counts only from here on (4.3 for one in 20 on dashcam/soft35, where a dark corner beside the
 /// plate was taken for more of it; at most 6.3), or if it adds as much (on elemental/logo at most 11).
