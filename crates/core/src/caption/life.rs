@@ -282,6 +282,12 @@ impl Life {
         self.longest.max(w.max(h) / w.min(h).max(1.0))
     }
 
+    /// On which part of the looks its cells were seen on average, 0..=1: letters that pass leave most of theirs soon.
+    pub(super) fn persistence(&self) -> f32 {
+        let (looks, cells) = self.letters().fold((0u64, 0u64), |(s, n), (_, cell)| (s + u64::from(cell.looks), n + 1));
+        looks as f32 / (cells * u64::from(self.looks)).max(1) as f32
+    }
+
     /// Mean of what was said of its cells, 0..=1.
     pub(super) fn score(&self) -> f32 {
         let (sum, looks) =

@@ -7,7 +7,9 @@
 mod grid;
 mod life;
 mod lines;
+mod mover;
 mod open;
+mod passing;
 mod pending;
 mod span;
 mod steady;
@@ -23,9 +25,11 @@ use crate::raster::Raster;
 use life::Life;
 use lines::{Line, lines};
 use open::Open;
+use passing::Passing;
 use pending::Pending;
 use steady::Steady;
 pub use verdict::Rules;
+use verdict::Verdict;
 
 /// What a segmenter says of a frame, 0..=255 a cell.
 #[derive(Clone, Debug)]
@@ -74,6 +78,10 @@ const TOGETHER: f32 = 0.8;
 /// From this part on they are, whatever their luma: a word that takes another colour.
 const CERTAIN: f32 = 0.9;
 
+/// Where letters pass, what has its cells on a smaller part of its looks than this belongs to them: what was taken of tickers and
+/// rolls of credits for letters that stay has .59 to .88, captions .93 to .99 (small grey ones over leaves .78).
+const PERSISTENT: f32 = 0.9;
+
 /// Cuts, and looks at frames full of letters, that are remembered at most: what has ended long ago needs neither.
 const REMEMBERED: usize = 1 << 14;
 
@@ -86,6 +94,7 @@ pub struct Finder {
     /// Frames for which letters may be missed: a segmenter fails on some.
     patience: u64,
     lumas: VecDeque<(FrameIdx, Raster<u8>)>,
+    passing: Passing,
     steady: Steady,
     live: Vec<Life>,
     pending: Pending,
@@ -103,7 +112,8 @@ impl Finder {
         let (lumas, live, crowded, cuts) = Default::default();
         let (steady, pending, open) = (Steady::default(), Pending::new(rules.persistent), Open::default());
         let every = every.max(1);
-        Self { size, every, rules, patience, lumas, steady, live, pending, open, last: None, crowded, cuts }
+        let passing = Passing::new(size, every);
+        Self { passing, size, every, rules, patience, lumas, steady, live, pending, open, last: None, crowded, cuts }
     }
 
     /// Takes note that a shot begins at frame `idx`. In rising order, each at most six frames after it was looked at.
@@ -117,7 +127,8 @@ impl Finder {
             self.lumas.pop_front();
         }
         self.lumas.push_back((idx, luma));
-        let Some(seen) = seen else { return };
+        let Some(mut seen) = seen else { return };
+        self.passing.look(idx, &mut seen, &self.lumas);
         if let Some((idx, seen)) = self.steady.push(idx, seen) {
             self.look(idx, &seen);
         }
@@ -199,6 +210,7 @@ impl Finder {
         let mut decided: Vec<Caption> =
             settled.into_iter().filter_map(|life| self.decide(life, FrameIdx::MAX)).collect();
         decided.extend(self.open.dropped());
+        decided.extend(self.passing.decided(idx));
         decided
     }
 
@@ -211,9 +223,11 @@ impl Finder {
             life.end(&self.lumas);
             self.pending.push(life);
         }
+        let passed = self.passing.finish(count);
         let rest = std::mem::replace(&mut self.pending, Pending::new(0)).rest();
         let mut decided: Vec<Caption> = rest.into_iter().filter_map(|life| self.decide(life, count)).collect();
         decided.extend(self.open.finish());
+        decided.extend(passed);
         decided
     }
 
@@ -227,7 +241,10 @@ impl Finder {
     fn decide(&mut self, life: Life, count: FrameIdx) -> Option<Caption> {
         let span = life.span(count);
         let (cuts, crowded) = (self.cuts.make_contiguous(), self.crowded.make_contiguous());
-        let verdict = verdict::judge(&life, &span, (cuts, count), crowded, &self.rules);
+        let mut verdict = verdict::judge(&life, &span, (cuts, count), crowded, &self.rules);
+        if life.persistence() < PERSISTENT && self.passing.is_part(&span, life.bounds()) {
+            verdict = Verdict::refused("part of what passes there".to_owned());
+        }
         let (area, keys) = life.keys(self.every)?;
         let (confident, score) = (verdict.taken, life.score());
         let mut caption = Caption { span, area, keys, score, reason: verdict.reason, confident };

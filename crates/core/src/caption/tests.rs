@@ -172,3 +172,21 @@ fn what_is_kept_does_not_grow_with_the_clip() {
     assert!(decided >= 20, "{decided}");
     assert!(most[1] <= most[0] + most[0] / 20, "{most:?}");
 }
+
+#[test]
+fn letters_that_pass_over_the_scene_are_covered_on_every_frame_and_those_that_go_with_it_are_not() {
+    let (always, pass) = (|_: u64| 1.0, |t: u64| t as u32);
+    let all = Show { speed: 0.0, text: &still, gain: &always, way: &pass }.captions(60, 2);
+    let found = confident(&all);
+    assert!(!found.is_empty(), "{:?}", words(&all));
+    for t in 0..60 {
+        let letters: Vec<u32> = (0..SIZE.0 * SIZE.1)
+            .filter(|k| (k % SIZE.0).checked_sub(t as u32).is_some_and(|x| is_letter(0, x, k / SIZE.0)))
+            .collect();
+        let covered = |k: &u32| found.iter().any(|caption| caption.span.contains(&t) && covers(caption, t, *k));
+        let missed = letters.iter().filter(|k| !covered(k)).count();
+        assert!(50 * missed <= letters.len(), "frame {t}: {missed} of {}", letters.len());
+    }
+    let sign = Show { speed: -1.0, text: &still, gain: &always, way: &pass }.captions(60, 2);
+    assert!(confident(&sign).is_empty(), "{:?}", words(&sign));
+}
