@@ -32,15 +32,17 @@ const STAYS: f32 = 0.75;
 const ASKED: usize = 400;
 
 /// Cells around a line that tell whether the scene goes along; it does where what it draws is as alike as this. Where it draws less
-/// than `PLAIN` (mean slope in codes) it tells nothing, unless it is black.
+/// than `PLAIN` (mean slope in codes) it tells nothing, unless `NIGHT` of the whole frame's cells are `BLACK` (codes): credits. A
+/// lit sign at night has nothing around it, too, but the frame has.
 const CONTEXT: u32 = 24;
 const ALONG: f32 = 0.35;
 const PLAIN: f32 = 1.0;
-const BLACK: f32 = 26.0;
+const BLACK: u8 = 26;
+const NIGHT: f32 = 0.85;
 
-/// Looks on which a line has moved alike, at least, before it is believed; looks without it after which it is forgotten; and looks
+/// Looks on which a line has moved alike, at least, before it is believed (a sign of tokyo passed for 9); looks without it after which it is forgotten; and looks
 /// that are kept to begin with.
-const BELIEVED: u32 = 8;
+const BELIEVED: u32 = 12;
 const FORGOTTEN: u64 = 6;
 const KEPT: usize = 24;
 
@@ -166,10 +168,12 @@ impl Passing {
         found.retain(|line| line.cells.len() >= LEAST);
         found.sort_by_key(|line| std::cmp::Reverse(line.cells.len()));
         found.truncate(MOST_LINES);
-        found.iter().filter_map(|line| self.vote(line, then, (was, is))).collect()
+        let black = was.data().iter().filter(|luma| **luma <= BLACK).count();
+        let is_night = black as f32 >= NIGHT * was.data().len() as f32;
+        found.iter().filter_map(|line| self.vote(line, then, (was, is), is_night)).collect()
     }
 
-    fn vote(&self, line: &Line, then: &Raster<u8>, lumas: (&Raster<u8>, &Raster<u8>)) -> Option<Vote> {
+    fn vote(&self, line: &Line, then: &Raster<u8>, lumas: (&Raster<u8>, &Raster<u8>), is_night: bool) -> Option<Vote> {
         let letters = Letters::new(line, lumas.0);
         let still = letters.alike(lumas.1, (0, 0))?;
         if still >= STAYS {
@@ -197,12 +201,8 @@ impl Passing {
         let before = slopes_of(lumas.0, around, is_clear, (0, 0));
         let power = before.iter().map(|v| v.abs()).sum::<f32>() / before.len().max(1) as f32;
         let along = compare(&before, &slopes_of(lumas.1, around, is_clear, by)).1;
-        let clear = (around.y..around.bottom()).flat_map(|y| (around.x..around.right()).map(move |x| (x, y)));
-        let (sum, count) = clear
-            .filter(|(x, y)| is_clear(*x, *y))
-            .fold((0.0, 0.0), |(sum, n), (x, y)| (sum + f32::from(lumas.0.at(x, y)), n + 1.0));
         let is_plain = power < PLAIN;
-        let is_black = is_plain && sum <= BLACK * count;
+        let is_black = is_plain && is_night;
         let band = if is_level { rect.y..rect.bottom() } else { rect.x..rect.right() };
         Some(Vote { is_level, shift, band, along, is_plain, is_black })
     }
