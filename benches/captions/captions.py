@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from cases import STYLES, build, decode, encode, probe  # noqa: E402
+from cases import MORE, STYLES, build, decode, encode, probe  # noqa: E402
 
 # clip, first frame, frames
 CLIPS = [("bmx_pan_480p", 0, 80), ("crystal_handheld_480p", 40, 130), ("cups_hands_720p", 60, 130), ("dashcam_trees_1080p", 0, 50),
@@ -167,8 +167,8 @@ def main():
     for name, start, count in CLIPS:
         path = next(Path(args.clips).glob(name + ".*"))
         styles = [s for s in STYLES if not only or any(o in s for o in only) or any(o in name for o in only)]
-        if only and any(o in STYLES for o in only):
-            styles = [s for s in styles if s in only]
+        if only and any(o in STYLES + MORE for o in only):
+            styles = [s for s in STYLES + MORE if s in only]
         if only and any(any(o in c[0] for c in CLIPS) for o in only) and not any(o in name for o in only):
             continue
         if not styles:
@@ -195,7 +195,7 @@ def main():
             r = judge(masks(found, len(clean), w, h), truth, spans)
             rows.append((style, r))
             print(f"| {name} | {style} | {r['recall']:.3f} | {r['precision']:.3f} | {r['exact']}/{r['ends']} | {r['late']} | {r['false']} | {len(found)} of {len(spans)} |", flush=True)
-    for style in STYLES + ["all"]:
+    for style in STYLES + MORE + ["all"]:
         own = [r for s, r in rows if style in (s, "all")]
         if own:
             mean = lambda k: np.mean([r[k] for r in own])
