@@ -6,16 +6,18 @@ use cleanplate_core::{FrameIdx, Mask, Raster, Rect};
 
 use crate::analyse::DOUBTED;
 use crate::detect::rate;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::footage::Footage;
+use crate::grid::Grid;
+use crate::looks::{Look, look};
 use crate::marks::{Claim, Marker, places};
 use crate::networks::{placement, words};
 use crate::observer::{Event, Phase};
 use crate::options::Options;
 use crate::plan::MarkSource;
-use crate::segmenter::Segmenter;
+use crate::texts;
 use crate::watch::Watch;
-use crate::window::{cuts, difference, small};
+use crate::window::{cuts, difference};
 
 /// Samples a side by which the cells of letters grow: the codec's ringing, beyond what the cell itself reaches.
 const GROWN: u32 = 1;
@@ -31,44 +33,40 @@ pub(crate) fn find(
     watch: &mut Watch<'_>,
 ) -> Result<Vec<String>> {
     let (clip, count) = (footage.clip(), footage.count());
-    let mut segmenter = Segmenter::open(&placement(options), clip.size, clip.rotation)?;
-    let mut said = words("captions", segmenter.net());
+    let grid = Grid::new(clip.size, clip.rotation);
+    let (mut detector, inferred) = texts::open(options.captions.network.as_deref(), &placement(options), grid)?;
+    let role = if inferred.is_some() { "text model" } else { "captions" };
+    let mut said = words(role, detector.net());
+    said.extend(inferred.map(|inferred| format!("{role}: {inferred}")));
     said.iter().for_each(|line| watch.tell(Event::info(line.clone())));
     let every = u64::from(options.captions.every.max(1));
     let rate = rate(clip);
     let wanted = places(options, clip)?;
     watch.begin(Phase::Analyse, count, 0)?;
-    let mut finder = Finder::new(segmenter.cells(), every, rate);
-    let mut reader = footage.frames(options.decoder_threads.unwrap_or(0))?;
-    let (mut jumps, mut before) = (Vec::with_capacity(count as usize), None);
-    for idx in 0..count {
-        let Some(frame) = reader.at(idx)? else { break };
-        let picture = small(&frame);
-        jumps.push(before.replace(picture.clone()).map_or(0.0, |before| difference(&before, &picture)));
-        let seen = if idx % every == 0 || idx + 1 == count {
-            let mut seen = segmenter.see(&frame)?;
-            if !wanted.is_empty() {
-                let here = wanted.iter().filter(|(_, runs)| runs.iter().any(|run| run.contains(&idx)));
-                let rects: Vec<Rect> = here.map(|(rect, _)| *rect).collect();
-                bound(&mut seen.strokes, &rects, segmenter.cell());
-                bound(&mut seen.plates, &rects, segmenter.cell());
-            }
-            Some(seen)
-        } else {
-            None
-        };
-        finder.observe(idx, segmenter.luma(&frame), seen.as_ref());
-        if watch.progress(idx + 1).is_break() {
-            return Err(Error::Cancelled);
+    let mut finder = Finder::new(grid.cells(), every, rate);
+    let (mut jumps, mut before) = (Vec::with_capacity(count as usize), None::<Vec<f32>>);
+    let how = (every, options.decoder_threads.unwrap_or(0));
+    look(footage, (&mut *detector, grid), how, watch, &mut |look| {
+        let Look { idx, luma, small, mut seen } = look;
+        let jump = before.as_ref().map_or(0.0, |before| difference(before, &small));
+        jumps.push(jump);
+        before = Some(small);
+        if let Some((_, seen)) = seen.as_mut().filter(|_| !wanted.is_empty()) {
+            let here = wanted.iter().filter(|(_, runs)| runs.iter().any(|run| run.contains(&idx)));
+            let rects: Vec<Rect> = here.map(|(rect, _)| *rect).collect();
+            bound(&mut seen.strokes, &rects, grid.cell());
+            bound(&mut seen.plates, &rects, grid.cell());
         }
-    }
+        finder.observe(idx, luma, seen.as_ref().map(|(_, seen)| seen));
+        Ok(())
+    })?;
     let shortest = options.captions.min_duration.frames(rate).max(1);
     let found = finder.finish(&cuts(&jumps), count, &Rules { shortest, persistent: (PERSISTENT * rate) as u64 });
     watch.end();
     let mut taken = 0;
     for caption in &found {
         let grown = options.dilate.unwrap_or(GROWN);
-        let masks = caption.keys.iter().map(|(idx, cells)| (*idx, mask(cells, segmenter.cell(), grown, clip.size)));
+        let masks = caption.keys.iter().map(|(idx, cells)| (*idx, mask(cells, grid.cell(), grown, clip.size)));
         let masks: Vec<(FrameIdx, Mask)> = masks.collect();
         let rect = masks.iter().fold(Rect::default(), |all, (_, mask)| all.union(&mask.rect()));
         let sure = if caption.confident { "caption" } else { DOUBTED };

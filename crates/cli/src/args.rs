@@ -247,6 +247,9 @@ pub(crate) struct Place {
     /// A YOLO-type network (ONNX) that finds the marks, moving ones too; see docs/models.md
     #[arg(long, value_name = "D.onnx", value_hint = ValueHint::FilePath)]
     pub(crate) detector: Option<PathBuf>,
+    /// A DBNet-type text detector (PP-OCR, ONNX) that finds captions instead of the built-in network; see docs/models.md
+    #[arg(long, value_name = "T.onnx", value_hint = ValueHint::FilePath)]
+    pub(crate) text_model: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) track: Track,
     /// Never touch this rectangle; wins over everything; repeatable
@@ -282,7 +285,7 @@ pub(crate) struct Track {
     /// Show the detector (captions: the text network) every so many frames [default: 1, for captions 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=250))]
     pub(crate) every: Option<u32>,
-    /// Frames that the detector takes at once at most; never shows in the boxes
+    /// Frames that the detector or the text network takes at once at most, up to 32; never shows in what it sees
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) detect_batch: Option<u16>,
 }

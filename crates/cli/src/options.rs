@@ -30,6 +30,7 @@ impl Place {
         options.captions = CaptionOptions {
             every: self.track.every.unwrap_or(usual.every),
             min_duration: self.min_duration.unwrap_or(usual.min_duration),
+            network: self.text_model.clone(),
         };
         options.onnx_runtimes = environment::onnx_runtimes();
         options.plan_in.clone_from(&self.plan_in);

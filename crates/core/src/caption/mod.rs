@@ -4,9 +4,11 @@
 //! fades, and its letters live together. Knows cells (squares of samples for which the segmenter answers) and frame indices.
 //! Refuses to know networks, decoders and how a caption is removed.
 
+mod cores;
 mod life;
 mod lines;
 mod span;
+mod strokes;
 mod verdict;
 
 use std::collections::VecDeque;
@@ -15,8 +17,10 @@ use std::ops::Range;
 use crate::frame::FrameIdx;
 use crate::raster::Raster;
 
+pub use cores::{Text, texts};
 use life::Life;
 use lines::{Line, lines};
+pub use strokes::strokes;
 pub use verdict::Rules;
 use verdict::Verdict;
 
