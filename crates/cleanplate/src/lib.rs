@@ -50,6 +50,7 @@ mod scenes;
 mod segmenter;
 pub mod store;
 mod subject;
+mod subtitles;
 mod texts;
 pub mod times;
 mod tracks;

@@ -242,6 +242,8 @@ pub struct Options {
     pub mask_out: Option<PathBuf>,
     /// The matte of the mark that has one is written there; where several have, each with the mark's number in its name.
     pub matte_out: Option<PathBuf>,
+    /// Times and boxes of the captions are written there, as SRT or ASS with empty text.
+    pub captions_out: Option<PathBuf>,
     /// The plan is written there.
     pub plan_out: Option<PathBuf>,
     /// The plan is read from there instead of being made.
@@ -286,6 +288,7 @@ impl Default for Options {
             origin_map: None,
             mask_out: None,
             matte_out: None,
+            captions_out: None,
             plan_out: None,
             plan_in: None,
             dry_run: false,

@@ -154,6 +154,8 @@ pub(crate) struct Remove {
     #[command(flatten)]
     pub(crate) state: State,
     #[command(flatten)]
+    pub(crate) found: Found,
+    #[command(flatten)]
     pub(crate) written: Written,
     #[command(flatten)]
     pub(crate) talk: Talk,
@@ -213,6 +215,8 @@ pub(crate) struct Plan {
     pub(crate) encode: Encode,
     #[command(flatten)]
     pub(crate) kept: Kept,
+    #[command(flatten)]
+    pub(crate) found: Found,
     #[command(flatten)]
     pub(crate) talk: Talk,
 }
@@ -370,6 +374,14 @@ pub(crate) struct State {
     /// Start anew instead of using the finished segments of an earlier run
     #[arg(long)]
     pub(crate) no_resume: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What was found")]
+pub(crate) struct Found {
+    /// Write times and boxes of the captions as .srt or .ass with empty text
+    #[arg(long, value_name = "F.srt|F.ass", value_hint = ValueHint::FilePath)]
+    pub(crate) captions_out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
