@@ -63,7 +63,7 @@ pub(crate) fn find(
     let shortest = options.captions.min_duration.frames(rate).max(1);
     let found = finder.finish(&cuts(&jumps), count, &Rules { shortest, persistent: (PERSISTENT * rate) as u64 });
     watch.end();
-    let mut taken = 0;
+    let (mut taken, first) = (0, marker.count());
     for caption in &found {
         let grown = options.dilate.unwrap_or(GROWN);
         let masks = caption.keys.iter().map(|(idx, cells)| (*idx, mask(cells, grid.cell(), grown, clip.size)));
@@ -82,6 +82,7 @@ pub(crate) fn find(
             said.push(line);
         }
     }
+    crate::entries::complete(footage, options, every, marker.since(first), watch)?;
     said.push(match taken {
         0 => "no captions".to_owned(),
         1 => "1 caption".to_owned(),

@@ -11,6 +11,7 @@ mod blobs;
 mod captions;
 mod detect;
 mod draw;
+pub mod entries;
 pub mod error;
 mod footage;
 mod grid;
@@ -58,6 +59,7 @@ mod watch;
 mod window;
 mod work;
 
+pub use entries::CaptionEntry;
 pub use error::{Error, ErrorKind, Result};
 pub use inspect::inspect;
 pub use mattes::{MatteFile, MatteRef};

@@ -1,5 +1,7 @@
 //! What the tests of whole jobs share: how far two frames are apart.
 
+pub(crate) mod captioned;
+
 use cleanplate_core::{Frame, Rect, Row};
 
 /// Mean difference inside of `rect` in the first plane, in codes.
