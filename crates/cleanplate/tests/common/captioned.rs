@@ -1,5 +1,4 @@
 //! A scene over which a camera pans, with two captions of known place and time.
-#![allow(dead_code, reason = "each test file takes its part")]
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
