@@ -55,7 +55,9 @@ fn a_users_text_detector_finds_captions_as_the_picture_is_displayed() {
     make(&["-i", &texts[0], "-vf", "transpose=2", "-c:v", "libx264", "-crf", "12", &texts[1]]);
     make(&["-i", &texts[1], "-c", "copy", "-metadata:s:v", "rotate=90", &texts[2]]);
     for (input, name) in [(&input, "text_any.onnx"), (&turned, "text_any.onnx"), (&input, "text_fixed.onnx")] {
-        let mut job = job(input, &folder.path().join("out.mkv"));
+        // A rotation and the disposition of a track need the container that they are from.
+        let output = folder.path().join("out").with_extension(input.extension().unwrap());
+        let mut job = job(input, &output);
         job.options.captions.network = Some(network(name));
         let planned = plan(&job, &mut Silent).unwrap();
         let plan = &planned.plan;
