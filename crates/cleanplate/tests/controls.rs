@@ -52,7 +52,7 @@ fn a_users_text_detector_finds_captions_as_the_picture_is_displayed() {
     // Stored lying on its side, turned back for display.
     let [coded, turned] = ["coded.mp4", "turned.mp4"].map(|name| folder.path().join(name));
     let texts = [&input, &coded, &turned].map(|path| path.to_str().unwrap().to_owned());
-    make(&["-i", &texts[0], "-vf", "transpose=2", "-c:v", "libx264", "-crf", "12", &texts[1]]);
+    make(&["-i", &texts[0], "-vf", "transpose=1", "-c:v", "libx264", "-crf", "12", &texts[1]]);
     make(&["-i", &texts[1], "-c", "copy", "-metadata:s:v", "rotate=90", &texts[2]]);
     for (input, name) in [(&input, "text_any.onnx"), (&turned, "text_any.onnx"), (&input, "text_fixed.onnx")] {
         // A rotation and the disposition of a track need the container that they are from.
@@ -61,7 +61,7 @@ fn a_users_text_detector_finds_captions_as_the_picture_is_displayed() {
         job.options.captions.network = Some(network(name));
         let planned = plan(&job, &mut Silent).unwrap();
         let plan = &planned.plan;
-        assert_eq!(plan.source.rotation.0, if input == &turned { 90 } else { 0 }, "the file says how it is turned");
+        assert_eq!(plan.source.rotation.0, if input == &turned { 270 } else { 0 }, "the file says how it is turned");
         assert!(plan.words[0].starts_with(&format!("text model: {name} (sha256 ")), "{:?}", plan.words);
         let entries: Vec<_> =
             plan.marks.iter().map(|mark| (mark.span.clone(), mark.caption.clone().unwrap().rect)).collect();
