@@ -6,16 +6,18 @@ use cleanplate_core::{Mask, Raster, Rect};
 
 use crate::analyse::DOUBTED;
 use crate::detect::rate;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::footage::Footage;
+use crate::grid::Grid;
+use crate::looks::{Look, look};
 use crate::marks::{Claim, Marker, places};
 use crate::networks::{placement, words};
 use crate::observer::{Event, Phase};
 use crate::options::Options;
 use crate::plan::{Mark, MarkSource};
-use crate::segmenter::Segmenter;
+use crate::texts;
 use crate::watch::Watch;
-use crate::window::{Cuts, difference, small};
+use crate::window::{Cuts, difference};
 
 /// Samples a side by which the cells of letters grow: the codec's ringing, beyond what the cell itself reaches.
 const GROWN: u32 = 1;
@@ -34,8 +36,11 @@ pub(crate) fn find(
     watch: &mut Watch<'_>,
 ) -> Result<Vec<String>> {
     let (clip, count) = (footage.clip(), footage.count());
-    let mut segmenter = Segmenter::open(&placement(options), clip.size, clip.rotation)?;
-    let mut said = words("captions", segmenter.net());
+    let grid = Grid::new(clip.size, clip.rotation);
+    let (mut detector, inferred) = texts::open(options.captions.network.as_deref(), &placement(options), grid)?;
+    let role = if inferred.is_some() { "text model" } else { "captions" };
+    let mut said = words(role, detector.net());
+    said.extend(inferred.map(|inferred| format!("{role}: {inferred}")));
     said.iter().for_each(|line| watch.tell(Event::info(line.clone())));
     let every = u64::from(options.captions.every.max(1));
     let rate = rate(clip);
@@ -43,42 +48,32 @@ pub(crate) fn find(
     watch.begin(Phase::Analyse, count, 0)?;
     let shortest = options.captions.min_duration.frames(rate).max(1);
     let rules = Rules { shortest, persistent: (PERSISTENT * rate) as u64 };
-    let mut finder = Finder::new(segmenter.cells(), every, rate, rules);
-    let side = Side { cell: segmenter.cell(), grown: options.dilate.unwrap_or(GROWN), size: clip.size };
+    let mut finder = Finder::new(grid.cells(), every, rate, rules);
+    let side = Side { cell: grid.cell(), grown: options.dilate.unwrap_or(GROWN), size: clip.size };
     let (first, mut told) = (marker.count(), Told::default());
-    let mut reader = footage.frames(options.decoder_threads.unwrap_or(0))?;
-    let (mut cuts, mut before) = (Cuts::default(), None);
-    for idx in 0..count {
-        let Some(frame) = reader.at(idx)? else { break };
-        let picture = small(&frame);
-        let jump = before.replace(picture.clone()).map_or(0.0, |before| difference(&before, &picture));
+    let (mut cuts, mut before) = (Cuts::default(), None::<Vec<f32>>);
+    let how = (every, options.decoder_threads.unwrap_or(0));
+    look(footage, (&mut *detector, grid), how, watch, &mut |look, watch| {
+        let Look { idx, luma, small, mut seen } = look;
+        let jump = before.as_ref().map_or(0.0, |before| difference(before, &small));
         cuts.push(jump).into_iter().for_each(|cut| finder.cut(cut));
-        let seen = if idx % every == 0 || idx + 1 == count {
-            let mut seen = segmenter.see(&frame)?;
-            if !wanted.is_empty() {
-                let here = wanted.iter().filter(|(_, runs)| runs.iter().any(|run| run.contains(&idx)));
-                let rects: Vec<Rect> = here.map(|(rect, _)| *rect).collect();
-                bound(&mut seen.strokes, &rects, segmenter.cell());
-                bound(&mut seen.plates, &rects, segmenter.cell());
-            }
-            Some(seen)
-        } else {
-            None
-        };
-        finder.observe(idx, segmenter.luma(&frame), seen);
-        for caption in finder.decided() {
-            told.take(&caption, &side, marker, watch)?;
+        before = Some(small);
+        if let Some(seen) = seen.as_mut().filter(|_| !wanted.is_empty()) {
+            let here = wanted.iter().filter(|(_, runs)| runs.iter().any(|run| run.contains(&idx)));
+            let rects: Vec<Rect> = here.map(|(rect, _)| *rect).collect();
+            bound(&mut seen.strokes, &rects, grid.cell());
+            bound(&mut seen.plates, &rects, grid.cell());
         }
-        if watch.progress(idx + 1).is_break() {
-            return Err(Error::Cancelled);
-        }
-    }
+        finder.observe(idx, luma, seen);
+        finder.decided().iter().try_for_each(|caption| told.take(caption, &side, marker, watch))
+    })?;
     cuts.finish().into_iter().for_each(|cut| finder.cut(cut));
     for caption in finder.finish(count) {
         told.take(&caption, &side, marker, watch)?;
     }
     watch.end();
     in_order(marker.since(first).0, first);
+    crate::entries::complete(footage, options, every, marker.since(first), watch)?;
     said.extend(told.words());
     watch.tell(Event::info(format!("captions: {}", said.last().map_or("", String::as_str))));
     Ok(said)

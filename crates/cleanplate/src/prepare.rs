@@ -139,6 +139,11 @@ pub(crate) fn place_marks(
             words.extend(crate::roaming::find(footage, options, &mut marker, watch)?);
         }
     }
+    if !options.target.captions() && options.captions.network.is_some() {
+        watch.tell(Event::warning(
+            "text model: not asked, since captions are not looked for (--target captions or all)",
+        ));
+    }
     if options.target.captions() {
         words.extend(crate::captions::find(footage, options, &mut marker, watch)?);
     }

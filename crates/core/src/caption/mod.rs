@@ -4,6 +4,7 @@
 //! fades, and its letters live together. Knows cells (squares of samples for which the segmenter answers) and frame indices.
 //! Refuses to know networks, decoders and how a caption is removed.
 
+mod cores;
 mod grid;
 mod life;
 mod lines;
@@ -13,6 +14,7 @@ mod passing;
 mod pending;
 mod span;
 mod steady;
+mod strokes;
 mod verdict;
 
 use std::collections::VecDeque;
@@ -22,12 +24,14 @@ use crate::frame::FrameIdx;
 use crate::geometry::Rect;
 use crate::raster::Raster;
 
+pub use cores::{Text, texts};
 use life::Life;
 use lines::{Line, lines};
 use open::Open;
 use passing::Passing;
 use pending::Pending;
 use steady::Steady;
+pub use strokes::strokes;
 pub use verdict::Rules;
 use verdict::Verdict;
 
