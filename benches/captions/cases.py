@@ -92,7 +92,7 @@ def caption(style, n, w, h, share):
 
 
 def build(clean, w, h, style):
-    """Marked frames (RGB), truth per frame (bool or None), spans. `clean`: frames of RGB bytes."""
+    """Marked frames (RGB), truth per frame (bool or None), spans; `gain` is the share of a caption that a frame shows. `clean`: frames of RGB bytes."""
     out, truth = [f.copy() for f in clean], [None] * len(clean)
     spans = schedule(len(clean))
     for n, (a, b) in enumerate(spans):
@@ -108,7 +108,7 @@ def build(clean, w, h, style):
             strokes = rgba[..., 3] > 0.1
             if style == "plate":  # the plate is not a stroke, but has to go as well
                 strokes = rgba[..., 3] > 0.7
-            truth[t] = dict(strokes=strokes, all=rgba[..., 3] > 0.02, shown=gain >= 0.15)
+            truth[t] = dict(strokes=strokes, all=rgba[..., 3] > 0.02, shown=gain >= 0.15, gain=gain)
     return np.stack(out), truth, spans
 
 
