@@ -12,6 +12,7 @@ use crate::marks::{Claim, Marker, places};
 use crate::networks::{placement, words};
 use crate::observer::{Event, Phase};
 use crate::options::Options;
+use crate::panels::Backing;
 use crate::plan::MarkSource;
 use crate::segmenter::Segmenter;
 use crate::watch::Watch;
@@ -23,13 +24,14 @@ const GROWN: u32 = 1;
 /// Seconds from which on what is shown on the whole clip is a mark.
 const PERSISTENT: f64 = 6.0;
 
-/// Looks for captions and adds a mark for each. Answers with what was seen, in words; the last line is the verdict.
+/// Looks for captions and adds a mark for each. Answers with what was seen, in words, of which the last line is the verdict, and
+/// with the panels behind them.
 pub(crate) fn find(
     footage: &dyn Footage,
     options: &Options,
     marker: &mut Marker<'_>,
     watch: &mut Watch<'_>,
-) -> Result<Vec<String>> {
+) -> Result<(Vec<String>, Vec<Backing>)> {
     let (clip, count) = (footage.clip(), footage.count());
     let mut segmenter = Segmenter::open(&placement(options), clip.size, clip.rotation)?;
     let mut said = words("captions", segmenter.net());
@@ -65,7 +67,7 @@ pub(crate) fn find(
     let shortest = options.captions.min_duration.frames(rate).max(1);
     let found = finder.finish(&cuts(&jumps), count, &Rules { shortest, persistent: (PERSISTENT * rate) as u64 });
     watch.end();
-    let mut taken = 0;
+    let (mut taken, mut backings) = (0, Vec::new());
     for caption in &found {
         let grown = options.dilate.unwrap_or(GROWN);
         let masks = caption.keys.iter().map(|(idx, cells)| (*idx, mask(cells, segmenter.cell(), grown, clip.size)));
@@ -78,7 +80,10 @@ pub(crate) fn find(
         );
         watch.tell(if caption.confident { Event::info(line.clone()) } else { Event::debug(line.clone()) });
         if caption.confident {
+            let before = marker.count();
             add(caption, masks, marker)?;
+            let of = |cells: &Raster<bool>| mask(cells, segmenter.cell(), grown, clip.size);
+            backings.extend(Backing::of(caption, before..marker.count(), &of));
             taken += 1;
         } else {
             said.push(line);
@@ -90,7 +95,7 @@ pub(crate) fn find(
         n => format!("{n} captions"),
     });
     watch.tell(Event::info(format!("captions: {}", said.last().map_or("", String::as_str))));
-    Ok(said)
+    Ok((said, backings))
 }
 
 fn add(caption: &Caption, masks: Vec<(FrameIdx, Mask)>, marker: &mut Marker<'_>) -> Result<()> {

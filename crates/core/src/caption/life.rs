@@ -231,8 +231,20 @@ impl Life {
         both as f32 / count(early).min(count(late)).max(1) as f32
     }
 
-    /// What it covers from which frame on; `None` where nothing lasts. Looks are `every` frames apart.
-    pub(super) fn keys(&self, every: u64) -> Option<Vec<(FrameIdx, Raster<bool>)>> {
+    /// Cells of the plate behind it, its letters included; `None` where there is none.
+    pub(super) fn plate(&self) -> Option<Raster<bool>> {
+        let mut cells = Raster::new(self.size.0, self.size.1, false);
+        self.behind().for_each(|k| cells.data_mut()[k as usize] = true);
+        self.behind().next().is_some().then_some(cells)
+    }
+
+    fn behind(&self) -> impl Iterator<Item = u32> + '_ {
+        self.plate.iter().filter(|(_, looks)| 2 * **looks >= self.looks).map(|(k, _)| *k)
+    }
+
+    /// What it covers from which frame on, with the plate behind it or without; `None` where nothing lasts. Looks are `every`
+    /// frames apart.
+    pub(super) fn keys(&self, every: u64, with_plate: bool) -> Option<Vec<(FrameIdx, Raster<bool>)>> {
         let start = self.start();
         let mut shown: Vec<(u32, FrameIdx, FrameIdx)> = Vec::new();
         for (k, cell) in &self.cells {
@@ -245,8 +257,9 @@ impl Life {
             let last = if cell.last + TOGETHER * every >= self.last { FrameIdx::MAX } else { cell.last + every };
             shown.push((*k, first, last));
         }
-        let behind = self.plate.iter().filter(|(_, looks)| 2 * **looks >= self.looks);
-        shown.extend(behind.map(|(k, _)| (*k, start, FrameIdx::MAX)));
+        if with_plate {
+            shown.extend(self.behind().map(|k| (k, start, FrameIdx::MAX)));
+        }
         let mut changes: Vec<FrameIdx> =
             shown.iter().flat_map(|(_, first, last)| [*first, *last]).filter(|idx| *idx < FrameIdx::MAX).collect();
         changes.sort_unstable();

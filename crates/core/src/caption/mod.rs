@@ -36,6 +36,9 @@ pub struct Caption {
     pub span: Range<FrameIdx>,
     /// Cells that it covers from these frames on, rising; the first is the span's first.
     pub keys: Vec<(FrameIdx, Raster<bool>)>,
+    /// The cells of the plate behind the letters, letters included, and the letters alone as `keys` has them; `None` where there
+    /// is no plate.
+    pub plate: Option<(Raster<bool>, Vec<(FrameIdx, Raster<bool>)>)>,
     /// Mean of what the segmenter says of its letters, 0..=1.
     pub score: f32,
     /// Why it is taken for an overlay, or why not.
@@ -158,9 +161,10 @@ impl Finder {
             .into_iter()
             .zip(verdicts)
             .filter_map(|(life, verdict)| {
-                let keys = life.keys(self.every)?;
+                let keys = life.keys(self.every, true)?;
+                let plate = life.plate().and_then(|plate| Some((plate, life.keys(self.every, false)?)));
                 let (confident, reason) = (verdict.taken, verdict.reason);
-                Some(Caption { span: life.span(count), keys, score: life.score(), reason, confident })
+                Some(Caption { span: life.span(count), keys, plate, score: life.score(), reason, confident })
             })
             .collect();
         captions.sort_by_key(|caption| (caption.span.start, caption.span.end));
