@@ -197,6 +197,35 @@ def inpainter(name, side, reach, top, together=False):
             [("output", [batch, 3, *size])])
 
 
+def text_detector(name, side=None, channels=1, shrink=1, sigmoid=True):
+    """Cores of boxes of text: where much that is light stands beside much that is dark, shrunken as DBNet's maps are.
+
+    Strokes are what lies far from the mean of its surroundings; where they are dense, text is. The input is normalised as PaddleOCR
+    does it; the weights undo that. Blue comes first.
+    """
+    g, reach = Graph(), 12
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    luma = g("Conv", "x", g.const((deviation * (0.114, 0.587, 0.299)).reshape(1, 3, 1, 1)),
+             g.const([(mean * (0.114, 0.587, 0.299)).sum()]), kernel_shape=[1, 1], strides=[1, 1], pads=[0, 0, 0, 0])
+    across = lambda v, n: g("AveragePool", v, kernel_shape=[1, 2 * n + 1], strides=[1, 1], pads=[0, n, 0, n], count_include_pad=0)
+    down = lambda v, n: g("AveragePool", v, kernel_shape=[2 * n + 1, 1], strides=[1, 1], pads=[n, 0, n, 0], count_include_pad=0)
+    far = g("Abs", g("Sub", luma, down(across(luma, reach), reach)))
+    stroke = g("Clip", g("Mul", g("Sub", far, g.const(0.3)), g.const(20)), g.const(0), g.const(1))
+    dense = down(across(stroke, reach), 3)
+    if shrink > 1:
+        dense = g("MaxPool", dense, kernel_shape=[shrink] * 2, strides=[shrink] * 2)
+    score = g("Mul", g("Sub", dense, g.const(0.35)), g.const(60))
+    if sigmoid:
+        score = g("Sigmoid", score)
+    if channels == 2:
+        score = g("Concat", score, g("Add", g("Mul", score, g.const(0)), g.const(0.3)), axis=1)
+    g("Mul", score, g.const(1), out="y")
+    size = [side, side] if side else ["h", "w"]
+    batch = 1 if side else "n"
+    shape = [batch, channels, *([side // shrink] * 2 if side else ["oh", "ow"])]
+    g.write(CRATE / "tests" / "data" / f"{name}.onnx", [("x", [batch, 3, *size])], [("y", shape)])
+
+
 if __name__ == "__main__":
     golden()
     for kind in ("v5", "v8", "yolox", "nms", "quantised"):
@@ -204,3 +233,5 @@ if __name__ == "__main__":
     inpainter("inpainter_any", None, 24, 1.0)
     inpainter("inpainter_fixed", 128, 24, 255.0)
     inpainter("inpainter_together", None, 24, 1.0, together=True)
+    text_detector("text_any")
+    text_detector("text_fixed", side=320, channels=2, shrink=2, sigmoid=False)

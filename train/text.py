@@ -326,6 +326,44 @@ def figures(net, data, most=700):
     return sums[:, 0] / np.maximum(sums[:, 1], 1), sums[:, 0] / np.maximum(sums[:, 2], 1)
 
 
+def unfold(net, path, data):
+    """Takes the weights of an exported network, with normalisations that leave its answers over `data` as they are."""
+    import onnx
+    import torch
+    from onnx import numpy_helper
+    from torch import nn
+
+    given = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in onnx.load(path).graph.initializer}
+    names = {"middle": net.middle, "last": net.last}
+    for group in ("down", "deep", "up", "after"):
+        names |= {f"{group}{n}": layer for n, layer in enumerate(getattr(net, group))}
+    for name, layer in names.items():
+        core = layer if isinstance(layer, nn.Conv2d) else layer[0]
+        core.weight.data.copy_(given[f"{name}.w"])
+        if core is layer:
+            core.bias.data.copy_(given[f"{name}.b"])
+        else:
+            layer[1].bias.data.copy_(given[f"{name}.b"])
+            layer[1].running_var.fill_(1 - layer[1].eps)
+    sums, hooks = {}, []
+    for layer in (layer for layer in names.values() if not isinstance(layer, nn.Conv2d)):
+        def add(_, __, made, layer=layer):
+            old = sums.setdefault(layer, [0, 0, 0])
+            sums[layer] = [old[0] + 1, old[1] + made.double().mean((0, 2, 3)), old[2] + made.double().square().mean((0, 2, 3))]
+        hooks.append(layer[0].register_forward_hook(add))
+    figures(net.eval(), data, 400)
+    for hook in hooks:
+        hook.remove()
+    for layer, (count, mean, square) in sums.items():
+        mean, norm = mean / count, layer[1]
+        spread = square / count - mean.square()
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(spread)
+        norm.weight.data.copy_((spread + norm.eps).sqrt())
+        norm.bias.data.add_(mean.float())
+    net.train()
+
+
 def train(args):
     import torch
     from torch.nn import functional as f
@@ -337,7 +375,9 @@ def train(args):
     known = [n for n in Shards.names(folder) if n != "validation"]
     validation, training = Shards(folder, ["validation"]), Shards(folder, known)
     net = network().to(memory_format=torch.channels_last)
-    if args.start:
+    if args.start.endswith(".onnx"):
+        unfold(net, args.start, validation)
+    elif args.start:
         net.load_state_dict(torch.load(folder / args.start, weights_only=True)["net"])
     ema = network().eval()
     ema.load_state_dict(net.state_dict())
@@ -346,6 +386,8 @@ def train(args):
     decayed = [p for p in net.parameters() if p.ndim > 1]
     others = [p for p in net.parameters() if p.ndim <= 1]
     optimiser = torch.optim.AdamW([dict(params=decayed, weight_decay=1e-2), dict(params=others, weight_decay=0)], lr=args.rate)
+    cpu = Path("/proc/cpuinfo")
+    is_bfloat_fast = cpu.exists() and "avx512_bf16" in cpu.read_text()  # elsewhere it is emulated, twenty times slower
     began, step, saved, running = time.time(), 0, time.time(), 0.0
     while True:
         share = (time.time() - began) / (60 * args.minutes)
@@ -354,7 +396,7 @@ def train(args):
         for part in optimiser.param_groups:
             part["lr"] = args.rate * min(1, (step + 1) / 300) * max(0.005, 0.5 * (1 + np.cos(np.pi * share)))
         x, wanted, weight = training.batch(draw.integers(len(training.places), size=BATCH), draw, SHOWN)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_bfloat_fast):
             made = net(torch.from_numpy(x).to(memory_format=torch.channels_last))
         made, wanted, weight = made.float(), torch.from_numpy(wanted), torch.from_numpy(weight)
         # Hard samples count most.
@@ -467,7 +509,7 @@ def main():
     s.add_argument("--minutes", type=float, default=60)
     s.add_argument("--threads", type=int, default=1)
     s.add_argument("--rate", type=float, default=3e-3)
-    s.add_argument("--start", default="", help="weights to go on from")
+    s.add_argument("--start", default="", help="weights to go on from: a file of the folder, or an exported network")
     s.set_defaults(run=train)
     s = sub.add_parser("export")
     s.add_argument("--samples", default="/tmp/text")

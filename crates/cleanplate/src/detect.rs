@@ -9,13 +9,13 @@ use cleanplate_infer::Yolo;
 use crate::analyse::GROWN;
 use crate::error::{Error, Result};
 use crate::footage::Footage;
+use crate::grid::stored as stored_at;
 use crate::marks::{Claim, Clip, Marker, named_places};
 use crate::networks::{placement, words};
 use crate::observer::{Event, Phase};
 use crate::options::{DetectOptions, Options};
 use crate::plan::MarkSource;
 use crate::region::Rotation;
-use crate::segmenter::stored as stored_at;
 use crate::watch::Watch;
 
 /// Shows the clip to the detector of `options` and adds the marks that it sees. Answers with what was seen, in words; the
@@ -111,7 +111,7 @@ fn is_wanted(seen: &Sighting, idx: FrameIdx, places: &[(Rect, Vec<Range<FrameIdx
 }
 
 /// Planes of a stored picture of `w` x `h` as it is displayed.
-fn upright(planes: &[f32], (w, h): (u32, u32), rotation: Rotation) -> Vec<f32> {
+pub(crate) fn upright(planes: &[f32], (w, h): (u32, u32), rotation: Rotation) -> Vec<f32> {
     if rotation == (0, false) {
         return planes.to_vec();
     }

@@ -90,6 +90,15 @@ impl Canvas {
         }
     }
 
+    /// Draws the border of a rectangle, `line` pixels wide and inside of it, as far as it lies inside.
+    pub(crate) fn frame(&mut self, rect: Rect, line: u32, colour: Rgb) {
+        let line = line.min(rect.w).min(rect.h);
+        self.fill(Rect { h: line, ..rect }, colour);
+        self.fill(Rect { y: rect.bottom() - line, h: line, ..rect }, colour);
+        self.fill(Rect { w: line, ..rect }, colour);
+        self.fill(Rect { x: rect.right() - line, w: line, ..rect }, colour);
+    }
+
     /// Tints what `mask` (of the size of this picture) covers and draws a line around it: on the pixels that are not covered
     /// but touch one that is within `line` pixels.
     pub(crate) fn mark(&mut self, mask: &Raster<u8>, colour: Rgb, tint: u32, line: u32) {
@@ -159,14 +168,24 @@ impl Canvas {
         Self { pixels }
     }
 
+    /// A picture of the stored frame as it is displayed.
+    pub(crate) fn turned(&self, rotation: Rotation) -> Self {
+        Self { pixels: shown(&self.pixels, rotation) }
+    }
+
     /// Writes it as a PNG, whole or not at all.
     pub(crate) fn save_png(&self, path: &Path) -> Result<()> {
+        write_beside(path, &self.png()?)
+    }
+
+    /// The file of a PNG.
+    pub(crate) fn png(&self) -> Result<Vec<u8>> {
         let bytes: Vec<u8> = self.pixels.data().iter().flatten().copied().collect();
         let mut png = Cursor::new(Vec::new());
         PngEncoder::new(&mut png)
             .write_image(&bytes, self.width(), self.height(), ExtendedColorType::Rgb8)
             .map_err(|e| Error::Internal(format!("picture as PNG: {e}")))?;
-        write_beside(path, png.get_ref())
+        Ok(png.into_inner())
     }
 }
 

@@ -23,6 +23,22 @@ pub(crate) trait Footage {
     /// Seconds a tick of the frames' times, and nominal frames a second.
     fn rates(&self) -> (Rational, Rational);
 
+    /// Seconds by which the first frame is later than the beginning of the file that it is from.
+    fn lead(&self) -> f64 {
+        0.0
+    }
+
+    /// When frame `idx` is shown, or after the last one when that ends, in seconds from the first one.
+    fn time(&self, idx: FrameIdx) -> f64 {
+        let starts = &self.clip().starts;
+        // Where nothing is known of it, the last frame takes as long as the one before.
+        let after = || match starts.as_slice() {
+            [.., before, last] => 2.0 * last - before,
+            _ => 0.0,
+        };
+        starts.get(idx as usize).copied().unwrap_or_else(after)
+    }
+
     /// Number of frames.
     fn count(&self) -> FrameIdx {
         self.clip().starts.len() as FrameIdx
@@ -48,6 +64,23 @@ impl Footage for Opened {
         let video = self.source.info().video_stream().and_then(|s| s.video.as_ref());
         let rate = video.map(|v| v.frame_rate).filter(|r| r.num > 0 && r.den > 0);
         (self.source.index().time_base, rate.unwrap_or(Rational::new(25, 1)))
+    }
+
+    fn lead(&self) -> f64 {
+        let index = self.source.index();
+        let starts = self.source.info().streams.iter().filter_map(|s| Some(s.time_base.seconds(s.start?)));
+        // What lies before 0 is what audio decoders need to begin: players do not count it.
+        let first = starts.fold(f64::INFINITY, f64::min).max(0.0);
+        let own = index.frames.first().map_or(0.0, |frame| index.time_base.seconds(frame.pts));
+        if first.is_finite() { (own - first).max(0.0) } else { 0.0 }
+    }
+
+    fn time(&self, idx: FrameIdx) -> f64 {
+        let index = self.source.index();
+        let first = index.frames.first().map_or(0, |frame| frame.pts);
+        let end = || index.frames.last().map_or(0, |frame| frame.pts + frame.duration);
+        let ticks = index.frames.get(idx as usize).map_or_else(end, |frame| frame.pts);
+        index.time_base.seconds(ticks - first)
     }
 
     fn frames(&self, threads: u32) -> Result<Box<dyn Frames + '_>> {

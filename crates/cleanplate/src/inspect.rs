@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use cleanplate_core::{Frame, Mask, Raster, Rect};
+use cleanplate_core::{Frame, FrameIdx, Mask, Raster, Rect};
 use cleanplate_media::Container;
 
 use crate::draw::{Canvas, Rgb, TEXT_HEIGHT, joined, shown, text_width};
 use crate::error::{Error, Result};
+use crate::looks::is_looked_at;
 use crate::masks::MaskFolder;
 use crate::moment;
 use crate::observer::{Event, Observer, Phase};
@@ -21,6 +22,9 @@ use crate::watch::Watch;
 /// Colours of marks, in turn: far apart for most eyes (Okabe and Ito's palette without black).
 const MARKS: [Rgb; 7] =
     [[230, 159, 0], [86, 180, 233], [240, 228, 66], [204, 121, 167], [0, 158, 115], [213, 94, 0], [0, 114, 178]];
+
+/// Captions on frames that the text network has looked at, and on those between, on which they were joined.
+const LOOKS: [(&str, Rgb); 2] = [("analysed", [0, 200, 80]), ("joined", [255, 220, 0])];
 
 /// Origins with a colour, from the truest.
 const ORIGINS: [(cleanplate_core::Origin, &str, Rgb); 3] = [
@@ -41,7 +45,8 @@ const DIVIDER: (u32, Rgb) = (2, [128; 3]);
 /// Draws what a job would touch. `out` with the ending `.png` becomes one frame: the one that `at` names, else the most
 /// telling one; with `.mp4` or `.mkv` a clip (H.264, at the times of the source) of the frames that `at` names, else from the
 /// first to the last frame with a mark. Three panels in displayed orientation show the source with every mark outlined,
-/// tinted and numbered, the origins of the pixels by colour, and the restored frame. `job.output` is not looked at.
+/// tinted and numbered (captions in green where the text network has looked at the frame, in
+/// yellow where they were joined), the origins of the pixels by colour, and the restored frame. `job.output` is not looked at.
 ///
 /// # Errors
 /// As [`preview`](crate::preview()).
@@ -136,21 +141,27 @@ impl<'a> Sheet<'a> {
         let mut source = Canvas::of(source, rotation)?;
         let dot = dot(source.width(), source.height());
         for (n, mask) in &masks {
-            self.outline(&mut source, *n, mask, dot);
+            self.outline(&mut source, (*n, frame.idx), mask, dot);
+        }
+        if self.subject.marks.iter().any(|mark| mark.caption.is_some()) {
+            legend(&mut source, &LOOKS, dot);
         }
         let restored = Canvas::of(frame, rotation)?;
         let mut origins = restored.faded();
         if let Some(map) = &done.origin_map {
             colour(&mut origins, &shown(map, rotation));
         }
-        legend(&mut origins, dot);
+        legend(&mut origins, &ORIGINS.map(|(_, name, hue)| (name, hue)), dot);
         let wide = source.width() > source.height();
         Ok(joined(&[source, origins, restored], wide, DIVIDER.0, DIVIDER.1))
     }
 
-    fn outline(&self, canvas: &mut Canvas, n: usize, mask: &Mask, dot: u32) {
+    fn outline(&self, canvas: &mut Canvas, (n, idx): (usize, FrameIdx), mask: &Mask, dot: u32) {
         let Some(mark) = self.subject.marks.get(n) else { return };
-        let hue = MARKS[n % MARKS.len()];
+        let hue = mark.caption.as_ref().map_or(MARKS[n % MARKS.len()], |caption| {
+            let is_joined = !is_looked_at(idx, caption.every, self.subject.footage.count());
+            LOOKS[usize::from(is_joined)].1
+        });
         let place = self.subject.shown_rect(mask.rect());
         let coverage = shown(mask.coverage(), self.subject.footage.clip().rotation);
         let around = place.grow(dot, canvas.width(), canvas.height());
@@ -162,6 +173,9 @@ impl<'a> Sheet<'a> {
         let mut part = canvas.crop(around);
         part.mark(&local, hue, TINT, dot);
         canvas.paste(&part, around.x, around.y);
+        if mark.caption.is_some() {
+            canvas.frame(place.grow(3 * dot, canvas.width(), canvas.height()), dot, hue);
+        }
         let label = mark.id.to_string();
         canvas.write(&label, label_place(&around, &label, dot, canvas), dot, [0; 3], hue);
     }
@@ -196,10 +210,11 @@ fn colour(canvas: &mut Canvas, map: &Raster<u8>) {
     }
 }
 
-fn legend(canvas: &mut Canvas, dot: u32) {
+/// A line of names, each on its colour.
+fn legend(canvas: &mut Canvas, names: &[(&str, Rgb)], dot: u32) {
     let mut x = dot;
-    for (_, name, hue) in ORIGINS {
-        let plate = canvas.write(name, (x, dot), dot, [0; 3], hue);
+    for (name, hue) in names {
+        let plate = canvas.write(name, (x, dot), dot, [0; 3], *hue);
         x = plate.right() + dot;
     }
 }

@@ -174,11 +174,7 @@ pub(crate) fn run<'a>(stages: Vec<Stage<'a>>, watch: &mut dyn FnMut()) -> Result
             let ended = match handle.join() {
                 Ok(Err(Stop::Failed(error))) => Err(error),
                 Ok(Ok(()) | Err(Stop::Neighbour)) => Ok(()),
-                Err(panic) => {
-                    let words = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-                    let words = words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-                    Err(Error::Internal(format!("the {name} stage panicked: {words}")))
-                }
+                Err(panic) => Err(Error::Internal(format!("the {name} stage panicked: {}", words_of(&*panic)))),
             };
             // A cancellation is the weakest reason: another stage may have failed just before.
             if matches!(outcome, Ok(()) | Err(Error::Cancelled)) && ended.is_err() {
@@ -188,6 +184,32 @@ pub(crate) fn run<'a>(stages: Vec<Stage<'a>>, watch: &mut dyn FnMut()) -> Result
     });
     watch();
     outcome
+}
+
+/// Does `work` on a thread called `name` and `here` on this one at the same time, and waits for both. A panic in `work` is an error
+/// that names it.
+pub(crate) fn beside<A: Send, B>(
+    name: &str,
+    work: impl FnOnce() -> A + Send,
+    here: impl FnOnce() -> B,
+) -> Result<(A, B)> {
+    thread::scope(|scope| {
+        let builder = thread::Builder::new().name(format!("cleanplate-{name}"));
+        let running = builder
+            .spawn_scoped(scope, work)
+            .map_err(|error| Error::Internal(format!("cannot start the {name} thread: {error}")))?;
+        let own = here();
+        match running.join() {
+            Ok(other) => Ok((other, own)),
+            Err(panic) => Err(Error::Internal(format!("the {name} thread panicked: {}", words_of(&*panic)))),
+        }
+    })
+}
+
+/// What a panic says.
+fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let words = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -217,6 +217,7 @@ impl<'a> Marker<'a> {
             without_matte: Vec::new(),
             plates: Vec::new(),
             view: None,
+            caption: None,
         });
     }
 

@@ -108,11 +108,13 @@ pub struct CaptionOptions {
     pub every: u32,
     /// What is shown for less is no caption.
     pub min_duration: Length,
+    /// A DBNet-type text detector as ONNX that looks instead of the built-in network.
+    pub network: Option<PathBuf>,
 }
 
 impl Default for CaptionOptions {
     fn default() -> Self {
-        Self { every: 2, min_duration: Length::Seconds(0.25) }
+        Self { every: 2, min_duration: Length::Seconds(0.25), network: None }
     }
 }
 
@@ -162,7 +164,7 @@ pub struct DetectOptions {
     pub max_gap: Length,
     /// The detector looks at every so many frames.
     pub every: u32,
-    /// Frames that the detector takes at once at most; `None` is chosen by the machine. Never shows in the boxes.
+    /// Frames that a detector of marks or of text takes at once at most; `None` is chosen by the machine. Never shows in what it sees.
     pub batch: Option<usize>,
 }
 
@@ -240,6 +242,8 @@ pub struct Options {
     pub mask_out: Option<PathBuf>,
     /// The matte of the mark that has one is written there; where several have, each with the mark's number in its name.
     pub matte_out: Option<PathBuf>,
+    /// Times and boxes of the captions are written there, as SRT or ASS with empty text.
+    pub captions_out: Option<PathBuf>,
     /// The plan is written there.
     pub plan_out: Option<PathBuf>,
     /// The plan is read from there instead of being made.
@@ -284,6 +288,7 @@ impl Default for Options {
             origin_map: None,
             mask_out: None,
             matte_out: None,
+            captions_out: None,
             plan_out: None,
             plan_in: None,
             dry_run: false,

@@ -32,27 +32,40 @@ const LONGEST_FADE: u64 = 11;
 /// A frame shows all of a panel from this gain on: right fits give .97 to 1.02 in `benches/captions`.
 const FULL: f32 = 0.93;
 
+/// Bytes of looks that are held at most: what one panel has at least is looked at whatever it takes.
+const HELD_BYTES: u64 = 256 << 20;
+
+/// Luma samples of all panels of a clip that are computed, since the second pass holds their mattes: 300 MB of them, which is about
+/// 110 rows of letters at 1080p, 450 at 480p. Later ones are holes.
+const MOST_SAMPLES: u64 = 1 << 24;
+
 /// The panel of a caption that became some marks.
 pub(crate) struct Backing {
     /// Their places in the list of marks.
-    pub(crate) marks: Range<usize>,
+    pub(crate) marks: Vec<usize>,
     /// All of it with the letters, and the letters from which frame on.
-    pub(crate) plate: Mask,
-    pub(crate) letters: Vec<(FrameIdx, Mask)>,
+    plate: MaskRef,
+    letters: Vec<(FrameIdx, MaskRef)>,
 }
 
 impl Backing {
-    /// That of `caption`, if it has one, as the marks at `marks`; `mask` makes masks of cells.
-    pub(crate) fn of(caption: &Caption, marks: Range<usize>, mask: &dyn Fn(&Raster<bool>) -> Mask) -> Option<Self> {
-        let (plate, letters) = caption.plate.as_ref()?;
-        let letters = letters.iter().map(|(idx, cells)| (*idx, mask(cells))).collect();
-        Some(Self { marks, plate: mask(plate), letters })
+    /// That of `caption`, if it has one, as the marks at `marks`; `mask` makes masks of cells, which are kept in `folder`.
+    pub(crate) fn of(
+        caption: &Caption,
+        marks: Range<usize>,
+        mask: &dyn Fn(&Raster<bool>) -> Mask,
+        folder: &mut MaskFolder,
+    ) -> Result<Option<Self>> {
+        let Some((plate, letters)) = &caption.plate else { return Ok(None) };
+        let letters = letters.iter().map(|(idx, cells)| Ok((*idx, folder.keep(&mask(cells))?)));
+        let letters = letters.collect::<Result<_>>()?;
+        Ok(Some(Self { marks: marks.collect(), plate: folder.keep(&mask(plate))?, letters }))
     }
 
     /// The letters on a frame.
-    fn letters_at(&self, idx: FrameIdx) -> Mask {
+    fn letters_at(&self, idx: FrameIdx, folder: &mut MaskFolder) -> Result<Mask> {
         let at = self.letters.partition_point(|key| key.0 <= idx).saturating_sub(1);
-        self.letters.get(at).map_or_else(Mask::empty, |key| key.1.clone())
+        self.letters.get(at).map_or_else(|| Ok(Mask::empty()), |(_, name)| Ok((*folder.load(name)?).clone()))
     }
 }
 
@@ -79,15 +92,47 @@ pub(crate) fn solve(
         return Ok(());
     }
     let (size, format) = (footage.clip().size, footage.clip().format);
-    let mut cases = Vec::new();
+    let (mut cases, mut held, mut samples, mut sound) = (Vec::new(), 0, 0, Vec::new());
     for backing in backings {
-        let letters = backing.letters.iter().fold(Mask::empty(), |all, (_, mask)| all.union(mask));
-        for mark in backing.marks.clone().filter(|n| marks[*n].enabled && marks[*n].matte.is_none()) {
-            if let Some(panel) = Panel::new(&backing.plate, &letters, format, size) {
-                cases.push(Case { mark, backing, panel, fit: None, gains: Vec::new() });
+        let mut letters = Mask::empty();
+        for (_, name) in &backing.letters {
+            letters = letters.union(&*folder.load(name)?);
+        }
+        let plate = folder.load(&backing.plate)?;
+        for n in backing.marks.iter().copied() {
+            let mark = &mut marks[n];
+            let Some(panel) = Panel::new(&plate, &letters, format, size).filter(|_| mark.matte.is_none()) else {
+                continue;
+            };
+            samples += panel.rect().area();
+            if samples > MOST_SAMPLES {
+                mark.reason =
+                    format!("{}; its panel is a hole: the clip has more of them than are computed", mark.reason);
+                continue;
             }
+            let bytes = panel.bytes(LOOKS.len().max(LONGEST_FADE as usize + 1) * 2);
+            if held > 0 && held + bytes > HELD_BYTES {
+                solve_some(footage, options, marks, std::mem::take(&mut cases), &mut sound, folder, watch)?;
+                held = 0;
+            }
+            held += bytes;
+            cases.push(Case { mark: n, backing, panel, fit: None, gains: Vec::new() });
         }
     }
+    solve_some(footage, options, marks, cases, &mut sound, folder, watch)
+}
+
+/// Solves some of them; `sound` are the fits so far that are to be believed.
+fn solve_some(
+    footage: &dyn Footage,
+    options: &Options,
+    marks: &mut [Mark],
+    mut cases: Vec<Case<'_>>,
+    sound: &mut Vec<PanelFit>,
+    folder: &mut MaskFolder,
+    watch: &mut Watch<'_>,
+) -> Result<()> {
+    let size = footage.clip().size;
     observe(footage, options, marks, &mut cases, folder, watch, &|case, marks| ends(&marks[case.mark].span, &LOOKS))?;
     for case in &mut cases {
         let span = &marks[case.mark].span;
@@ -109,8 +154,8 @@ pub(crate) fn solve(
             case.fit_on_full();
         }
     }
-    let sound = cases.iter().filter_map(|case| case.fit.as_ref()).filter(|fit| Panel::judge(fit).is_ok());
-    let usual = PanelFit::joined(sound);
+    sound.extend(cases.iter().filter_map(|case| case.fit).filter(|fit| Panel::judge(fit).is_ok()));
+    let usual = PanelFit::joined(sound.iter());
     let keeps = Keeps::new(options, footage.clip());
     for mut case in cases {
         let verdict = case.settle(usual.as_ref());
@@ -263,7 +308,7 @@ fn write(
     let changed = matte.mask();
     let (mut keys, mut area): (Vec<(FrameIdx, MaskRef)>, u64) = (Vec::new(), 0);
     for (idx, name) in &mark.keys {
-        let letters = folder.load(name)?.within(&case.backing.letters_at(*idx));
+        let letters = folder.load(name)?.within(&case.backing.letters_at(*idx, folder)?);
         let mask = keeps.apply(&changed, *idx).union(&letters);
         area = area.max(mask.area());
         keys.push((*idx, folder.keep(&mask)?));

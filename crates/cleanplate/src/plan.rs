@@ -12,6 +12,7 @@ use cleanplate_media::mux::CopyPlan;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::entries::CaptionEntry;
 use crate::error::{Error, Result};
 use crate::masks::{MaskFolder, MaskRef, hex};
 use crate::mattes::MatteRef;
@@ -162,6 +163,9 @@ pub struct Mark {
     /// Of a mark that moves and looks the same wherever it is: the frames as seen from it. Its matte lies in those.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<View>,
+    /// Of a caption, what people are told about it. Decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caption: Option<CaptionEntry>,
 }
 
 /// The frames as seen from a mark that moves: it stands still in them.
@@ -266,6 +270,13 @@ impl Plan {
             let (from, to) = (self.masks.join(&name), folder.join(&name));
             if from != to {
                 fs::copy(&from, &to).map_err(Error::io("copy a blob of the plan to", to.clone()))?;
+            }
+        }
+        // Whoever cleared thumbnails away keeps a plan that can be run.
+        for name in self.marks.iter().filter_map(|m| m.caption.as_ref()).map(CaptionEntry::file) {
+            let (from, to) = (self.masks.join(&name), folder.join(&name));
+            if from != to && from.exists() {
+                fs::copy(&from, &to).map_err(Error::io("copy a thumbnail of the plan to", to.clone()))?;
             }
         }
         write_beside(path, self.json()?.as_bytes())

@@ -139,6 +139,11 @@ pub(crate) fn place_marks(
             words.extend(crate::roaming::find(footage, options, &mut marker, watch)?);
         }
     }
+    if !options.target.captions() && options.captions.network.is_some() {
+        watch.tell(Event::warning(
+            "text model: not asked, since captions are not looked for (--target captions or all)",
+        ));
+    }
     let mut backings = Vec::new();
     if options.target.captions() {
         let (said, found) = crate::captions::find(footage, options, &mut marker, watch)?;

@@ -26,6 +26,7 @@ use crate::report::{
     CheckReport, FlashReport, MarkReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StreamReport,
 };
 use crate::store::{DirStore, Store};
+use crate::subtitles;
 use crate::watch::Watch;
 use crate::work::{WorkFolder, need_room, partial_path};
 
@@ -42,6 +43,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Report> {
     }
     refuse_same_file(&job.input, &job.output)?;
     refuse_existing(&job.output, options.overwrite)?;
+    refuse_captions(options)?;
     let mut phases = vec![Phase::Index];
     phases.extend(first_pass(options));
     phases.extend([Phase::Render, Phase::Assemble, Phase::Verify]);
@@ -61,10 +63,14 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Report> {
 /// # Errors
 /// As [`run`].
 pub fn plan(job: &Job, observer: &mut dyn Observer) -> Result<Planned> {
+    refuse_captions(&job.options)?;
     let watch = &mut Watch::new(observer, [Phase::Index].into_iter().chain(first_pass(&job.options)).collect());
     let folder = tempfile::tempdir().map_err(Error::io("make a folder in", std::env::temp_dir()))?;
     let opened = prepare::open(&job.input, &job.options, watch)?;
     let plan = prepare::plan(job, &opened, folder.path(), watch)?;
+    if let Some(path) = &job.options.captions_out {
+        subtitles::write(path, &plan.marks, &opened)?;
+    }
     watch.end();
     Ok(Planned { plan, _folder: folder })
 }
@@ -121,6 +127,9 @@ fn in_work_folder(job: &Job, work: &WorkFolder, watch: &mut Watch<'_>) -> Result
         return nothing_found(job, &plan, report, watch);
     }
     if options.dry_run {
+        if let Some(path) = &options.captions_out {
+            subtitles::write(path, &plan.marks, &opened)?;
+        }
         report.timings = watch.timings();
         return Ok(report);
     }
@@ -271,6 +280,9 @@ fn assemble(
             mux::commit(&partial.0, path, options.overwrite)?;
         }
     }
+    if let Some(path) = &options.captions_out {
+        subtitles::write(path, &plan.marks, opened)?;
+    }
     watch.poll()?;
     mux::commit(&partial.0, &job.output, options.overwrite)?;
     let size = fs::metadata(&job.output).map(|m| m.len()).unwrap_or(0);
@@ -326,6 +338,19 @@ fn same_inode(a: &Path, b: &Path) -> bool {
 #[cfg(not(unix))]
 fn same_inode(_: &Path, _: &Path) -> bool {
     false
+}
+
+/// Refuses a file of captions that exists already or is of no known kind.
+pub(crate) fn refuse_captions(options: &Options) -> Result<()> {
+    let Some(path) = &options.captions_out else { return Ok(()) };
+    subtitles::Kind::of(path)?;
+    if !options.target.captions() && options.plan_in.is_none() {
+        return Err(Error::Usage(format!(
+            "captions are not looked for: none can be written to {} (--target captions or all)",
+            path.display()
+        )));
+    }
+    refuse_existing(path, options.overwrite)
 }
 
 pub(crate) fn refuse_existing(output: &Path, overwrite: bool) -> Result<()> {

@@ -142,11 +142,41 @@ fn stands_out(jump: f32, around: impl Iterator<Item = f32>) -> bool {
     jump > DIFFERENT && jump > STEEP * median + ABOVE
 }
 
-/// The first frames of shots, by how much the small picture of every frame differs from that of the one before.
-pub(crate) fn cuts(jumps: &[f32]) -> Vec<FrameIdx> {
-    let around = |at: usize| at.saturating_sub(AROUND as usize)..(at + 1 + AROUND as usize).min(jumps.len());
-    let is_cut = |at: &usize| stands_out(jumps[*at], around(*at).filter(|k| k != at).map(|k| jumps[k]));
-    (0..jumps.len()).filter(is_cut).map(|at| at as FrameIdx).collect()
+/// Tells the first frames of shots, by how much the small picture of every frame differs from that of the one before; each
+/// [`AROUND`] frames later.
+#[derive(Default)]
+pub(crate) struct Cuts {
+    jumps: VecDeque<f32>,
+    /// Jumps that have come, and how many of them have been decided.
+    come: u64,
+    decided: u64,
+}
+
+impl Cuts {
+    /// Takes the next frame's difference from the one before it (0 for the first) and answers with the frame that is found to be
+    /// a cut by it, if any.
+    pub(crate) fn push(&mut self, jump: f32) -> Option<FrameIdx> {
+        if self.jumps.len() > 2 * AROUND as usize {
+            self.jumps.pop_front();
+        }
+        self.jumps.push_back(jump);
+        self.come += 1;
+        (self.come > self.decided + AROUND).then(|| self.decide()).flatten()
+    }
+
+    /// The cuts among the last frames, once none follows.
+    pub(crate) fn finish(mut self) -> Vec<FrameIdx> {
+        let left = self.come - self.decided;
+        (0..left).filter_map(|_| self.decide()).collect()
+    }
+
+    fn decide(&mut self) -> Option<FrameIdx> {
+        let (idx, first) = (self.decided, self.come - self.jumps.len() as u64);
+        self.decided += 1;
+        let near = idx.saturating_sub(AROUND).max(first)..(idx + AROUND + 1).min(self.come);
+        let level = near.filter(|k| *k != idx).map(|k| self.jumps[(k - first) as usize]);
+        stands_out(self.jumps[(idx - first) as usize], level).then_some(idx)
+    }
 }
 
 /// `reach` with fewer frames where they would not fit into [`WINDOW_BYTES`].
@@ -269,6 +299,15 @@ mod tests {
             let run = part.start - context.0..(part.end + context.1).min(60);
             assert_eq!(windows(run, part.clone(), level), whole[part.start as usize..part.end as usize], "{part:?}");
         }
+    }
+
+    #[test]
+    fn cuts_are_told_two_frames_later_and_to_the_last_frame() {
+        let jump = |idx: u64| if [1, 9, 18].contains(&idx) { 40.0 } else { 1.0 };
+        let mut cuts = Cuts::default();
+        let told: Vec<(u64, u64)> = (0..20).filter_map(|idx| cuts.push(jump(idx)).map(|cut| (idx, cut))).collect();
+        assert_eq!(told, [(3, 1), (11, 9)]);
+        assert_eq!(cuts.finish(), [18]);
     }
 
     #[test]

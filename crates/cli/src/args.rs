@@ -154,6 +154,8 @@ pub(crate) struct Remove {
     #[command(flatten)]
     pub(crate) state: State,
     #[command(flatten)]
+    pub(crate) found: Found,
+    #[command(flatten)]
     pub(crate) written: Written,
     #[command(flatten)]
     pub(crate) talk: Talk,
@@ -214,6 +216,8 @@ pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) kept: Kept,
     #[command(flatten)]
+    pub(crate) found: Found,
+    #[command(flatten)]
     pub(crate) talk: Talk,
 }
 
@@ -247,6 +251,9 @@ pub(crate) struct Place {
     /// A YOLO-type network (ONNX) that finds the marks, moving ones too; see docs/models.md
     #[arg(long, value_name = "D.onnx", value_hint = ValueHint::FilePath)]
     pub(crate) detector: Option<PathBuf>,
+    /// A DBNet-type text detector (PP-OCR, ONNX) that finds captions instead of the built-in network; see docs/models.md
+    #[arg(long, value_name = "T.onnx", value_hint = ValueHint::FilePath)]
+    pub(crate) text_model: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) track: Track,
     /// Never touch this rectangle; wins over everything; repeatable
@@ -282,7 +289,7 @@ pub(crate) struct Track {
     /// Show the detector (captions: the text network) every so many frames [default: 1, for captions 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=250))]
     pub(crate) every: Option<u32>,
-    /// Frames that the detector takes at once at most; never shows in the boxes
+    /// Frames that the detector or the text network takes at once at most, up to 32; never shows in what it sees
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) detect_batch: Option<u16>,
 }
@@ -367,6 +374,14 @@ pub(crate) struct State {
     /// Start anew instead of using the finished segments of an earlier run
     #[arg(long)]
     pub(crate) no_resume: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What was found")]
+pub(crate) struct Found {
+    /// Write times and boxes of the captions as .srt or .ass with empty text
+    #[arg(long, value_name = "F.srt|F.ass", value_hint = ValueHint::FilePath)]
+    pub(crate) captions_out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -128,6 +128,7 @@ pub(crate) fn jobs(videos: &[PathBuf], output: &Path, options: &Options) -> Vec<
         options.plan_in = inside(&options.plan_in, "json");
         options.origin_map = inside(&options.origin_map, "mkv");
         options.mask_out = inside(&options.mask_out, "mkv");
+        options.captions_out = inside(&options.captions_out, "srt");
         options.matte_out = inside(&options.matte_out, "matte");
         options.work_dir = options.work_dir.map(|dir| dir.join(name));
         Job { input: input.clone(), output: output.join(name), options }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cleanplate::{CaptionOptions, DetectOptions, EncodeOptions, Options, Result, Target, VerifyMode};
 
-use crate::args::{self, Encode, How, Kept, Place, State, Track, Verify, Written};
+use crate::args::{self, Encode, Found, How, Kept, Place, State, Track, Verify, Written};
 use crate::environment::{self, Environment, Old};
 
 impl Place {
@@ -30,6 +30,7 @@ impl Place {
         options.captions = CaptionOptions {
             every: self.track.every.unwrap_or(usual.every),
             min_duration: self.min_duration.unwrap_or(usual.min_duration),
+            network: self.text_model.clone(),
         };
         options.onnx_runtimes = environment::onnx_runtimes();
         options.plan_in.clone_from(&self.plan_in);
@@ -102,6 +103,13 @@ impl State {
         };
         options.work_dir.clone_from(&self.work_dir);
         options.resume = !self.no_resume;
+    }
+}
+
+impl Found {
+    /// Says what is written of what was found.
+    pub(crate) fn apply(&self, options: &mut Options) {
+        options.captions_out.clone_from(&self.captions_out);
     }
 }
 

@@ -34,6 +34,44 @@ fn a_detector_that_sees_nothing_ends_with_exit_code_10() {
 }
 
 #[test]
+fn a_text_detector_is_asked_and_named_also_by_the_environment() {
+    let dir = Dir::new();
+    dir.clip("in.mp4", "128x96", 6, "-vf format=gray,boxblur=20 -c:v libx264 -preset ultrafast -pix_fmt yuv420p");
+    let line = format!("captions in.mp4 -o out.mp4 --text-model {}", network("text_any.onnx"));
+    let ran = dir.say(&line).exits(10);
+    assert!(ran.err.contains("text model: text_any.onnx (sha256 ") && ran.err.contains("map as large"), "{}", ran.err);
+    let mut command = dir.command();
+    command.args(["captions", "in.mp4", "-o", "out.mp4"]).env("CLEANPLATE_TEXT_MODEL", network("text_fixed.onnx"));
+    let ran = common::Ran::from(command.output().unwrap()).exits(10);
+    assert!(ran.err.contains("text model: text_fixed.onnx (sha256 "), "{}", ran.err);
+    let ran = dir.say("captions in.mp4 -o out.mp4 --text-model det.pdparams").exits(2);
+    assert!(ran.err.contains("paddle2onnx") && ran.err.contains("det.pdparams"), "{}", ran.err);
+    dir.say("captions in.mp4 -o out.mp4 --text-model missing.onnx").exits(5);
+    dir.say(&format!("captions in.mp4 -o out.mp4 --text-model {}", network("detector_v8.onnx"))).exits(2);
+    assert_eq!(dir.names(), ["in.mp4"]);
+}
+
+#[test]
+fn a_file_of_captions_is_refused_before_anything_is_done() {
+    let dir = Dir::new();
+    dir.clip("in.mp4", "64x64", 3, FAST);
+    std::fs::write(dir.path("found.srt"), "1").unwrap();
+    for line in [
+        "captions in.mp4 -o out.mp4",
+        "remove in.mp4 -o out.mp4 --target all",
+        "plan in.mp4 -o p.json --target captions",
+    ] {
+        let ran = dir.say(&format!("{line} --captions-out found.srt")).exits(2);
+        assert!(ran.err.contains("found.srt exists"), "{}", ran.err);
+        dir.say(&format!("{line} --captions-out found.vtt")).exits(2);
+        dir.say(&format!("{line} -y --captions-out in.mp4")).exits(2);
+    }
+    dir.say("remove in.mp4 -o out.mp4 --captions-out other.srt").exits(2);
+    assert_eq!(std::fs::read_to_string(dir.path("found.srt")).unwrap(), "1");
+    assert_eq!(dir.names(), ["found.srt", "in.mp4"]);
+}
+
+#[test]
 fn what_is_no_network_is_refused_by_its_kind() {
     let dir = Dir::new();
     dir.clip("in.mp4", "64x64", 3, FAST);

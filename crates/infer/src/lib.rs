@@ -2,10 +2,11 @@
 //!
 //! A [`Net`] runs on one of an ordered list of candidates: ONNX Runtime where it is installed (loaded at run time), else the
 //! embedded runtime. Each has to reproduce a golden output first, then the network has to give the same finite numbers twice;
-//! who refuses does so with a reason. On top lie what two kinds of networks mean: [`Yolo`] detectors and
-//! [`Inpainter`]s. Refuses to know what a video is, where frames come from and what is done with the results.
+//! who refuses does so with a reason. On top lies what three kinds of networks mean: [`Yolo`] detectors,
+//! [`Inpainter`]s and [`DbNet`] text detectors. Refuses to know what a video is, where frames come from and what is done with the results.
 #![forbid(unsafe_code)]
 
+pub mod dbnet;
 mod embedded;
 pub mod error;
 mod golden;
@@ -20,6 +21,7 @@ pub mod tensor;
 mod wire;
 pub mod yolo;
 
+pub use dbnet::DbNet;
 pub use error::{Error, Result};
 pub use graph::{Graph, Port};
 pub use inpaint::Inpainter;

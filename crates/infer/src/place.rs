@@ -18,7 +18,7 @@ pub struct Machine {
 pub struct Placement {
     /// Threads of a run.
     pub threads: usize,
-    /// Frames that a detector is shown at once at most, where it allows it.
+    /// Frames that a detector of marks or of text is shown at once at most, where it allows it.
     pub detect_batch: usize,
     /// Crops that an inpainting network is shown at once at most, where it allows it.
     pub fill_batch: usize,
@@ -31,6 +31,9 @@ const BYTES_AN_INPUT: u64 = 256 << 20;
 
 /// More inputs at once bring nothing on a CPU: a single one keeps all cores busy.
 const BATCH: usize = 4;
+
+/// More than these are never shown at once, whatever is wished: what waits for them takes memory, and nothing gains from more.
+const LARGEST_BATCH: usize = 32;
 
 /// Batches that the user wishes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +49,7 @@ pub fn place(machine: &Machine, wishes: Wishes) -> Placement {
     let fits = (machine.free_memory / 2 / BYTES_AN_INPUT).clamp(1, BATCH as u64) as usize;
     Placement {
         threads: machine.cores.max(1),
-        detect_batch: wishes.detect_batch.unwrap_or(fits).max(1),
+        detect_batch: wishes.detect_batch.unwrap_or(fits).clamp(1, LARGEST_BATCH),
         // A single crop keeps all cores busy, and inpainting networks take gigabytes.
         fill_batch: wishes.fill_batch.unwrap_or(1).max(1),
         onnx_runtimes: machine.onnx_runtimes.clone(),
@@ -65,7 +68,7 @@ mod tests {
         assert_eq!(batch(64 << 30, None), BATCH);
         assert_eq!(batch(1 << 30, None), 2);
         assert_eq!(batch(0, None), 1);
-        assert_eq!(batch(0, Some(7)), 7);
+        assert_eq!((batch(0, Some(7)), batch(64 << 30, Some(200))), (7, LARGEST_BATCH));
         let fill_batch = |fill_batch| place(&machine(0), Wishes { detect_batch: None, fill_batch }).fill_batch;
         assert_eq!((fill_batch(None), fill_batch(Some(5))), (1, 5));
         assert_eq!(place(&Machine::default(), Wishes::default()).threads, 1);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use cleanplate_core::Sighting;
 use cleanplate_infer::yolo::Head;
-use cleanplate_infer::{Inpainter, Yolo};
+use cleanplate_infer::{DbNet, Inpainter, Yolo};
 use common::placements;
 
 /// The folder of real networks; `None`, said aloud, where there is none.
@@ -74,6 +74,19 @@ fn a_real_quantised_yolov8_is_refused_where_it_would_be_computed_wrong() {
             Err(error) => {
                 assert!(placement.onnx_runtimes.is_empty() && error.to_string().contains("ConvInteger"), "{error}");
             }
+        }
+    }
+}
+
+#[test]
+fn real_text_detectors_are_understood_where_a_runtime_computes_them() {
+    let Some(models) = models() else { return };
+    for placement in placements() {
+        let net = DbNet::open(&models.join("textdet/ch_PP-OCRv3_det_infer.onnx"), &placement).unwrap();
+        assert_eq!((net.side((960, 540)), net.words().contains("map as large")), ((960, 544), true));
+        match DbNet::open(&models.join("textdet/chineseocr_lite-dbnet_lite.onnx"), &placement) {
+            Ok(net) => assert_eq!((net.batch(), net.words().contains("sigmoid")), (1, false)),
+            Err(error) => assert!(placement.onnx_runtimes.is_empty(), "{error}"),
         }
     }
 }

@@ -89,6 +89,7 @@ impl<'a> Work<'a> {
             (options.stream.is_some(), "a stream"),
             (options.encode != EncodeOptions::default(), "encoder settings"),
             (options.plan_in.is_some() || options.plan_out.is_some(), "a plan"),
+            (options.captions_out.is_some(), "a file of captions"),
             (!single && (options.origin_map.is_some() || options.mask_out.is_some()), "a map of a sequence"),
         ];
         if let Some((_, what)) = video_only.iter().find(|(is, _)| *is) {

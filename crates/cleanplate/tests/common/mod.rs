@@ -1,4 +1,7 @@
-//! What the tests of whole jobs share: how far two frames are apart.
+//! What the tests of whole jobs share: how far two frames are apart, and a captioned clip.
+#![allow(dead_code, reason = "every test file takes what it needs")]
+
+pub(crate) mod captioned;
 
 use cleanplate_core::{Frame, Rect, Row};
 

@@ -19,9 +19,14 @@ pub(crate) fn run(args: &Plan, environment: &Environment, watch: &mut Watch) -> 
     args.place.apply(&mut options, environment)?;
     args.how.apply(&mut options, environment)?;
     args.kept.apply(&mut options);
+    args.found.apply(&mut options);
     watch.start("plan", &args.input, args.output.as_deref());
     if let Some(path) = &args.output {
         paths::protect_input(&args.input, Some(path), "-o")?;
+        paths::refuse_existing(path, args.overwrite)?;
+    }
+    if let Some(path) = &options.captions_out {
+        paths::protect_input(&args.input, Some(path), "--captions-out")?;
         paths::refuse_existing(path, args.overwrite)?;
     }
     let job = Job { input: args.input.clone(), output: paths::beside(&args.input, "cleaned", None), options };

@@ -56,8 +56,8 @@ fn whole_folder(args: &Remove, videos: &[PathBuf], output: &Path, options: &Opti
     paths::protect_input(&args.input, Some(output), "-o")?;
     let jobs = folder::jobs(videos, output, options);
     if !args.dry_run {
-        let Options { report, origin_map, mask_out, matte_out, plan_out, work_dir, .. } = options;
-        for dir in [report, origin_map, mask_out, matte_out, plan_out, work_dir]
+        let Options { report, origin_map, mask_out, matte_out, plan_out, captions_out, work_dir, .. } = options;
+        for dir in [report, origin_map, mask_out, matte_out, plan_out, captions_out, work_dir]
             .into_iter()
             .flatten()
             .map(PathBuf::as_path)
@@ -85,9 +85,10 @@ fn render(job: &Job, watch: &mut Watch) -> Result<Report> {
     let Options { overwrite, dry_run, .. } = job.options;
     let Options { report, plan_out, matte_out, .. } = &job.options;
     let documents = [("--report", report), ("--plan-out", plan_out), ("--matte-out", matte_out)];
-    let videos = [("--origin-map", &job.options.origin_map), ("--mask-out", &job.options.mask_out)];
+    let Options { origin_map, mask_out, captions_out, .. } = &job.options;
+    let others = [("--origin-map", origin_map), ("--mask-out", mask_out), ("--captions-out", captions_out)];
     let mut written: Vec<(&str, &Path)> = vec![("-o", &job.output)];
-    written.extend(documents.iter().chain(&videos).filter_map(|(what, path)| Some((*what, path.as_deref()?))));
+    written.extend(documents.iter().chain(&others).filter_map(|(what, path)| Some((*what, path.as_deref()?))));
     paths::refuse_twice(&written)?;
     for (what, path) in written {
         paths::protect_input(&job.input, Some(path), what)?;
@@ -95,7 +96,7 @@ fn render(job: &Job, watch: &mut Watch) -> Result<Report> {
     for path in documents.iter().filter_map(|(_, path)| path.as_deref()) {
         paths::refuse_foreign(path, overwrite)?;
     }
-    for path in videos.iter().filter_map(|(_, path)| path.as_deref()) {
+    for path in others.iter().filter_map(|(_, path)| path.as_deref()) {
         paths::refuse_existing(path, overwrite || dry_run)?;
     }
     // A folder of images goes to a folder, of which the engine knows what may lie in it.
@@ -124,6 +125,7 @@ fn options(args: &Remove, environment: &Environment) -> Result<Options> {
     args.how.apply(&mut options, environment)?;
     args.kept.apply(&mut options);
     args.state.apply(&mut options);
+    args.found.apply(&mut options);
     args.written.apply(&mut options);
     Ok(options)
 }

@@ -12,8 +12,11 @@ use super::life::Life;
 /// Restoration notes, section 6; fades are followed for so many frames.
 const LEAST: f32 = 0.12;
 const ALIKE: f32 = 0.2;
-const LONGEST: u64 = 30;
+pub(super) const LONGEST: u64 = 30;
 const FALL: f32 = 0.35;
+
+/// Frames around one that tell what letters look like.
+const MODEL: u64 = 4;
 
 /// Frames from an end inwards that are compared with the first one beyond it.
 const FADES: [u64; 4] = [0, 2, 5, 11];
@@ -33,12 +36,9 @@ pub(super) struct Ends {
     pub(super) beside: f32,
 }
 
-/// Two looks at the same letters are alike by this normalised correlation at least.
-const LOOKS_ALIKE: f32 = 0.6;
-
-/// Whether `now` shows what `then` shows at the letters.
-pub(super) fn is_shown(life: &Life, then: &Raster<u8>, now: &Raster<u8>) -> bool {
-    compare(&slopes(then, life, (0, 0)), &slopes(now, life, (0, 0))).1 >= LOOKS_ALIKE
+/// How much alike what `now` shows at the letters is to what `then` shows, as a normalised correlation.
+pub(super) fn likeness(life: &Life, then: &Raster<u8>, now: &Raster<u8>) -> f32 {
+    compare(&slopes(then, life, (0, 0)), &slopes(now, life, (0, 0))).1
 }
 
 /// The slopes of what is shown around letters, `by` so many cells farther, to the right and downwards; 0 beyond the picture.
@@ -79,6 +79,26 @@ fn beside(pattern: &[f32], luma: &Raster<u8>, life: &Life) -> f32 {
     alike.fold(0.0, f32::max)
 }
 
+/// What letters look like around frame `like`: the mean of several frames on which they are, in which the scene behind them fades.
+fn pattern(life: &Life, lumas: &VecDeque<(FrameIdx, Raster<u8>)>, like: FrameIdx) -> Option<Vec<f32>> {
+    let nearest = lumas.iter().map(|(idx, _)| *idx).min_by_key(|idx| idx.abs_diff(like))?;
+    let is_of =
+        |idx: FrameIdx| idx == nearest || (idx.abs_diff(like) <= MODEL && (life.first()..=life.last()).contains(&idx));
+    let mut sum: Vec<f32> = Vec::new();
+    let mut count = 0.0;
+    for (_, luma) in lumas.iter().filter(|(idx, _)| is_of(*idx)) {
+        let own = slopes(luma, life, (0, 0));
+        if sum.is_empty() {
+            sum = own;
+        } else {
+            sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+        }
+        count += 1.0;
+    }
+    sum.iter_mut().for_each(|v| *v /= count);
+    Some(sum)
+}
+
 /// Follows letters from frame `from`, which shows them, outwards (`ahead`: later), by what they look like on frame `like` or the
 /// nearest at hand. `None` where neither is.
 pub(super) fn follow(
@@ -88,8 +108,7 @@ pub(super) fn follow(
     like: FrameIdx,
     ahead: bool,
 ) -> Option<Ends> {
-    let (_, model) = lumas.iter().min_by_key(|(idx, _)| idx.abs_diff(like))?;
-    let pattern = slopes(model, life, (0, 0));
+    let pattern = pattern(life, lumas, like)?;
     let strength = |luma: &Raster<u8>| {
         let (amplitude, alike) = compare(&pattern, &slopes(luma, life, (0, 0)));
         if alike >= ALIKE { amplitude } else { 0.0 }

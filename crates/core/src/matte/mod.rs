@@ -21,9 +21,11 @@ mod panel;
 #[cfg(test)]
 mod panel_tests;
 mod plain;
+mod reach;
 mod residual;
 mod solve;
 mod stack;
+mod strokes;
 mod support;
 #[cfg(test)]
 mod tests;

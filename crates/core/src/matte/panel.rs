@@ -133,6 +133,12 @@ impl Panel {
         self.rect
     }
 
+    /// What so many looks at it take in memory.
+    pub fn bytes(&self, looks: usize) -> u64 {
+        let samples = 2 * size_of::<f32>() as u64 * self.format.planes() as u64 + 1;
+        looks as u64 * samples * self.rect.area()
+    }
+
     /// Takes in a frame that shows it, and the same frame without it; `known` tells of a sample of the picture whether the latter
     /// is to be believed there.
     pub fn observe(&mut self, seen: &Frame, behind: &Frame, known: impl Fn(u32, u32) -> bool) {
@@ -394,9 +400,11 @@ impl Panel {
                 let alpha = all().map(|(x, y)| opacity.at(x, y)).sum::<f32>() / count;
                 let is_letter = all().any(|(x, y)| self.letters[(y * self.rect.w + x) as usize]);
                 if is_letter && alpha > 0.0 {
-                    (out.keep.set(x, y, 0.0), out.add.set(x, y, colour));
+                    out.keep.set(x, y, 0.0);
+                    out.add.set(x, y, colour);
                 } else if alpha > 0.0 {
-                    (out.keep.set(x, y, 1.0 - alpha), out.add.set(x, y, alpha * colour));
+                    out.keep.set(x, y, 1.0 - alpha);
+                    out.add.set(x, y, alpha * colour);
                 }
             }
         }

@@ -13,6 +13,7 @@ use super::opacity::Opacity;
 use super::pairs::Guess;
 use super::solve::{Around, Basis, Candidate, changed, planes, weights};
 use super::stack::Stack;
+use super::strokes::{Known, with_strokes};
 use super::support::halved;
 use super::trial::trial;
 
@@ -61,13 +62,9 @@ impl Plain {
     pub(super) fn of(stacks: &[Stack<'_>], around: &Around<'_>, hint: Option<Guess>) -> Option<Self> {
         let width = stacks[0].width;
         let flat = flat(&stacks[0], around.allowed, hint.as_slice(), around.gamut.ends())?;
-        let open: Area = flat.alpha.iter().map(|a| *a > 0.0).collect();
-        let touched = |stack: &Stack<'_>| halved(stack).touched(&open, width);
-        let moments: Vec<Moments> = stacks.iter().map(|stack| Moments::new(stack, &touched(stack))).collect();
-        let trials = stacks.iter().zip(&moments).map(|(s, m)| trial(s, m, (around.distances, width)));
-        let weights = weights(stacks, &moments, &trials.collect::<Vec<_>>(), &open);
+        let basis = basis(stacks, &flat.alpha, around);
         let mut value = [flat.colour, 0.0, 0.0];
-        for (n, (stack, moments)) in stacks.iter().zip(&moments).enumerate().skip(1).take(PLANES - 1) {
+        for (n, (stack, moments)) in stacks.iter().zip(&basis.moments).enumerate().skip(1).take(PLANES - 1) {
             let alpha = halved(stack).means(&flat.alpha, width);
             let full = (0..alpha.len()).filter(|k| alpha[*k] > 0.7 * (1.0 - flat.keep));
             let shades = full.map(|k| (moments.mean_j[k] - (1.0 - alpha[k]) * moments.mean_r[k]) / alpha[k]);
@@ -75,7 +72,7 @@ impl Plain {
         }
         let value = around.gamut.plain(value).unwrap_or(value);
         let stray = stray(&stacks[0], &flat, around);
-        around.gamut.holds(value).then_some(Self { flat, value, basis: Basis { moments, weights }, stray })
+        around.gamut.holds(value).then_some(Self { flat, value, basis, stray })
     }
 
     fn keeps(&self, limits: Limits) -> bool {
@@ -113,8 +110,13 @@ impl Plain {
         self.keeps(CONFIRMED) && differ < MOST_APART * mean
     }
 
-    /// Its matte.
-    pub(super) fn alone(self, stacks: &[Stack<'_>]) -> Candidate {
+    /// Its matte, with strokes in `open`, where something persists, that were too thin for a border.
+    pub(super) fn alone(mut self, stacks: &[Stack<'_>], around: &Around<'_>, open: &Area) -> Candidate {
+        let Flat { alpha, core, keep, colour, .. } = &self.flat;
+        if let Some(alpha) = with_strokes(&stacks[0], &Known { alpha, core, keep: *keep, colour: *colour }, open) {
+            self.basis = basis(stacks, &alpha, around);
+            self.flat.alpha = alpha;
+        }
         let deviations = self.flat.core.iter().map(|core| if *core { INSIDE } else { RIM });
         let variance = deviations.map(|d| d * d).collect();
         let reason = format!(
@@ -148,6 +150,17 @@ impl Plain {
         let opacity = (alpha.collect(), variance.collect(), self.value);
         built(stacks, general.basis, opacity, (full, general.confidence, reason))
     }
+}
+
+/// What is known of the samples where `alpha` is above 0.
+fn basis(stacks: &[Stack<'_>], alpha: &[f32], around: &Around<'_>) -> Basis {
+    let width = stacks[0].width;
+    let open: Area = alpha.iter().map(|a| *a > 0.0).collect();
+    let touched = |stack: &Stack<'_>| halved(stack).touched(&open, width);
+    let moments: Vec<Moments> = stacks.iter().map(|stack| Moments::new(stack, &touched(stack))).collect();
+    let trials = stacks.iter().zip(&moments).map(|(s, m)| trial(s, m, (around.distances, width)));
+    let weights = weights(stacks, &moments, &trials.collect::<Vec<_>>(), &open);
+    Basis { moments, weights }
 }
 
 /// The matte of one colour from opacities with their variances; `full`, confidence and reason as in [`Candidate`].

@@ -7,10 +7,11 @@ use super::check;
 use super::colour::{Gamut, PLANES, Weights};
 use super::evidence::{MARGIN, MatteEvidence, Solution};
 use super::moments::Moments;
-use super::morphology::{Area, Halved, dilated, parts, quantile};
+use super::morphology::{Area, Halved, dilated, quantile};
 use super::opacity::{self, Known, Opacity};
 use super::pairs::Guess;
 use super::plain::Plain;
+use super::reach::reach;
 use super::stack::{Stack, code, stacks};
 use super::support::{Borders, halved, support};
 use super::trial::{Trial, prediction_error, trial};
@@ -52,13 +53,6 @@ const GHOST_OF_NOISE: f32 = 0.3;
 const MOST_BESIDE: f32 = 1.2;
 /// Less of the source than this is not worth computing.
 const LEAST_KEEP: f32 = 0.15;
-/// Opacities below this share of the mark's, and below this, are a fringe, which reaches this many samples.
-const FAINT: f32 = 0.12;
-const LEAST_BODY: f32 = 0.05;
-const FRINGE: usize = 4;
-/// A part that lies apart is the mark's where it is this strong or this large, as a share of the mark.
-const STRONG: f32 = 0.4;
-const LARGE: f32 = 0.05;
 /// Opacity and added code values that change a sample.
 const LEAST_ALPHA: f32 = 0.03;
 const LEAST_ADD: f32 = 3.0;
@@ -163,15 +157,15 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
             return Err(Refusal::new("the background is too level to tell the mark's opacity from its colour".into()));
         }
         (Err(refusal), Some(plain)) if !plain.is_sound() => return Err(refusal),
-        (_, Some(plain)) => plain.alone(stacks),
+        (_, Some(plain)) => plain.alone(stacks, &around, &open),
         (general, None) => general?,
     };
     if 1.0 - best.alpha < LEAST_KEEP {
         return Err(Refusal::new(hides(best.alpha)));
     }
     let (width, code) = (stacks[0].width, code(evidence.format));
-    let body = body(&best.opacity.alpha, best.alpha, width);
-    best.changed.iter_mut().zip(dilated(&body, width, FRINGE)).for_each(|(changed, near)| *changed &= near);
+    let reach = reach(&best.opacity, &added(stacks, &best.basis.moments), (best.alpha, width), &given(evidence));
+    best.changed.iter_mut().zip(reach).for_each(|(changed, near)| *changed &= near);
     for (plane, stack) in best.planes.iter_mut().zip(stacks) {
         settle(plane, &halved(stack).touched(&best.changed, width), code);
     }
@@ -186,21 +180,6 @@ fn solved(evidence: &MatteEvidence, stacks: &[Stack<'_>]) -> Result<Solution, Re
         return Err(Refusal::new("nothing in the given place differs from its surroundings".into()));
     }
     Ok(Solution { matte: Some(matte), mask, alpha: best.alpha, confidence: best.confidence, reason: best.reason })
-}
-
-/// What of the opacities `alpha` is the mark itself, of which most is `full`: not what hardly stands out from nothing, nor what
-/// lies apart, is small and weak.
-fn body(alpha: &[f32], full: f32, width: usize) -> Area {
-    let stands: Area = alpha.iter().map(|a| *a >= (FAINT * full).max(LEAST_BODY)).collect();
-    let all = stands.iter().filter(|s| **s).count();
-    let mut body = vec![false; alpha.len()];
-    for part in parts(&stands, width) {
-        let strongest = part.iter().map(|k| alpha[*k]).fold(0.0, f32::max);
-        if strongest >= STRONG * full || part.len() as f32 >= LARGE * all as f32 {
-            part.into_iter().for_each(|k| body[k] = true);
-        }
-    }
-    body
 }
 
 /// Where something persists in the given place and a little around it.
@@ -353,10 +332,26 @@ pub(super) fn scenery(distances: &[u32], persistent: &Area) -> f32 {
 
 /// The given mask and a little around it, in luma samples of the crops.
 pub(super) fn allowed(evidence: &MatteEvidence) -> Area {
-    let (rect, width) = (evidence.rect, evidence.rect.w as usize);
-    let given: Area =
-        (0..rect.area() as u32).map(|k| evidence.mask.at(rect.x + k % rect.w, rect.y + k / rect.w) > 0).collect();
-    dilated(&given, width, BEYOND)
+    let width = evidence.rect.w as usize;
+    dilated(&given(evidence), width, BEYOND)
+}
+
+/// The given mask in luma samples of the crops.
+fn given(evidence: &MatteEvidence) -> Area {
+    let rect = evidence.rect;
+    (0..rect.area() as u32).map(|k| evidence.mask.at(rect.x + k % rect.w, rect.y + k / rect.w) > 0).collect()
+}
+
+/// By how much what is seen differs from what is predicted behind it in the mean, in the plane where it does most, at every sample
+/// of luma.
+fn added(stacks: &[Stack<'_>], moments: &[Moments]) -> Vec<f32> {
+    let (width, height) = (stacks[0].width, stacks[0].height);
+    let mut most = vec![0.0f32; width * height];
+    for (stack, moments) in stacks.iter().zip(moments) {
+        let off: Vec<f32> = moments.mean_j.iter().zip(&moments.mean_r).map(|(j, r)| (j - r).abs()).collect();
+        most.iter_mut().zip(halved(stack).spread(&off, width, height)).for_each(|(most, off)| *most = most.max(off));
+    }
+    most
 }
 
 /// How much the difference between what is seen and what is predicted is worth in each plane, where `open` holds.
@@ -473,30 +468,5 @@ pub(super) fn changed(stacks: &[Stack<'_>], planes: &[MattePlane], (width, heigh
 fn settle(plane: &mut MattePlane, covered: &Area, code: f32) {
     for ((keep, add), covered) in plane.keep.data_mut().iter_mut().zip(plane.add.data_mut()).zip(covered) {
         (*keep, *add) = if *covered { (keep.min(HARDLY), *add * code) } else { (1.0, 0.0) };
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_small_weak_part_that_lies_apart_is_not_the_marks() {
-        let width = 40;
-        let of = |x0: usize, y0: usize, w: usize, h: usize| {
-            move |k: usize| (x0..x0 + w).contains(&(k % width)) && (y0..y0 + h).contains(&(k / width))
-        };
-        let (plate, letter, speck, haze) = (of(4, 4, 12, 12), of(20, 4, 2, 6), of(30, 10, 2, 2), of(16, 4, 2, 12));
-        let alpha: Vec<f32> = (0..width * 20)
-            .map(|k| match k {
-                k if plate(k) => 0.5,
-                k if letter(k) => 0.4,
-                k if speck(k) => 0.1,
-                k if haze(k) => 0.03,
-                _ => 0.0,
-            })
-            .collect();
-        let body = body(&alpha, 0.5, width);
-        assert!((0..alpha.len()).all(|k| body[k] == (plate(k) || letter(k))));
     }
 }

@@ -76,7 +76,7 @@ impl Overlay {
                     let Some(k) = place(area, origin.x + x, row) else { continue };
                     let keep = 1.0 - gain * (1.0 - matte.keep.data()[k]);
                     let at = (y * values.width() + x) as usize;
-                    if keep >= FULL_KEEP && keep < 1.0 && hidden[plane].data()[at] == 0 {
+                    if (FULL_KEEP..1.0).contains(&keep) && hidden[plane].data()[at] == 0 {
                         values.data_mut()[at] = (values.data()[at] - gain * matte.add.data()[k]) / keep;
                         need.data_mut()[at] = 0;
                     }
