@@ -65,14 +65,16 @@ fn a_users_text_detector_finds_captions_as_the_picture_is_displayed() {
         assert!(plan.words[0].starts_with(&format!("text model: {name} (sha256 ")), "{:?}", plan.words);
         let entries: Vec<_> =
             plan.marks.iter().map(|mark| (mark.span.clone(), mark.caption.clone().unwrap().rect)).collect();
-        let spans: Vec<_> = entries.iter().map(|entry| entry.0.clone()).collect();
-        assert_eq!(spans, LINES.map(|line| line.2), "{name}");
-        // Scaled into 320 columns, strokes of some letters are too thin for the stand-in: it finds a part of the line.
+        // Scaled into 320 columns, strokes of some letters are too thin for the stand-in: it finds parts of the line.
         let is_there = |found: Rect, truth: Rect| {
             let part = found.intersect(&truth).area();
             if name == "text_fixed.onnx" { 4 * part > truth.area() / 2 } else { is_about(found, truth) }
         };
-        assert!(entries.iter().zip(LINES).all(|(entry, line)| is_there(entry.1, line.1)), "{name}: {entries:?}");
+        assert!(name == "text_fixed.onnx" || entries.len() == LINES.len(), "{name}: {entries:?}");
+        assert!(entries.iter().all(|entry| LINES.iter().any(|line| line.2 == entry.0)), "{name}: {entries:?}");
+        for (_, rect, span) in &LINES {
+            assert!(entries.iter().any(|e| e.0 == *span && is_there(e.1, *rect)), "{name}: {entries:?}");
+        }
     }
 }
 
