@@ -23,9 +23,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fill"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from borrow import flicker, marks  # noqa: E402
+from borrow import marks  # noqa: E402
 from cases import composite, decode, probe  # noqa: E402
 from fill import box_of, psnr  # noqa: E402
+from flicker import flicker  # noqa: E402
 
 EVERY = 12
 CLIPS = [("motorway_static_1080p", 960), ("cactus_flower_720p", 960), ("portrait_woman_720p", 960), ("cups_hands_720p", 960),

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import restored  # noqa: E402
 from cases import MORE, STYLES, build, decode, encode, probe  # noqa: E402
 
 # clip, first frame, frames
@@ -111,43 +112,6 @@ def judge(pred, truth, spans):
     return dict(recall=tp / max(1, n), precision=pr / max(1, m), exact=exact, ends=ends, late=late, false=false)
 
 
-def luma_of(path, count, w, h, frames=None):
-    """Luma of a video, or of RGB frames as an encoder would get them."""
-    cmd = ["ffmpeg", "-v", "error"]
-    cmd += ["-i", str(path)] if frames is None else ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{w}x{h}", "-i", "-"]
-    cmd += ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-vsync", "0", "-"]
-    raw = subprocess.run(cmd, input=None if frames is None else frames.tobytes(), capture_output=True, check=True).stdout
-    return np.frombuffer(raw, np.uint8).reshape(-1, w * h * 3 // 2)[:count, : w * h].reshape(-1, h, w)
-
-
-def restored(args, video, clean, truth, w, h):
-    """PSNR of luma inside the strokes: as it was, Telea on every frame (true mask, radius 4), the job; flash frames; changed frames."""
-    out = video.with_suffix(".out.mkv")
-    done = subprocess.run([args.cleanplate, "captions", str(video), "-o", str(out), "-y", "-c:v", "ffv1", "--report", str(out) + ".json"],
-                          capture_output=True, text=True)
-    if done.returncode:
-        return None
-    report = json.loads(Path(str(out) + ".json").read_text())
-    n = len(clean)
-    want, made, given = luma_of(None, n, w, h, clean), luma_of(out, n, w, h), luma_of(video, n, w, h)
-    sums, size, touched = np.zeros(3), 0, 0
-    for t, known in enumerate(truth):
-        if known is None:
-            touched += int((made[t] != given[t]).any())
-            continue
-        m = known["strokes"]
-        y, x = np.where(known["all"])
-        box = (slice(max(0, y.min() - 24), y.max() + 24), slice(max(0, x.min() - 24), x.max() + 24))
-        wide = cv2.dilate(known["all"].astype(np.uint8), np.ones((3, 3)))[box]
-        telea = given[t].copy()
-        telea[box] = cv2.inpaint(np.ascontiguousarray(given[t][box]), wide, 4, cv2.INPAINT_TELEA)
-        for k, v in enumerate((given[t], telea, made[t])):
-            sums[k] += ((v[m].astype(np.float64) - want[t][m]) ** 2).sum()
-        size += int(m.sum())
-    db = 10 * np.log10(65025 / np.maximum(sums / size, 0.05))
-    return db, touched, report.get("origins", {})
-
-
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--clips", default=os.environ.get("CLEANPLATE_TESTDATA", "../shared/testdata") + "/clips")
@@ -158,6 +122,8 @@ def main():
     p.add_argument("--text-model", help="a DBNet-type text detector that looks instead of the built-in network")
     p.add_argument("--clean", action="store_true")
     p.add_argument("--restore", action="store_true", help="whole jobs instead: what the strokes are replaced by")
+    p.add_argument("--restart", action="store_true", help="with --restore: do not go on with finished segments of an earlier run")
+    p.add_argument("--pictures", default="", help="with --restore: a folder for clean, captioned and restored parts of frames")
     args = p.parse_args()
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -173,7 +139,7 @@ def main():
                 print(f"| {path.stem} | {len(found)}: {[(s['start'], s['end']) for s, _ in found]} |", flush=True)
         return
     if args.restore:
-        print("| clip | style | captioned | Telea | job | gain | frames without a caption that changed |\n|---|---|---|---|---|---|---|")
+        print(restored.HEAD)
     else:
         print("| clip | style | recall | precision | ends exact | late by > 1 | frames masked without a caption | marks | CPU ms a frame |")
         print("|---|---|---|---|---|---|---|---|---|")
@@ -198,12 +164,7 @@ def main():
             if not video.exists():
                 encode(marked, video, args.crf)
             if args.restore:
-                told = restored(args, video, clean, truth, w, h)
-                if told is None:
-                    print(f"| {name} | {style} | no caption found |", flush=True)
-                    continue
-                (given, telea, job), touched, _ = told
-                print(f"| {name} | {style} | {given:.2f} | {telea:.2f} | {job:.2f} | {job - telea:+.2f} | {touched} |", flush=True)
+                print(restored.row(args, name, style, video, clean, marked, truth, w, h), flush=True)
                 continue
             before = used()
             found = planned(args, video)

@@ -119,12 +119,12 @@ def moving(clean, w, h, style):
         now = cv2.warpAffine(rgba, np.float32([[1, 0, dx], [0, 1, dy]]), (w, h))
         alpha = now[..., 3:]
         out[t] = (clean[t] * (1 - alpha) + 255 * now[..., :3] + 0.5).clip(0, 255).astype(np.uint8)
-        truth[t] = dict(strokes=now[..., 3] > 0.1, all=now[..., 3] > 0.02, shown=True)
+        truth[t] = dict(strokes=now[..., 3] > 0.1, all=now[..., 3] > 0.02, shown=True, gain=1.0)
     return np.stack(out), truth, [(a, b)]
 
 
 def build(clean, w, h, style):
-    """Marked frames (RGB), truth per frame (bool or None), spans. `clean`: frames of RGB bytes."""
+    """Marked frames (RGB), truth per frame (bool or None; `gain`: the share of a caption that is shown), spans. `clean`: frames of RGB."""
     if style in MOVING:
         return moving(clean, w, h, style)
     out, truth = [f.copy() for f in clean], [None] * len(clean)
@@ -142,7 +142,7 @@ def build(clean, w, h, style):
             strokes = rgba[..., 3] > 0.1
             if style == "plate":  # the plate is not a stroke, but has to go as well
                 strokes = rgba[..., 3] > 0.7
-            truth[t] = dict(strokes=strokes, all=rgba[..., 3] > 0.02, shown=gain >= 0.15)
+            truth[t] = dict(strokes=strokes, all=rgba[..., 3] > 0.02, shown=gain >= 0.15, gain=gain)
     return np.stack(out), truth, spans
 
 

@@ -14,6 +14,7 @@ use crate::marks::{Claim, Marker, places};
 use crate::networks::{placement, words};
 use crate::observer::{Event, Phase};
 use crate::options::Options;
+use crate::panels::Backing;
 use crate::plan::{Mark, MarkSource};
 use crate::texts;
 use crate::watch::Watch;
@@ -28,13 +29,14 @@ const PERSISTENT: f64 = 6.0;
 /// Lines about what is not believed that are kept for the report at most.
 const DOUBTS: usize = 200;
 
-/// Looks for captions and adds a mark for each. Answers with what was seen, in words; the last line is the verdict.
+/// Looks for captions and adds a mark for each. Answers with what was seen, in words, of which the last line is the verdict, and
+/// with the panels behind them.
 pub(crate) fn find(
     footage: &dyn Footage,
     options: &Options,
     marker: &mut Marker<'_>,
     watch: &mut Watch<'_>,
-) -> Result<Vec<String>> {
+) -> Result<(Vec<String>, Vec<Backing>)> {
     let (clip, count) = (footage.clip(), footage.count());
     let grid = Grid::new(clip.size, clip.rotation);
     let (mut detector, inferred) = texts::open(options.captions.network.as_deref(), &placement(options), grid)?;
@@ -72,11 +74,12 @@ pub(crate) fn find(
         told.take(&caption, &side, marker, watch)?;
     }
     watch.end();
-    in_order(marker.since(first).0, first);
+    in_order(marker.since(first).0, first, &mut told.backings);
     crate::entries::complete(footage, options, every, marker.since(first), watch)?;
+    let backings = std::mem::take(&mut told.backings);
     said.extend(told.words());
     watch.tell(Event::info(format!("captions: {}", said.last().map_or("", String::as_str))));
-    Ok(said)
+    Ok((said, backings))
 }
 
 /// What masks are made by: samples a side of a cell, samples by which they grow, and columns and rows of the frame.
@@ -92,6 +95,7 @@ struct Told {
     taken: usize,
     doubted: Vec<String>,
     beyond: usize,
+    backings: Vec<Backing>,
 }
 
 impl Told {
@@ -111,7 +115,12 @@ impl Told {
             let claim =
                 Claim { from: MarkSource::Caption, confidence: f64::from(caption.score), reason: &caption.reason };
             let masks = caption.keys.iter().map(|(idx, cells)| (*idx, mask(cells, caption.area, side)));
-            return marker.moving(masks, caption.span.end, &claim);
+            let before = marker.count();
+            marker.moving(masks, caption.span.end, &claim)?;
+            let of = |cells: &Raster<bool>| mask(cells, caption.area, side);
+            let (added, folder) = marker.since(before);
+            self.backings.extend(Backing::of(caption, before..before + added.len(), &of, folder)?);
+            return Ok(());
         }
         if self.doubted.len() < DOUBTS {
             self.doubted.push(line);
@@ -137,11 +146,18 @@ impl Told {
 }
 
 /// Sorts marks by their frames and numbers them anew; `before` so many stand before them.
-fn in_order(marks: &mut [Mark], before: usize) {
+fn in_order(marks: &mut [Mark], before: usize, backings: &mut [Backing]) {
     marks.sort_by_key(|mark| (mark.span.start, mark.span.end, mark.rect.y, mark.rect.x));
-    for (mark, id) in marks.iter_mut().zip(before as u32 + 1..) {
-        mark.id = id;
+    // Until now a mark's number is the place that it was added at, counted from 1.
+    let mut places = vec![0; marks.len()];
+    for (n, mark) in marks.iter_mut().enumerate() {
+        places[mark.id as usize - 1 - before] = before + n;
+        mark.id = (before + n) as u32 + 1;
     }
+    for backing in backings.iter_mut() {
+        backing.marks.iter_mut().for_each(|mark| *mark = places[*mark - before]);
+    }
+    backings.sort_by_key(|backing| backing.marks.first().copied());
 }
 
 /// Keeps what lies in one of `rects`.

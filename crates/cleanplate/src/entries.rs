@@ -48,8 +48,8 @@ const WIDEST: u32 = 320;
 /// Samples around a caption that its thumbnail shows.
 const AROUND: u32 = 8;
 
-/// Samples beside the border of a mask, in which there is outline and background rather than ink.
-const BORDER: u32 = 2;
+/// A patch of like samples is background where more than this share of it lies at a mask's border: tight masks cut into strokes.
+const AT_BORDER: f32 = 0.2;
 
 /// Completes the entries of `marks`, all of them captions: a frame in the middle of each is decoded once more. Pictures lie in `masks`.
 pub(crate) fn complete(
@@ -109,39 +109,68 @@ fn keep(picture: &Canvas, folder: &Path) -> Result<String> {
     Ok(name)
 }
 
-/// The mean colour of what `mask` covers of `picture` without outline and background: its samples fall into a light and a dark part
-/// (Otsu, 1979), of which ink is the one that reaches less to the mask's border. The half of it that lies nearer to the other part is the
-/// soft border of strokes.
+/// The mean colour of what `mask` covers of `picture` without outline and background. Its samples fall into a light and a dark part
+/// (Otsu, 1979); patches of one part that lie along the mask's border are background, and of what is left ink is the part that lies
+/// less beside those. The half of it that lies nearer to the other part is the soft border of strokes.
 fn ink(picture: &Canvas, mask: &Mask) -> Rgb {
     let rect = mask.rect();
-    let covered = |x: u32, y: u32| x < rect.w && y < rect.h && mask.coverage().at(x, y) > 0;
-    let mut samples: Vec<(u8, Rgb, bool)> = Vec::new();
-    for (x, y) in (0..rect.h).flat_map(|y| (0..rect.w).map(move |x| (x, y))).filter(|(x, y)| covered(*x, *y)) {
-        let (px, py) = (rect.x + x, rect.y + y);
-        if px < picture.width() && py < picture.height() {
-            let colour = picture.at(px, py);
-            let near = |v: u32, by: u32| [v.checked_sub(by), v.checked_add(by)];
-            let is_outside = |x: Option<u32>, y: Option<u32>| !x.zip(y).is_some_and(|(x, y)| covered(x, y));
-            let beside = |by| {
-                near(x, by).into_iter().any(|x| is_outside(x, Some(y)))
-                    || near(y, by).into_iter().any(|y| is_outside(Some(x), y))
-            };
-            samples.push((luma(colour), colour, (1..=BORDER).any(beside)));
+    let (width, size) = (rect.w as usize, (rect.w * rect.h) as usize);
+    let place = |k: usize| (rect.x + k as u32 % rect.w, rect.y + k as u32 / rect.w);
+    let is_in = |k: usize| {
+        let (x, y) = place(k);
+        mask.coverage().data()[k] > 0 && x < picture.width() && y < picture.height()
+    };
+    let colour = |k: usize| picture.at(place(k).0, place(k).1);
+    let covered: Vec<bool> = (0..size).map(is_in).collect();
+    let split = otsu((0..size).filter(|k| covered[*k]).map(|k| luma(colour(k))));
+    let is_light: Vec<bool> = (0..size).map(|k| covered[k] && luma(colour(k)) > split).collect();
+    // The four beside a sample; `None` lies outside of the rectangle.
+    let beside = |k: usize| {
+        let x = k % width;
+        [
+            (x > 0).then(|| k - 1),
+            (x + 1 < width).then_some(k + 1),
+            k.checked_sub(width),
+            Some(k + width).filter(|k| *k < size),
+        ]
+    };
+    let is_at = |k: usize, others: &dyn Fn(usize) -> bool| beside(k).into_iter().any(|other| other.is_none_or(others));
+    let (mut ground, mut known) = (vec![false; size], vec![false; size]);
+    for first in 0..size {
+        let (mut patch, mut next) = (Vec::new(), vec![first]);
+        while let Some(k) = next.pop() {
+            if covered[k] && is_light[k] == is_light[first] && !std::mem::replace(&mut known[k], true) {
+                patch.push(k);
+                next.extend(beside(k).into_iter().flatten());
+            }
+        }
+        let at_border = patch.iter().filter(|k| is_at(**k, &|other| !covered[other])).count();
+        if at_border as f32 > AT_BORDER * patch.len() as f32 {
+            patch.into_iter().for_each(|k| ground[k] = true);
         }
     }
-    let split = otsu(samples.iter().map(|s| s.0));
-    let parts: [Vec<&(u8, Rgb, bool)>; 2] =
-        [samples.iter().filter(|s| s.0 > split).collect(), samples.iter().filter(|s| s.0 <= split).collect()];
-    let at_border = |part: &[&(u8, Rgb, bool)]| part.iter().filter(|s| s.2).count() as f32 / part.len().max(1) as f32;
-    let own = usize::from(parts[0].is_empty() || (!parts[1].is_empty() && at_border(&parts[1]) < at_border(&parts[0])));
-    let mut lumas: Vec<u8> = parts[own].iter().map(|s| s.0).collect();
+    if ground == covered {
+        ground.fill(false);
+    }
+    let part = |light: bool| -> Vec<usize> {
+        (0..size).filter(|k| covered[*k] && !ground[*k] && is_light[*k] == light).collect()
+    };
+    let parts = [part(true), part(false)];
+    let at_ground = |part: &[usize]| {
+        let count = part.iter().filter(|k| is_at(**k, &|other| !covered[other] || ground[other])).count();
+        count as f32 / part.len().max(1) as f32
+    };
+    let own = usize::from(parts[0].is_empty() || (!parts[1].is_empty() && at_ground(&parts[1]) < at_ground(&parts[0])));
+    let mut lumas: Vec<u8> = parts[own].iter().map(|k| luma(colour(*k))).collect();
     lumas.sort_unstable();
     let middle = lumas.get(lumas.len() / 2).copied().unwrap_or(0);
     let (mut sums, mut count) = ([0u64; 3], 0u64);
-    let is_light = own == 0;
-    for (_, colour, _) in parts[own].iter().filter(|s| if is_light { s.0 >= middle } else { s.0 <= middle }) {
-        sums.iter_mut().zip(colour).for_each(|(sum, c)| *sum += u64::from(*c));
-        count += 1;
+    for colour in parts[own].iter().map(|k| colour(*k)) {
+        let is_core = if own == 0 { luma(colour) >= middle } else { luma(colour) <= middle };
+        if is_core {
+            sums.iter_mut().zip(colour).for_each(|(sum, c)| *sum += u64::from(c));
+            count += 1;
+        }
     }
     sums.map(|sum| ((sum + count / 2) / count.max(1)) as u8)
 }

@@ -32,6 +32,7 @@ pub mod networks;
 pub mod observer;
 pub mod options;
 mod origins;
+mod panels;
 pub mod plan;
 mod plates;
 mod prepare;

@@ -62,7 +62,7 @@ impl Keeps {
     }
 
     /// `mask` without what must be kept at `idx`.
-    fn apply(&self, mask: &Mask, idx: FrameIdx) -> Mask {
+    pub(crate) fn apply(&self, mask: &Mask, idx: FrameIdx) -> Mask {
         let kept = self.0.iter().filter(|(runs, _)| runs.iter().any(|run| run.contains(&idx)));
         kept.fold(mask.clone(), |mask, (_, rect)| mask.without(&Mask::rectangle(*rect)))
     }

@@ -26,7 +26,7 @@ use crate::restore::context;
 pub const PLAN_VERSION: u32 = 1;
 
 /// Raised whenever an algorithm changes its pixels: finished segments of older algorithms are not used again.
-pub(crate) const ALGORITHMS: u32 = 7;
+pub(crate) const ALGORITHMS: u32 = 8;
 
 /// Everything that decides the output's bits.
 #[derive(Clone, Debug, Serialize, Deserialize)]

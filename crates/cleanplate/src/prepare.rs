@@ -144,11 +144,15 @@ pub(crate) fn place_marks(
             "text model: not asked, since captions are not looked for (--target captions or all)",
         ));
     }
+    let mut backings = Vec::new();
     if options.target.captions() {
-        words.extend(crate::captions::find(footage, options, &mut marker, watch)?);
+        let (said, found) = crate::captions::find(footage, options, &mut marker, watch)?;
+        words.extend(said);
+        backings = found;
     }
     let mut marks = marker.finish();
     crate::matting::solve(footage, options, &mut marks, &mut folder, watch)?;
+    crate::panels::solve(footage, options, &mut marks, &backings, &mut folder, watch)?;
     crate::plates::gather(footage, options, &mut marks, &mut folder, watch)?;
     Ok((marks, words))
 }

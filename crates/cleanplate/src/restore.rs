@@ -19,7 +19,7 @@ use crate::masks::{MaskFolder, MaskRef};
 use crate::networks::FillModel;
 use crate::options::Tier;
 use crate::origins::{draw_origins, origin_gray, origins_within, whole_mask};
-use crate::plan::{Mark, Plan, Repair};
+use crate::plan::{Mark, MarkSource, Plan, Repair};
 use crate::removals::{Removals, Seen};
 use crate::render::picture_bytes;
 use crate::report::OriginCounts;
@@ -29,6 +29,10 @@ use crate::window::Waiting;
 
 /// Pixels around a mask that a hole shows to the tiers: what the spatial fill reads of the surroundings.
 pub(crate) const CONTEXT: u32 = 24;
+
+/// What a sample that is computed from under a panel weighs at least against the same place on other frames, which comes through
+/// the panel as well: as much as one of those.
+const OWN: f32 = 0.5;
 
 /// What became of a frame.
 #[derive(Debug, Default)]
@@ -70,6 +74,7 @@ pub(crate) struct Restoration {
     done: VecDeque<(Frame, Restored)>,
     waiting: Waiting,
     scenes: Scenes,
+    panels: Vec<(u32, Overlay)>,
 }
 
 /// By what holes are settled.
@@ -118,8 +123,22 @@ impl Restoration {
         let last_tier = LastTier::of(means)?;
         let plates = marks.iter().filter(|m| m.enabled && means.tiers.contains(&Tier::Borrow)).flat_map(|m| &m.plates);
         let (scenes, removals) = (Scenes::new(plates), Removals::default());
+        let panels = panels(marks, repairs, means, masks.folder())?;
         let (last, gathered, done) = Default::default();
-        Ok(Self { tracks, removals, masks, tiers, extras, last, last_tier, gathered, done, waiting, scenes })
+        Ok(Self { tracks, removals, masks, tiers, extras, last, last_tier, gathered, done, waiting, scenes, panels })
+    }
+
+    /// The same, by borrowing alone and without any doubt: what other frames show in the place of `marks`, as evidence.
+    pub(crate) fn of_what_is_seen(
+        marks: &[Mark],
+        masks: MaskFolder,
+        means: &Means,
+        picture_bytes: u64,
+    ) -> Result<Self> {
+        let extras = Extras { origin_map: true, ..Extras::default() };
+        let mut own = Self::of(marks, &[], means, masks, extras, picture_bytes)?;
+        own.tiers = vec![Box::new(Borrow::bold())];
+        Ok(own)
     }
 
     /// How many frames before a wanted one have to be pushed, and how many after it, where the clip has them.
@@ -161,7 +180,8 @@ impl Restoration {
         };
         let looks_around = self.last_tier.as_ref().is_some_and(LastTier::looks_around);
         let (waiting, around) = (&self.waiting, self.waiting.around(at));
-        let mut sight = Sight { waiting, at, around, tracks: &self.tracks, masks: &mut self.masks };
+        let mut sight =
+            Sight { waiting, at, around, tracks: &self.tracks, masks: &mut self.masks, panels: &self.panels };
         let mut holes = Vec::new();
         for mut hole in open_holes(&source, &groups) {
             let window = self.scenes.window(&hole, &mut sight, looks_around)?;
@@ -344,6 +364,17 @@ fn open(marks: &[Mark], repairs: &[Repair], tiers: &[Tier], blobs: &Path) -> Res
     Ok(list)
 }
 
+/// The panels behind captions, with the numbers of their marks. Empty where mattes are not used.
+fn panels(marks: &[Mark], repairs: &[Repair], means: &Means, blobs: &Path) -> Result<Vec<(u32, Overlay)>> {
+    let mut panels = Vec::new();
+    if means.tiers.contains(&Tier::Unblend) {
+        for mark in marks.iter().filter(|mark| mark.from == MarkSource::Caption) {
+            panels.extend(overlays(std::slice::from_ref(mark), repairs, blobs)?.into_iter().map(|own| (mark.id, own)));
+        }
+    }
+    Ok(panels)
+}
+
 /// The mattes of marks on the frames on which they are used.
 fn overlays(marks: &[Mark], repairs: &[Repair], blobs: &Path) -> Result<Vec<Overlay>> {
     let mut overlays = Vec::new();
@@ -351,13 +382,14 @@ fn overlays(marks: &[Mark], repairs: &[Repair], blobs: &Path) -> Result<Vec<Over
         let Some(name) = &mark.matte else { continue };
         let file = name.load(blobs)?;
         let (matte, noise) = (Arc::new(file.matte), Arc::new(file.noise));
+        let least = if mark.from == MarkSource::Caption { OWN } else { 0.0 };
         let path = Arc::new(mark.view.as_ref().map(|view| view.at.clone()).unwrap_or_default());
         let mut start = mark.span.start;
         for end in demoted(mark, repairs, |_| true).iter().chain([&(mark.span.end..mark.span.end)]) {
             let span = start..end.start.min(mark.span.end);
             if !span.is_empty() {
                 let (matte, noise, gain) = (Arc::clone(&matte), Arc::clone(&noise), name.gain.clone());
-                overlays.push(Overlay { span, matte, noise, gain, path: Arc::clone(&path) });
+                overlays.push(Overlay { span, matte, noise, gain, path: Arc::clone(&path), least });
             }
             start = start.max(end.end);
         }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use cleanplate_core::{Crop, FrameIdx, Hole, Patch, Plate, Rect, Rows, Window};
+use cleanplate_core::{Crop, FrameIdx, Hole, Overlay, Patch, Plate, Rect, Rows, Window};
 
 use crate::error::Result;
 use crate::masks::MaskFolder;
@@ -46,6 +46,31 @@ pub(crate) struct Sight<'a> {
     pub(crate) around: Range<usize>,
     pub(crate) tracks: &'a [Track],
     pub(crate) masks: &'a mut MaskFolder,
+    /// Panels behind captions with the numbers of their marks: what they cover is seen.
+    pub(crate) panels: &'a [(u32, Overlay)],
+}
+
+impl Sight<'_> {
+    /// What is seen of a frame, of the waiting ones the `k`-th, in `rect` of `rows`.
+    fn crop(&mut self, k: usize, rect: Rect, rows: Rows) -> Result<Crop> {
+        let frame = self.waiting.frame(k);
+        let (idx, size) = (frame.idx, (frame.width, frame.height));
+        let mut patch = Patch::default();
+        frame.lift(rect, rows, &mut patch);
+        let mut crop = Crop::new(idx, patch, &covered(self.tracks, self.masks, idx, size)?);
+        let shown = || self.panels.iter().filter(|(_, panel)| panel.gain_at(idx).is_some_and(|gain| gain > 0.0));
+        for (id, panel) in shown() {
+            // Where two lie over each other neither is known.
+            if shown()
+                .any(|(other, beside)| other != id && !beside.matte.rect().intersect(&panel.matte.rect()).is_empty())
+            {
+                continue;
+            }
+            let others = covered(self.tracks.iter().filter(|track| track.id != *id), self.masks, idx, size)?;
+            panel.reveal(&mut crop, &others);
+        }
+        Ok(crop)
+    }
 }
 
 impl Scenes {
@@ -78,14 +103,14 @@ impl Scenes {
 
     /// The number of the scene of `hole`, with all crops that it sees.
     fn scene(&mut self, hole: &Hole, sight: &mut Sight<'_>) -> Result<usize> {
-        let Sight { waiting, at, around, tracks, masks } = sight;
-        let (patch, own) = (hole.patch(), waiting.frame(*at));
-        let (rows, margin) = (patch.rows, waiting.reach().margin);
+        let (at, around) = (sight.at, sight.around.clone());
+        let (patch, own) = (hole.patch(), sight.waiting.frame(at));
+        let (rows, margin) = (patch.rows, sight.waiting.reach().margin);
         let (width, height) = (own.width, rows.count(own.height));
         let rect = patch.rect.grow(margin, width, height);
-        let moves = tracks.iter().any(|track| track.moves_on(own.idx));
+        let moves = sight.tracks.iter().any(|track| track.moves_on(own.idx));
         let rect = if moves { snapped(rect, width, height) } else { rect };
-        let (first, used) = (waiting.frame(around.start).idx, own.idx);
+        let (first, used) = (sight.waiting.frame(around.start).idx, own.idx);
         let known = self.scenes.iter().position(|scene| (scene.rect, scene.rows) == (rect, rows));
         let n = known.unwrap_or(self.scenes.len());
         if n == self.scenes.len() {
@@ -101,11 +126,8 @@ impl Scenes {
         }
         crops.truncate(around.len());
         for k in around.start + crops.len()..around.end {
-            let frame = waiting.frame(k);
-            let mut patch = Patch::default();
-            frame.lift(rect, rows, &mut patch);
-            let covered = covered(tracks, masks, frame.idx, (frame.width, frame.height))?;
-            crops.push_back(Crop::new(frame.idx, patch, &covered));
+            let crop = sight.crop(k, rect, rows)?;
+            crops.push_back(crop);
         }
         self.scenes[n].used = used;
         Ok(n)

@@ -93,14 +93,14 @@ pub(crate) fn demoted(mark: &Mark, repairs: &[Repair], meant: impl Fn(Remedy) ->
 }
 
 /// What any mark hides of frame `idx` of `width` x `height`.
-pub(crate) fn covered(
-    tracks: &[Track],
+pub(crate) fn covered<'a>(
+    tracks: impl IntoIterator<Item = &'a Track>,
     masks: &mut MaskFolder,
     idx: FrameIdx,
     (width, height): (u32, u32),
 ) -> Result<Mask> {
     let mut all = Mask::empty();
-    for name in tracks.iter().filter_map(|track| track.hides(idx)) {
+    for name in tracks.into_iter().filter_map(|track| track.hides(idx)) {
         all = all.union(&masks.load(name)?.clipped(width, height));
     }
     Ok(all)

@@ -45,7 +45,7 @@ fn is_about(found: Rect, truth: Rect) -> bool {
 #[test]
 fn a_users_text_detector_finds_captions_as_the_picture_is_displayed() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, input) = clips(folder.path());
+    let (_, input) = clips(folder.path(), None);
     let make = |args: &[&str]| {
         assert!(Command::new("ffmpeg").args(["-v", "error", "-y", "-nostdin"]).args(args).status().unwrap().success());
     };
@@ -65,21 +65,23 @@ fn a_users_text_detector_finds_captions_as_the_picture_is_displayed() {
         assert!(plan.words[0].starts_with(&format!("text model: {name} (sha256 ")), "{:?}", plan.words);
         let entries: Vec<_> =
             plan.marks.iter().map(|mark| (mark.span.clone(), mark.caption.clone().unwrap().rect)).collect();
-        let spans: Vec<_> = entries.iter().map(|entry| entry.0.clone()).collect();
-        assert_eq!(spans, LINES.map(|line| line.2), "{name}");
-        // Scaled into 320 columns, strokes of some letters are too thin for the stand-in: it finds a part of the line.
+        // Scaled into 320 columns, strokes of some letters are too thin for the stand-in: it finds parts of the line.
         let is_there = |found: Rect, truth: Rect| {
             let part = found.intersect(&truth).area();
             if name == "text_fixed.onnx" { 4 * part > truth.area() / 2 } else { is_about(found, truth) }
         };
-        assert!(entries.iter().zip(LINES).all(|(entry, line)| is_there(entry.1, line.1)), "{name}: {entries:?}");
+        assert!(name == "text_fixed.onnx" || entries.len() == LINES.len(), "{name}: {entries:?}");
+        assert!(entries.iter().all(|entry| LINES.iter().any(|line| line.2 == entry.0)), "{name}: {entries:?}");
+        for (_, rect, span) in &LINES {
+            assert!(entries.iter().any(|e| e.0 == *span && is_there(e.1, *rect)), "{name}: {entries:?}");
+        }
     }
 }
 
 #[test]
 fn how_many_frames_go_together_does_not_show_in_what_is_found() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, input) = clips(folder.path());
+    let (_, input) = clips(folder.path(), None);
     for network in [None, Some(network("text_any.onnx"))] {
         let found = |batch| {
             let mut job = job(&input, &folder.path().join("out.mkv"));
@@ -102,7 +104,7 @@ fn cleaned(job: &Job) -> Report {
 #[test]
 fn a_plan_tells_of_every_caption_and_what_it_tells_decides_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, input) = clips(folder.path());
+    let (_, input) = clips(folder.path(), None);
     let (made, masks) = (folder.path().join("plan.json"), folder.path().join("masks.mkv"));
     let mut job = job(&input, &folder.path().join("out.mkv"));
     job.options.plan_out = Some(made.clone());
@@ -153,7 +155,7 @@ fn a_plan_tells_of_every_caption_and_what_it_tells_decides_nothing() {
 #[test]
 fn times_and_boxes_of_captions_are_written_as_subtitles_without_text() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, input) = clips(folder.path());
+    let (_, input) = clips(folder.path(), None);
     let [srt, ass, planned] = ["found.srt", "found.ass", "plan.json"].map(|name| folder.path().join(name));
     let mut job = job(&input, &folder.path().join("out.mkv"));
     job.options.captions_out = Some(srt.clone());
@@ -194,7 +196,7 @@ fn times_and_boxes_of_captions_are_written_as_subtitles_without_text() {
 #[test]
 fn an_inspected_clip_shows_which_frames_were_looked_at_and_which_were_joined() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, input) = clips(folder.path());
+    let (_, input) = clips(folder.path(), None);
     let mut job = job(&input, &folder.path().join("out.mkv"));
     job.options.captions.every = 3;
     let out = folder.path().join("seen.mkv");

@@ -50,7 +50,7 @@ fn what_makes_no_sense_is_refused_with_exit_code_2_and_the_offending_text() {
         ("clean in.mp4", "clean"),
         ("remove", "IN"),
         ("remove in.mp4", "--output"),
-        ("remove in.mp4 -o out.mp4 --text-model x.onnx", "--text-model"),
+        ("remove in.mp4 -o out.mp4 --nowhere x.onnx", "--nowhere"),
         ("remove in.mp4 -o out.mp4 --min-score 2", "0 to 1"),
         ("remove in.mp4 -o out.mp4 --persistence 2m", "neither frames"),
         ("remove in.mp4 -o out.mp4 --every 0", "0"),

@@ -24,18 +24,27 @@ pub(crate) fn make(output: &Path, graph: &str) {
     assert!(done.unwrap().success(), "{graph}");
 }
 
-/// The scene with and without its captions, as encoded.
-pub(crate) fn clips(folder: &Path) -> (PathBuf, PathBuf) {
+/// Columns and rows of a panel beyond its letters, a side.
+pub(crate) const PAD: (u32, u32) = (12, 7);
+
+/// The scene with and without its captions, as encoded; those of a `panel` stand on a black one of that opacity.
+pub(crate) fn clips(folder: &Path, panel: Option<f32>) -> (PathBuf, PathBuf) {
     let (clean, captioned) = (folder.join("clean.mkv"), folder.join("in.mkv"));
     make(&clean, &format!("{SCENE}[v]"));
     let mut graph = format!("{SCENE}[v0]");
     for (n, (text, rect, shown)) in LINES.into_iter().enumerate() {
         let mark = Mark::text(MarkKind::OutlinedText, text, rect);
+        let pad = panel.map_or((0, 0), |_| PAD);
         let picture = folder.join(format!("{n}.png"));
         let code = |v: f32| (255.0 * v).round() as u8;
-        image::RgbaImage::from_fn(rect.w, rect.h, |x, y| {
-            let [r, g, b] = mark.ink().at(x, y).map(code);
-            image::Rgba([r, g, b, code(mark.alpha().at(x, y))])
+        image::RgbaImage::from_fn(rect.w + 2 * pad.0, rect.h + 2 * pad.1, |x, y| {
+            let (x, y) = (x.wrapping_sub(pad.0), y.wrapping_sub(pad.1));
+            let is_inside = x < rect.w && y < rect.h;
+            let (ink, alpha) = if is_inside { (mark.ink().at(x, y), mark.alpha().at(x, y)) } else { ([0.0; 3], 0.0) };
+            // The letters over the panel (Porter and Duff 1984).
+            let whole = alpha + (1.0 - alpha) * panel.unwrap_or(0.0);
+            let [r, g, b] = ink.map(|v| code(v * alpha / whole.max(1e-3)));
+            image::Rgba([r, g, b, code(whole)])
         })
         .save(&picture)
         .unwrap();
@@ -44,8 +53,8 @@ pub(crate) fn clips(folder: &Path) -> (PathBuf, PathBuf) {
         graph += &format!(
             ";movie={}[m{n}];[v{n}][m{n}]overlay={}:{}:enable='between(n,{from},{to})'[{out}]",
             picture.display(),
-            rect.x,
-            rect.y
+            rect.x - pad.0,
+            rect.y - pad.1
         );
     }
     make(&captioned, &graph);

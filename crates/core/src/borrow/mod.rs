@@ -47,6 +47,8 @@ pub struct Borrow {
     scratch: Scratch,
     /// Of what the last tier would make there.
     fill: SpatialFill,
+    /// From these shares on a sample is borrowed at all, and alone.
+    shares: [f32; 2],
 }
 
 impl Default for Borrow {
@@ -61,7 +63,14 @@ impl Borrow {
 
     /// Looking as far as `reach` says.
     pub fn new(reach: Reach) -> Self {
-        Self { reach, cache: Cache::default(), scratch: Scratch::default(), fill: SpatialFill::new() }
+        let (cache, scratch, fill) = (Cache::default(), Scratch::default(), SpatialFill::new());
+        Self { reach, cache, scratch, fill, shares: [LEAST, SURE] }
+    }
+
+    /// One that never fills: whatever is believed of a source at all is borrowed as it is. For evidence, which is to show what
+    /// other frames show and may be wrong here and there.
+    pub fn bold() -> Self {
+        Self { shares: [0.0; 2], ..Self::default() }
     }
 
     /// Settles what other crops of `window` show of `hole`.
@@ -124,7 +133,7 @@ impl Borrow {
             plate.map_or_else(|| guides[at - first].as_ref(), |(_, _, guide)| guide.as_ref())
         };
         let blend = Blend::new(&traces, region, &target.expected, guide_of);
-        settle(hole, window, (crop, region), &blend, &mut self.fill);
+        settle(hole, window, (crop, region), &blend, (&mut self.fill, self.shares));
     }
 }
 
@@ -219,7 +228,7 @@ fn settle(
     window: Window<'_>,
     (crop, region): (&Crop, Region),
     blend: &Blend<'_>,
-    fill: &mut SpatialFill,
+    (fill, [least, sure]): (&mut SpatialFill, [f32; 2]),
 ) {
     let format = crop.patch.format;
     let code = (1u32 << (format.depth - 8)) as f32;
@@ -241,7 +250,7 @@ fn settle(
             sum += share * (value + source.trusted(cell) * code * offset);
             weight += share;
         }
-        if weight > 0.0 && blend.borrowed[cell] >= LEAST {
+        if weight > 0.0 && blend.borrowed[cell] >= least {
             values.push((plane, k, sum / weight, blend.borrowed[cell]));
         }
     });
@@ -250,7 +259,7 @@ fn settle(
         let source = hole.patch().planes[*plane].data()[*k];
         *value = source + share * (*value - source);
     }
-    let is_sure = |(_, _, _, borrowed): &&(usize, usize, f32, f32)| *borrowed >= SURE;
+    let is_sure = |(_, _, _, borrowed): &&(usize, usize, f32, f32)| *borrowed >= sure;
     for (plane, k, value, _) in values.iter().filter(is_sure) {
         hole.settle(*plane, *k, *value, Origin::Borrowed);
     }

@@ -48,6 +48,16 @@ struct Cell {
     sum: u32,
 }
 
+/// Column and row of a cell, the first frame that shows it, and the first that does not any more.
+type Shown = ((u32, u32), FrameIdx, FrameIdx);
+
+/// What letters cover, as [`super::Caption`] has it.
+pub(super) struct Cover {
+    pub(super) area: Rect,
+    pub(super) keys: Keys,
+    pub(super) plate: Option<(Raster<bool>, Keys)>,
+}
+
 /// Letters that live together.
 #[derive(Clone, Debug)]
 pub(super) struct Life {
@@ -306,11 +316,10 @@ impl Life {
         both as f32 / count(early).min(count(late)).max(1) as f32
     }
 
-    /// What it covers from which frame on, with the rectangle of cells around all of it; `None` where nothing lasts. Looks are
-    /// `every` frames apart.
-    pub(super) fn keys(&self, every: u64) -> Option<(Rect, Keys)> {
+    /// What it covers from which frame on; `None` where nothing lasts. Looks are `every` frames apart.
+    pub(super) fn cover(&self, every: u64) -> Option<Cover> {
         let start = self.start();
-        let mut shown: Vec<((u32, u32), FrameIdx, FrameIdx)> = Vec::new();
+        let mut shown: Vec<Shown> = Vec::new();
         for (at, cell) in self.letters() {
             let looks = (cell.last - cell.first) / every + 1;
             if (cell.looks as f32) < STEADY * looks as f32 || (cell.looks < 3 && self.looks > 8) {
@@ -324,12 +333,24 @@ impl Life {
             let last = if cell.last + TOGETHER * every >= self.last { FrameIdx::MAX } else { cell.last + every };
             shown.push((at, first, last));
         }
+        let letters = shown.len();
         let behind = self.plate.cells().filter(|(_, looks)| *looks > 0 && 2 * *looks >= self.looks);
         shown.extend(behind.map(|(at, _)| (at, start, FrameIdx::MAX)));
         if shown.is_empty() {
             return None;
         }
-        let rect = bounds(shown.iter().map(|((x, y), _, _)| y * self.size.0 + x), self.size.0);
+        let area = bounds(shown.iter().map(|((x, y), _, _)| y * self.size.0 + x), self.size.0);
+        let keys = self.keys(&shown, area);
+        let plate = (shown.len() > letters).then(|| {
+            let mut cells = Raster::new(area.w, area.h, false);
+            shown.iter().for_each(|((x, y), _, _)| cells.set(x - area.x, y - area.y, true));
+            (cells, self.keys(&shown[..letters], area))
+        });
+        Some(Cover { area, keys, plate })
+    }
+
+    /// Which cells of `area` are `shown` from which frame on.
+    fn keys(&self, shown: &[Shown], area: Rect) -> Keys {
         let end = self.end_at();
         let mut changes: Vec<FrameIdx> =
             shown.iter().flat_map(|(_, first, last)| [*first, *last]).filter(|idx| *idx <= end).collect();
@@ -340,15 +361,15 @@ impl Life {
         // What is shown on any frame until the next change is covered on all of them.
         let until = changes.iter().skip(1).copied().chain([end + 1]);
         let keys = changes.iter().copied().zip(until).map(|(idx, until)| {
-            let mut cells = Raster::new(rect.w, rect.h, false);
-            for ((x, y), first, last) in &shown {
+            let mut cells = Raster::new(area.w, area.h, false);
+            for ((x, y), first, last) in shown {
                 if *first < until && idx < *last {
-                    cells.set(x - rect.x, y - rect.y, true);
+                    cells.set(x - area.x, y - area.y, true);
                 }
             }
             (idx, cells)
         });
-        Some((rect, keys.collect()))
+        keys.collect()
     }
 
     /// Becomes one with `other`.

@@ -25,7 +25,7 @@ use crate::geometry::Rect;
 use crate::raster::Raster;
 
 pub use cores::{Text, texts};
-use life::Life;
+use life::{Cover, Life};
 use lines::{Line, lines};
 use open::Open;
 use passing::Passing;
@@ -56,6 +56,9 @@ pub struct Caption {
     pub area: Rect,
     /// Which cells of `area` it covers from these frames on, rising; the first is the span's first. Empty where it is no overlay.
     pub keys: Keys,
+    /// The cells of `area` that the plate behind the letters has, letters included, and the letters alone as `keys` has them;
+    /// `None` where there is no plate.
+    pub plate: Option<(Raster<bool>, Keys)>,
     /// Mean of what the segmenter says of its letters, 0..=1.
     pub score: f32,
     /// Why it is taken for an overlay, or why not.
@@ -79,6 +82,9 @@ const CONTAINED: f32 = 0.85;
 /// place .1 to .3 with .3 to .5 of the cells.
 const LOOKS_ALIKE: f32 = 0.6;
 const TOGETHER: f32 = 0.8;
+/// Below this they look different, however many cells are the same: what a detector of boxes shows of two captions in one place has
+/// .83 of the cells in common, and .03 is alike.
+const DIFFERENT: f32 = 0.15;
 /// From this part on they are, whatever their luma: a word that takes another colour.
 const CERTAIN: f32 = 0.9;
 
@@ -182,7 +188,8 @@ impl Finder {
                     continue;
                 }
                 let looks = if alike < CERTAIN { self.likeness(life, idx) } else { 1.0 };
-                if looks >= LOOKS_ALIKE || (alike >= SAME && alike + 0.5 * looks >= TOGETHER) {
+                let restless = alike >= SAME && looks >= DIFFERENT && alike + 0.5 * looks >= TOGETHER;
+                if looks >= LOOKS_ALIKE || restless {
                     pairs.push((alike, l, n));
                 }
             }
@@ -249,16 +256,16 @@ impl Finder {
         if life.persistence() < PERSISTENT && self.passing.is_part(&span, life.bounds()) {
             verdict = Verdict::refused("part of what passes there".to_owned());
         }
-        let (area, keys) = life.keys(self.every)?;
+        let Cover { area, keys, plate } = life.cover(self.every)?;
         let (confident, score) = (verdict.taken, life.score());
-        let mut caption = Caption { span, area, keys, score, reason: verdict.reason, confident };
+        let mut caption = Caption { span, area, keys, plate, score, reason: verdict.reason, confident };
         if verdict.taken {
             self.open.know(life.rows());
         } else if verdict.is_open {
             self.open.push(caption, life.rows());
             return None;
         } else {
-            caption.keys = Vec::new();
+            (caption.keys, caption.plate) = (Vec::new(), None);
         }
         Some(caption)
     }

@@ -258,7 +258,7 @@ impl Mover {
         let keys = frames.into_iter().map(|(idx, cells)| (idx, cells.crop(area))).collect();
         let way = if self.is_level { "along its line" } else { "up or down" };
         let reason = format!("moves steadily {way}, and the scene does not ({:.2} cells a frame)", self.speed);
-        Some(Caption { span, area, keys, score, reason, confident: true })
+        Some(Caption { span, area, keys, plate: None, score, reason, confident: true })
     }
 
     /// Mean of what was said of its letters, 0..=1.

@@ -62,7 +62,7 @@ impl Open {
             caption.confident = true;
             caption.reason = format!("stands where {alike} other captions do");
         } else {
-            caption.keys = Vec::new();
+            (caption.keys, caption.plate) = (Vec::new(), None);
         }
         caption
     }

@@ -17,6 +17,9 @@ pub(crate) mod morphology;
 mod opacity;
 mod opaque;
 mod pairs;
+mod panel;
+#[cfg(test)]
+mod panel_tests;
 mod plain;
 mod reach;
 mod residual;
@@ -39,6 +42,7 @@ use crate::roam::split;
 pub use evidence::{MatteEvidence, Solution};
 pub use gain::{Gain, full_gain, gain_at, ramps};
 pub use ink::{Ink, InkFound, InkSearch, Placement};
+pub use panel::{Panel, PanelFit};
 pub use unblend::{Overlay, Unblend};
 pub use visits::Visits;
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{Matte, gain_at};
 use crate::frame::FrameIdx;
 use crate::geometry::Rect;
-use crate::hole::{Hole, Origin, Reach, Restorer, Window};
+use crate::hole::{Crop, Hole, Origin, Reach, Restorer, Window};
+use crate::mask::Mask;
 use crate::raster::Raster;
 
 /// Below `LEAST_KEEP` nothing of the source is left to be computed; up to `FULL_KEEP` the prior takes over gradually.
@@ -35,6 +36,9 @@ pub struct Overlay {
     /// Of a mark that moves: by how many luma samples to the right and below the matte lies on a frame, in rising order; it is
     /// not used on frames that are missing. Empty where it stays.
     pub path: Arc<Vec<(FrameIdx, (i32, i32))>>,
+    /// What a computed sample weighs at least where enough of the source is kept: more than 0 where its prior comes through the same
+    /// matte on other frames and so is no quieter.
+    pub least: f32,
 }
 
 impl Overlay {
@@ -51,6 +55,34 @@ impl Overlay {
         // What lies beyond the picture no hole reaches.
         let (matte, noise) = self.matte.moved(by, (u32::MAX >> 1, u32::MAX >> 1), &self.noise);
         Self { matte: Arc::new(matte), noise: Arc::new(noise), ..self.clone() }
+    }
+
+    /// Computes the mark away from `crop`, of a frame on which `others` lie as well, wherever nothing but it does: those samples
+    /// are then seen. Marks that move are left alone.
+    pub fn reveal(&self, crop: &mut Crop, others: &Mask) {
+        let Some(gain) = self.gain_at(crop.idx).filter(|_| self.path.is_empty()) else { return };
+        if self.matte.format() != crop.patch.format {
+            return;
+        }
+        let hidden = crop.patch.need(others);
+        let (start, step) = crop.patch.rows.start_step();
+        for (plane, matte) in self.matte.planes().iter().enumerate() {
+            let (sw, sh) = crop.patch.format.subsampling(plane);
+            let (origin, area) = (crop.patch.rect.subsampled(sw, sh), self.matte.plane_rect(plane));
+            let (values, need) = (&mut crop.patch.planes[plane], &mut crop.need[plane]);
+            for y in 0..values.height() {
+                let row = start + (origin.y + y) * step;
+                for x in 0..values.width() {
+                    let Some(k) = place(area, origin.x + x, row) else { continue };
+                    let keep = 1.0 - gain * (1.0 - matte.keep.data()[k]);
+                    let at = (y * values.width() + x) as usize;
+                    if (FULL_KEEP..1.0).contains(&keep) && hidden[plane].data()[at] == 0 {
+                        values.data_mut()[at] = (values.data()[at] - gain * matte.add.data()[k]) / keep;
+                        need.data_mut()[at] = 0;
+                    }
+                }
+            }
+        }
     }
 
     /// How strongly it is shown on a frame, 0..=1; `None` outside its span.
@@ -85,6 +117,7 @@ struct Sample {
     value: f32,
     keep: f32,
     noise: f32,
+    least: f32,
 }
 
 impl Unblend {
@@ -134,8 +167,11 @@ impl Unblend {
             for sample in samples {
                 let energy = energy[sample.at];
                 let noise = sample.noise.powi(2);
-                let told =
-                    if sample.keep >= CLEAR || energy <= 0.0 { 1.0 } else { ((energy - noise) / energy).max(0.0) };
+                let told = if sample.keep >= CLEAR || energy <= 0.0 {
+                    1.0
+                } else {
+                    ((energy - noise) / energy).max(sample.least)
+                };
                 let known = ((sample.keep - LEAST_KEEP) / (FULL_KEEP - LEAST_KEEP)).clamp(0.0, 1.0);
                 let behind = prior.origin()[plane].data()[sample.at];
                 let weight = if behind == Origin::Kept { 1.0 } else { told * known };
@@ -185,14 +221,15 @@ fn covered(hole: &Hole, plane: usize, overlays: &[(&Overlay, f32)]) -> Vec<Sampl
                     keep,
                     add,
                     overlay.noise.get(plane).and_then(|noise| noise.data().get(k)).copied().unwrap_or(0.0),
+                    overlay.least,
                 ))
             });
-            let (Some((keep, add, noise)), None) = (here.next(), here.next()) else { continue };
+            let (Some((keep, add, noise, least)), None) = (here.next(), here.next()) else { continue };
             if keep > LEAST_KEEP {
                 let share = f32::from(hole.need()[plane].data()[at]) / 255.0;
                 let source = raster.data()[at];
                 let value = source + share * ((source - add) / keep - source);
-                samples.push(Sample { at, value, keep, noise });
+                samples.push(Sample { at, value, keep, noise, least });
             }
         }
     }
@@ -255,7 +292,6 @@ mod tests {
     use crate::fill::SpatialFill;
     use crate::format::{PixelFormat, PixelLayout};
     use crate::frame::{Frame, HostSurface, Patch, RowMut, Rows, Surface};
-    use crate::mask::Mask;
     use crate::matte::MattePlane;
 
     fn texture(plane: usize, x: u32, y: u32) -> f32 {
@@ -336,7 +372,7 @@ mod tests {
     fn overlay(matte: Matte, noise: f32) -> Overlay {
         let flat = |plane: &MattePlane| Raster::new(plane.keep.width(), plane.keep.height(), noise);
         let noise = Arc::new(matte.planes().iter().map(flat).collect());
-        Overlay { span: 0..10, matte: Arc::new(matte), noise, gain: Vec::new(), path: Arc::default() }
+        Overlay { span: 0..10, matte: Arc::new(matte), noise, gain: Vec::new(), path: Arc::default(), least: 0.0 }
     }
 
     #[test]
