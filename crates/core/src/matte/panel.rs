@@ -3,8 +3,8 @@
 //! A caption comes and goes, so that near its ends other frames show what the panel covers. Such a frame `J` and what lies
 //! behind it `I` (borrowed from those frames, along their motion) are pairs of `J = keep I + (1 - keep) W` in every plane; one
 //! `keep` and one `W` are fitted to the means of squares of samples, since single ones carry the codec's noise in `I`, which
-//! draws a slope to nothing. Then every sample tells how much of the panel it has, which gives its border. Knows pairs
-//! of frames; refuses to know how what lies behind was found.
+//! draws a slope to nothing. Then every sample tells how much of the panel it has, which gives its border; that is a hole, like
+//! letters. Knows pairs of frames; refuses to know how what lies behind was found.
 
 use super::morphology::{dilated, quantile};
 use super::{Matte, MattePlane};
@@ -45,16 +45,16 @@ const KEEPS: std::ops::Range<f32> = 0.12..0.93;
 /// Another panel's fit serves where it misses by no more than this factor and so many codes more than the own one.
 const AS_GOOD: (f32, f32) = (1.25, 0.25);
 
-/// Samples from the border within which each has its own opacity: the codec smears edges over as many.
+/// Samples to both sides of the border that are a hole, as letters are: the codec smears edges over as many, and what little is
+/// left of an edge shows on even ground.
 const BAND: usize = 2;
-/// Squared codes by which the border of the shape is believed beside what a sample tells.
-const BELIEVED: f32 = 400.0;
+/// A sample tells of its opacity where these squared codes of what it would differ by are seen.
+const TELLS: f32 = 400.0;
 /// Noise of the codec in a coded sample of luma and of chroma, in 8-bit codes: clean clips encoded by x264 at crf 20 are 43 to 50 dB
 /// from their source (`benches/captions`), which is 0.8 to 1.8. What a sample is mixed with comes through the same panel on
 /// other frames and is no quieter, so that the least of it keeps the sample's own half and blurs nothing that moves.
 const CODED: [f32; 2] = [0.8, 0.8];
-/// Opacity below which a sample is not the panel's, and the most that the samples inside may be off in the median.
-const NOTHING: f32 = 0.04;
+/// The most that the opacity of samples inside may be off in the median.
 const UNEVEN: f32 = 0.1;
 
 /// How opaque a panel is, and in which colour.
@@ -217,7 +217,7 @@ impl Panel {
         gains
     }
 
-    /// The matte over the whole panel, with its letters opaque: nothing is computed there. `gains` are those of the frames.
+    /// The matte over the whole panel, with its letters and its border opaque: nothing is computed there. `gains` are those of the frames.
     ///
     /// # Errors
     /// Why it is none, in words.
@@ -226,26 +226,19 @@ impl Panel {
         let sums = self.opacities(fit, gains);
         let raw: Vec<f32> = sums.iter().map(|[both, all]| both / all.max(1e-3)).collect();
         let inside = self.inside(&sums, alpha);
-        let off = (0..raw.len()).filter(|k| self.core[*k] && sums[*k][1] > BELIEVED).map(|k| (raw[k] - alpha).abs());
+        let off = (0..raw.len()).filter(|k| self.core[*k] && sums[*k][1] > TELLS).map(|k| (raw[k] - alpha).abs());
         let off = quantile(off, 0.5);
         if off > UNEVEN {
             return Err(format!("its opacity is not the same everywhere ({off:.2} off)"));
         }
         let outside: Vec<bool> = inside.iter().map(|i| !i).collect();
         let (wide, shrunk) = (dilated(&inside, width, BAND), dilated(&outside, width, BAND));
-        let mut opacity = Raster::new(self.rect.w, self.rect.h, 0.0f32);
-        for (k, opacity) in opacity.data_mut().iter_mut().enumerate() {
-            let believed = if inside[k] { alpha } else { 0.0 };
-            *opacity = if wide[k] && shrunk[k] && !self.letters[k] {
-                let [both, all] = sums[k];
-                ((both + BELIEVED * believed) / (all + BELIEVED)).clamp(0.0, alpha)
-            } else {
-                believed
-            };
-            if *opacity < NOTHING {
-                *opacity = 0.0;
-            }
-        }
+        let opacity: Vec<f32> = (0..inside.len())
+            .map(|k| {
+                let is_hole = (wide[k] && shrunk[k]) || (inside[k] && self.letters[k]);
+                if is_hole { 1.0 } else { f32::from(u8::from(inside[k])) * alpha }
+            })
+            .collect();
         let code = (1u32 << (self.format.depth - 8)) as f32;
         let planes = (0..self.format.planes()).map(|plane| self.plane(plane, &opacity, code * fit.colour[plane]));
         Matte::new(self.rect, self.format, planes.collect()).ok_or_else(|| "it has no size".to_owned())
@@ -386,8 +379,8 @@ impl Panel {
             .collect()
     }
 
-    /// The matte of a plane whose colour is `colour` in codes of the format.
-    fn plane(&self, plane: usize, opacity: &Raster<f32>, colour: f32) -> MattePlane {
+    /// The matte of a plane whose colour is `colour` in codes of the format, by the `opacity` of luma samples.
+    fn plane(&self, plane: usize, opacity: &[f32], colour: f32) -> MattePlane {
         let (sw, sh) = self.format.subsampling(plane);
         let area = self.rect.subsampled(sw, sh);
         let mut out = MattePlane { keep: Raster::new(area.w, area.h, 1.0), add: Raster::new(area.w, area.h, 0.0) };
@@ -395,17 +388,10 @@ impl Panel {
             for x in 0..area.w {
                 let rows = (y << sh)..((y + 1) << sh).min(self.rect.h);
                 let columns = (x << sw)..((x + 1) << sw).min(self.rect.w);
-                let all = || rows.clone().flat_map(|y| columns.clone().map(move |x| (x, y)));
-                let count = all().count().max(1) as f32;
-                let alpha = all().map(|(x, y)| opacity.at(x, y)).sum::<f32>() / count;
-                let is_letter = all().any(|(x, y)| self.letters[(y * self.rect.w + x) as usize]);
-                if is_letter && alpha > 0.0 {
-                    out.keep.set(x, y, 0.0);
-                    out.add.set(x, y, colour);
-                } else if alpha > 0.0 {
-                    out.keep.set(x, y, 1.0 - alpha);
-                    out.add.set(x, y, alpha * colour);
-                }
+                let all = rows.flat_map(|y| columns.clone().map(move |x| opacity[(y * self.rect.w + x) as usize]));
+                let alpha = all.fold(0.0, f32::max);
+                out.keep.set(x, y, 1.0 - alpha);
+                out.add.set(x, y, alpha * colour);
             }
         }
         out
