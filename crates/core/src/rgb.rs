@@ -27,12 +27,12 @@ impl Tap {
 }
 
 /// Positions of chroma sample centres against luma along one axis of a subsampled plane: the luma position of the first.
-fn first_chroma(log2: u8, is_on_luma: bool) -> f32 {
+pub(crate) fn first_chroma(log2: u8, is_on_luma: bool) -> f32 {
     if is_on_luma { 0.0 } else { ((1u32 << log2) as f32 - 1.0) / 2.0 }
 }
 
 /// Whether chroma samples of `color` lie on a luma column, and on a luma row. Unspecified: as H.264 has it by default.
-const fn on_luma(color: &ColorInfo) -> (bool, bool) {
+pub(crate) const fn on_luma(color: &ColorInfo) -> (bool, bool) {
     match color.chroma_location {
         2 => (false, false),
         3 => (true, true),
