@@ -44,8 +44,8 @@ class Graph:
         self.nodes.append(helper.make_node(op, list(inputs), names, **attributes))
         return names[0] if len(names) == 1 else names
 
-    def write(self, path, inputs, outputs):
-        port = lambda item: helper.make_tensor_value_info(item[0], TensorProto.FLOAT, item[1])
+    def write(self, path, inputs, outputs, kind=TensorProto.FLOAT):
+        port = lambda item: helper.make_tensor_value_info(item[0], kind, item[1])
         graph = helper.make_graph(
             self.nodes, path.stem, [port(i) for i in inputs], [port(o) for o in outputs], self.constants
         )
@@ -226,6 +226,30 @@ def text_detector(name, side=None, channels=1, shrink=1, sigmoid=True):
     g.write(CRATE / "tests" / "data" / f"{name}.onnx", [("x", [batch, 3, *size])], [("y", shape)])
 
 
+def upscaler(name, channels, factor, side=None, cubic=False, half=False):
+    """Every sample `factor` times as large, by repeating it; `cubic` enlarges by that filter instead, `half` computes on 16 bits.
+
+    The convolution of one of fixed size leaves its strides to the default.
+    """
+    g = Graph()
+    if cubic:
+        scales = g.const([1, 1, factor, factor])
+        g("Resize", "x", "", scales, mode="cubic", coordinate_transformation_mode="half_pixel", cubic_coeff_a=-0.75, out="y")
+    else:
+        weights = np.repeat(np.eye(channels), factor * factor, 0).reshape(-1, channels, 1, 1)
+        strides = {} if side else {"strides": [1, 1]}
+        spread = g("Conv", "x", g.const(weights, np.float16 if half else np.float32), kernel_shape=[1, 1], pads=[0] * 4, **strides)
+        wide = g("Cast", g("DepthToSpace", spread, blocksize=factor, mode="CRD"), to=TensorProto.FLOAT)
+        last = g("Clip", wide, g.const(0), g.const(1), out=None if half else "y")
+        if half:
+            g("Cast", last, to=TensorProto.FLOAT16, out="y")
+    size = [side, side] if side else ["h", "w"]
+    larger = [factor * side] * 2 if side else ["oh", "ow"]
+    batch = 1 if side else "n"
+    g.write(CRATE / "tests" / "data" / f"{name}.onnx", [("x", [batch, channels, *size])], [("y", [batch, channels, *larger])],
+            TensorProto.FLOAT16 if half else TensorProto.FLOAT)
+
+
 if __name__ == "__main__":
     golden()
     for kind in ("v5", "v8", "yolox", "nms", "quantised"):
@@ -233,5 +257,9 @@ if __name__ == "__main__":
     inpainter("inpainter_any", None, 24, 1.0)
     inpainter("inpainter_fixed", 128, 24, 255.0)
     inpainter("inpainter_together", None, 24, 1.0, together=True)
+    upscaler("upscaler_rgb", 3, 3)
+    upscaler("upscaler_fixed", 1, 2, side=24)
+    upscaler("upscaler_half", 3, 2, half=True)
+    upscaler("upscaler_cubic", 1, 2, cubic=True)
     text_detector("text_any")
     text_detector("text_fixed", side=320, channels=2, shrink=2, sigmoid=False)

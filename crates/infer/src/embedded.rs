@@ -29,9 +29,9 @@ impl Embedded {
                 quantised.join(", ")
             ));
         }
-        // rten 0.27 fails on such a convolution while it runs.
-        if graph.leaves_strides {
-            return Err("a convolution in it names no strides; export it anew, or use ONNX Runtime".to_owned());
+        // rten 0.27 takes a linear filter instead and says nothing.
+        if graph.resizes_cubic {
+            return Err("it resizes by a cubic filter, which needs ONNX Runtime".to_owned());
         }
         let model = quietly(|| Model::load(bytes.to_vec()).map_err(|e| e.to_string()))?;
         let outputs = graph.outputs.iter().map(|port| model.node_id(&port.name).map_err(|e| e.to_string()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::wire;
-use rten_onnx::onnx::{DataLocation, DataType, GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use rten_onnx::onnx::{AttributeProto, DataLocation, DataType, GraphProto, ModelProto, ValueInfoProto};
 
 /// An input or output of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +33,8 @@ pub struct Graph {
     pub outputs: Vec<Port>,
     /// Names of the operators in it.
     pub operators: BTreeSet<String>,
-    /// Whether a convolution leaves its strides to the default.
-    pub(crate) leaves_strides: bool,
+    /// Whether it resizes by a cubic filter.
+    pub(crate) resizes_cubic: bool,
 }
 
 impl Graph {
@@ -68,7 +68,8 @@ impl Graph {
         for node in &graph.node {
             let name = node.op_type.as_deref().unwrap_or_default();
             self.operators.insert(name.to_owned());
-            self.leaves_strides |= name == "Conv" && !has(node, "strides");
+            let is_cubic = |a: &AttributeProto| a.name.as_deref() == Some("mode") && a.s.as_deref() == Some("cubic");
+            self.resizes_cubic |= name == "Resize" && node.attribute.iter().any(is_cubic);
             node.attribute.iter().filter_map(|attribute| attribute.g.as_ref()).for_each(|inner| self.operators(inner));
         }
     }
@@ -82,10 +83,6 @@ impl Graph {
         };
         self.operators.iter().map(String::as_str).filter(is_quantised).collect()
     }
-}
-
-fn has(node: &NodeProto, attribute: &str) -> bool {
-    node.attribute.iter().any(|a| a.name.as_deref() == Some(attribute))
 }
 
 fn port(info: &ValueInfoProto) -> Port {
@@ -108,7 +105,7 @@ mod tests {
         assert_eq!(graph.inputs[0].words(), "?x3x160x160");
         assert_eq!((graph.inputs[0].name.as_str(), graph.inputs[0].is_float), ("images", true));
         assert_eq!(graph.outputs[0].words(), "?x6x525");
-        assert!(graph.operators.contains("MaxPool") && graph.quantised().is_empty() && !graph.leaves_strides);
+        assert!(graph.operators.contains("MaxPool") && graph.quantised().is_empty());
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! A [`Net`] runs on one of an ordered list of candidates: ONNX Runtime where it is installed (loaded at run time), else the
 //! embedded runtime. Each has to reproduce a golden output first, then the network has to give the same finite numbers twice;
-//! who refuses does so with a reason. On top lies what three kinds of networks mean: [`Yolo`] detectors,
-//! [`Inpainter`]s and [`DbNet`] text detectors. Refuses to know what a video is, where frames come from and what is done with the results.
+//! who refuses does so with a reason. On top lies what four kinds of networks mean: [`Yolo`] detectors, [`Inpainter`]s, [`DbNet`] text
+//! detectors and [`Upscaler`]s. Refuses to know what a video is, where frames come from and what is done with the results.
 #![forbid(unsafe_code)]
 
 pub mod dbnet;
@@ -13,11 +13,13 @@ mod golden;
 mod graph;
 pub mod inpaint;
 mod letterbox;
+mod mend;
 pub mod net;
 mod onnx_runtime;
 pub mod place;
 mod runtime;
 pub mod tensor;
+pub mod upscale;
 mod wire;
 pub mod yolo;
 
@@ -28,4 +30,5 @@ pub use inpaint::Inpainter;
 pub use net::Net;
 pub use place::{Machine, Placement, Wishes, place};
 pub use tensor::Tensor;
+pub use upscale::Upscaler;
 pub use yolo::Yolo;

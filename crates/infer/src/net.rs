@@ -8,9 +8,11 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::golden;
 use crate::graph::Graph;
+use crate::mend::mended;
 use crate::place::Placement;
 use crate::runtime::{CANDIDATES, Runtime};
 use crate::tensor::Tensor;
+use crate::wire;
 
 /// A file beyond this is no network for single frames, and would not fit beside them.
 const LARGEST: u64 = 2 << 30;
@@ -80,13 +82,18 @@ impl Net {
         shapes: impl FnOnce(&Graph) -> std::result::Result<Vec<Vec<usize>>, String>,
     ) -> Result<Probed> {
         let refuse = |why: String| Error::Model(format!("cannot use the network {place}: {why}"));
+        let digest = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        if !wire::is_model(bytes) {
+            return Err(refuse("it is no ONNX file, or not all of one".to_owned()));
+        }
+        let bytes = &*mended(bytes);
         let graph = Graph::read(bytes).map_err(refuse)?;
         if let Some(port) = graph.inputs.iter().chain(&graph.outputs).find(|port| !port.is_float) {
-            let other = format!("{} is not of 32-bit floating-point numbers; export it with those", port.name);
+            let other =
+                format!("{} is not of floating-point numbers of 32 or 16 bits; export it with those", port.name);
             return Err(refuse(other));
         }
         let shapes = shapes(&graph).map_err(refuse)?;
-        let digest = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         let mut refusals = Vec::new();
         for candidate in &CANDIDATES {
             let opened = golden::passes(candidate, placement)

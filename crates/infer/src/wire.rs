@@ -14,7 +14,7 @@ enum Holds {
 
 /// Messages of onnx.proto3 with fields that hold messages.
 #[derive(Clone, Copy)]
-enum Message {
+pub(crate) enum Message {
     Model,
     Graph,
     Node,
@@ -33,6 +33,14 @@ enum Message {
 const DEEPEST: usize = 32;
 
 impl Message {
+    /// The message that a field holds.
+    pub(crate) const fn inner(self, field: u64) -> Option<Self> {
+        match self.holds(field) {
+            Holds::Message(message) => Some(message),
+            _ => None,
+        }
+    }
+
     const fn holds(self, field: u64) -> Holds {
         let message = match (self, field) {
             (Self::Model, 7) | (Self::Attribute, 6 | 11) => Self::Graph,
@@ -87,7 +95,7 @@ fn walk(mut bytes: &[u8], message: Message, depth: usize) -> Option<()> {
 }
 
 /// An integer of 7 bits a byte, at most ten of them.
-fn integer(bytes: &mut &[u8]) -> Option<u64> {
+pub(crate) fn integer(bytes: &mut &[u8]) -> Option<u64> {
     let length = bytes.iter().take(10).position(|byte| byte & 0x80 == 0)? + 1;
     if length == 10 && bytes[9] > 1 {
         return None;
@@ -97,7 +105,7 @@ fn integer(bytes: &mut &[u8]) -> Option<u64> {
     Some(value)
 }
 
-fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+pub(crate) fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (taken, rest) = bytes.split_at_checked(length)?;
     *bytes = rest;
     Some(taken)
