@@ -2,9 +2,9 @@
 
 use std::any::Any;
 
-use cleanplate_core::{PixelFormat, Row, RowMut, Surface};
+use cleanplate_core::{Frame, HostSurface, PixelFormat, Row, RowMut, Surface};
 
-use crate::av::{AvFrame, ffi};
+use crate::av::{self, AvError, AvFrame, ffi};
 use crate::error::{Error, Result};
 use crate::pixfmt;
 
@@ -56,6 +56,43 @@ impl AvSurface {
         let start = unsafe { frame.data[index].offset(frame.linesize[index] as isize * y as isize) };
         (start, width)
     }
+}
+
+/// Memory for a picture of `size` (columns, rows) in the layout of `frame`, with all that belongs to that frame beside its samples:
+/// libav's where that of `frame` is.
+///
+/// # Errors
+/// Where memory is short, or libav has no such layout.
+pub fn blank_like(frame: &Frame, size: (u32, u32)) -> Result<Box<dyn Surface>> {
+    if !frame.surface().as_any().is::<AvSurface>() {
+        return Ok(Box::new(HostSurface::new(frame.format, size.0, size.1)));
+    }
+    let failed = |e: AvError| Error::Backend(format!("cannot make a picture of {}x{}: {e}", size.0, size.1));
+    let format = pixfmt::to_av(frame.format)
+        .ok_or_else(|| Error::unsupported(format!("libav knows no samples like {:?}", frame.format)))?;
+    let picture = AvFrame::picture(format, size.0, size.1).map_err(failed)?;
+    Ok(Box::new(with_properties_of(picture, frame).map_err(failed)?))
+}
+
+/// The samples of `picture` with all that belongs to `frame` beside them; nothing is copied.
+///
+/// # Errors
+/// Where memory is short, or `picture` is none of libav's.
+pub fn samples_of(picture: &Frame, frame: &Frame) -> Result<Box<dyn Surface>> {
+    let failed = |e: AvError| Error::Backend(format!("cannot share a picture: {e}"));
+    let own = picture.surface().as_any().downcast_ref::<AvSurface>();
+    let own = own.ok_or_else(|| Error::Internal("a picture to be shared is none of libav's".into()))?;
+    let mut shared = own.frame().share().map_err(failed)?;
+    shared.forget_side_data();
+    Ok(Box::new(with_properties_of(shared, frame).map_err(failed)?))
+}
+
+fn with_properties_of(picture: AvFrame, frame: &Frame) -> std::result::Result<AvSurface, AvError> {
+    if let Some(own) = frame.surface().as_any().downcast_ref::<AvSurface>() {
+        // SAFETY: both valid; the planes and the size of the target stay.
+        av::check(unsafe { ffi::av_frame_copy_props(picture.as_ptr(), own.frame().as_ptr()) })?;
+    }
+    AvSurface::new(picture).map_err(|_| AvError::INVALID)
 }
 
 /// libav's component of our plane: RGB components come as red, green, blue, our planes as green, blue, red.

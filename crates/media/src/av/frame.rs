@@ -62,6 +62,18 @@ impl AvFrame {
         unsafe { ffi::av_frame_is_writable(self.0) > 0 }
     }
 
+    /// Drops the side data of this handle.
+    pub fn forget_side_data(&mut self) {
+        let kinds: Vec<_> = (0..self.get().nb_side_data.max(0) as usize)
+            // SAFETY: libav keeps that many valid pointers.
+            .map(|n| unsafe { (**self.get().side_data.add(n)).type_ })
+            .collect();
+        for kind in kinds {
+            // SAFETY: ours and valid.
+            unsafe { ffi::av_frame_remove_side_data(self.0, kind) };
+        }
+    }
+
     /// The fields.
     pub fn get(&self) -> &ffi::AVFrame {
         // SAFETY: valid as long as self.

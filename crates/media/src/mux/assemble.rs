@@ -256,7 +256,7 @@ fn graft(
     scrap.0.push(part.clone());
     let mut output = Output::new(&plan.muxer, create(&part)?)?;
     let stream = output.add(parameters, base)?;
-    stream.sample_aspect_ratio = from.sample_aspect_ratio;
+    stream.sample_aspect_ratio = plan.resized.map_or(from.sample_aspect_ratio, |to| to.sar.into());
     // Times of the track alone count: the edit list is made by the graft.
     output.begin(&[("video_track_timescale", base.den.to_string()), ("write_tmcd", "0".into())])?;
     let total = source.info().size;
@@ -267,7 +267,8 @@ fn graft(
         }
     }
     output.finish(|_| Ok(()))?;
-    let new = NewTrack { file: &part, id, first_pts: first.pts, first_dts, end: last.pts + last.duration };
+    let (end, is_resized) = (last.pts + last.duration, plan.resized.is_some());
+    let new = NewTrack { file: &part, id, first_pts: first.pts, first_dts, end, is_resized };
     let mut file = create(out)?;
     let mut writer = std::io::BufWriter::with_capacity(1 << 20, &mut file);
     movie.graft(&new, &mut writer, &mut |done, of| progress(total / 2 + total * done / of.max(1) / 2, total))?;
@@ -290,7 +291,10 @@ fn graft_matroska(
     let part = PathBuf::from(format!("{}.video", out.display()));
     scrap.0.push(part.clone());
     let mut output = Output::new(&plan.muxer, create(&part)?)?;
-    output.add(parameters, Rational::new(1, 1000))?;
+    let stream = output.add(parameters, Rational::new(1, 1000))?;
+    if let Some(to) = plan.resized {
+        stream.sample_aspect_ratio = to.sar.into();
+    }
     output.begin(&[])?;
     let total = source.info().size;
     let mut packets = Vec::new();
@@ -309,7 +313,7 @@ fn graft_matroska(
     let mut file = create(out)?;
     let mut writer = std::io::BufWriter::with_capacity(1 << 20, &mut file);
     let half = &mut |done: u64, of: u64| progress(total / 2 + total * done / of.max(1) / 2, total);
-    document.graft(source.info().video, &part, &packets, &mut writer, half)?;
+    document.graft((source.info().video, plan.resized.is_some()), &part, &packets, &mut writer, half)?;
     drop(writer);
     let bytes = settle(&mut file, out)?;
     Ok(Written { bytes, video_packets: feed.given, copied_packets: 0 })

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::plan::Resized;
 use crate::av::{Dict, compat, ffi, text};
 use crate::types::{Rational, StreamKind};
 
@@ -55,6 +56,35 @@ fn pairs(dict: *const ffi::AVDictionary) -> BTreeMap<String, String> {
 }
 
 impl Facts {
+    /// The same of a file whose picture in stream `video` has another size.
+    pub(crate) fn resized(mut self, video: usize, to: Option<Resized>) -> Self {
+        if let (Some(to), Some(stream)) = (to, self.streams.get_mut(video)) {
+            let old = stream.properties.iter().find(|(kind, _, _)| *kind == "size").and_then(|(_, _, size)| {
+                let (w, h) = size.split_once('x')?;
+                Some([w.parse::<f64>().ok()?, h.parse::<f64>().ok()?])
+            });
+            for (_, matrix) in stream.side_data.iter_mut().filter(|(name, _)| name == "Display Matrix") {
+                // What moves a turned picture back into sight: the first two of the last row (ISO/IEC 14496-12, 8.3.2).
+                for (n, (to, old)) in [to.width, to.height].into_iter().zip(old.unwrap_or_default()).enumerate() {
+                    if let Some(four) = matrix.get_mut(24 + 4 * n..28 + 4 * n).and_then(|four| four.as_mut_array::<4>())
+                        && old > 0.0
+                    {
+                        let moved = f64::from(i32::from_ne_bytes(*four)) * f64::from(to) / old;
+                        *four = (moved.round() as i32).to_ne_bytes();
+                    }
+                }
+            }
+            for (kind, _, value) in &mut stream.properties {
+                match *kind {
+                    "size" => *value = format!("{}x{}", to.width, to.height),
+                    "sar" => *value = aspect(to.sar),
+                    _ => {}
+                }
+            }
+        }
+        self
+    }
+
     /// Of an open file.
     pub(crate) fn of(context: &ffi::AVFormatContext) -> Self {
         // SAFETY: libav keeps that many valid pointers there as long as the context is open.
@@ -123,11 +153,7 @@ impl StreamFacts {
         };
         let mut properties = Vec::new();
         if let Some(v) = &info.video {
-            let sar = if v.sar.num == 0 || v.sar.den == 0 || v.sar.num == v.sar.den {
-                "1:1".into()
-            } else {
-                format!("{}:{}", v.sar.num, v.sar.den)
-            };
+            let sar = aspect(v.sar);
             let field = match par.field_order {
                 ffi::AVFieldOrder::TT | ffi::AVFieldOrder::BT => "top field first",
                 ffi::AVFieldOrder::BB | ffi::AVFieldOrder::TB => "bottom field first",
@@ -188,6 +214,14 @@ impl StreamFacts {
             };
         format!("stream {index} ({kind}, {name})")
     }
+}
+
+/// A sample aspect ratio in words; one that is unknown is square.
+fn aspect(sar: Rational) -> String {
+    if sar.num == 0 || sar.den == 0 || sar.num == sar.den {
+        return "1:1".to_owned();
+    }
+    format!("{}:{}", sar.num, sar.den)
 }
 
 /// A difference between what was to be carried and what is there.

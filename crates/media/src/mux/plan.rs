@@ -18,7 +18,7 @@ use crate::av::{AvError, Packet};
 use crate::encode::{Encoder, EncoderSpec, StaticSideData};
 use crate::error::{Error, Result};
 use crate::source::Source;
-use crate::types::{Container, SourceInfo, StreamKind};
+use crate::types::{Container, Rational, SourceInfo, StreamKind};
 
 /// Packets and bytes of the source that a trial reads at most, to give each stream a few.
 const TRIAL_PACKETS: usize = 3000;
@@ -103,6 +103,29 @@ pub struct CopyPlan {
     pub losses: Vec<Lost>,
     /// What is worth knowing and no loss: rounded times, a file that is built anew.
     pub notes: Vec<String>,
+    /// Of a picture of another size than the source's: that size and its sample aspect ratio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resized: Option<Resized>,
+}
+
+/// The size of a new picture that is not the source's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resized {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Sample aspect ratio, 0/1 where unknown.
+    pub sar: Rational,
+}
+
+impl Resized {
+    /// The size of the frames of `spec`, where it is another one than the source's.
+    fn of(spec: &EncoderSpec, info: &SourceInfo) -> Option<Self> {
+        let video = info.video_stream().and_then(|s| s.video.as_ref())?;
+        let is_same = (spec.width, spec.height) == (video.width, video.height);
+        (!is_same).then_some(Self { width: spec.width, height: spec.height, sar: spec.sar })
+    }
 }
 
 impl CopyPlan {
@@ -148,7 +171,8 @@ pub fn plan_copy(
         encoder.push(frame, &mut keep)?;
     }
     encoder.finish(&mut keep)?;
-    plan_for(source, container, &Video { parameters: &parameters, samples: &samples }, drop_streams, accept_loss)
+    let video = Video { parameters: &parameters, samples: &samples };
+    plan_for(source, container, &video, Resized::of(spec, source.info()), drop_streams, accept_loss)
 }
 
 fn memory(e: AvError) -> Error {
@@ -160,6 +184,7 @@ pub(crate) fn plan_for(
     source: &Source,
     container: Container,
     video: &Video<'_>,
+    resized: Option<Resized>,
     drop_streams: bool,
     accept_loss: &BTreeSet<String>,
 ) -> Result<CopyPlan> {
@@ -168,15 +193,15 @@ pub(crate) fn plan_for(
     if info.container == container && (container.is_isobmff() || matches!(container, Container::Mkv | Container::Webm))
     {
         match graft_plan(source, container, video, &consent)? {
-            Ok(plan) => return Ok(plan),
+            Ok(plan) => return Ok(CopyPlan { resized, ..plan }),
             Err(why) => {
-                let mut plan = mux_plan(source, container, video, &consent)?;
+                let mut plan = mux_plan(source, container, video, resized, &consent)?;
                 plan.notes.push(format!("the file is built anew, not kept box by box: {why}"));
                 return Ok(plan);
             }
         }
     }
-    mux_plan(source, container, video, &consent)
+    mux_plan(source, container, video, resized, &consent)
 }
 
 struct Consent<'a> {
@@ -281,6 +306,7 @@ fn graft_plan(
         streams: stream_plans(&facts, info),
         losses,
         notes: Vec::new(),
+        resized: None,
     }))
 }
 
@@ -289,10 +315,16 @@ struct Trial {
     differences: Vec<Difference>,
 }
 
-fn mux_plan(source: &Source, container: Container, video: &Video<'_>, consent: &Consent<'_>) -> Result<CopyPlan> {
+fn mux_plan(
+    source: &Source,
+    container: Container,
+    video: &Video<'_>,
+    resized: Option<Resized>,
+    consent: &Consent<'_>,
+) -> Result<CopyPlan> {
     let info = source.info();
     let samples = samples(source)?;
-    let wanted = Facts::of(source.packets()?.context());
+    let wanted = Facts::of(source.packets()?.context()).resized(info.video, resized);
     let mut streams = stream_plans(&wanted, info);
     for (plan, facts) in streams.iter_mut().zip(&wanted.streams) {
         let is_chapters =
@@ -310,6 +342,7 @@ fn mux_plan(source: &Source, container: Container, video: &Video<'_>, consent: &
         streams,
         losses: Vec::new(),
         notes: Vec::new(),
+        resized,
     };
     layout::number(&mut plan);
     let mut refused = Vec::new();

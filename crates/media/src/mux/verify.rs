@@ -87,7 +87,7 @@ pub fn verify(
 ) -> Result<Verification> {
     let mut result = Verification::default();
     let found = Facts::of(PacketReader::open(out, &Limits::default())?.context());
-    let wanted = Facts::of(source.packets()?.context());
+    let wanted = Facts::of(source.packets()?.context()).resized(source.info().video, plan.resized);
     let map = match plan.method {
         Method::Graft => plan.mapping().into_iter().map(|to| to.filter(|i| *i < found.streams.len())).collect(),
         Method::Mux => layout::place(plan, &wanted, &found),

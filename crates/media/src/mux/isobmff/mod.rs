@@ -42,6 +42,8 @@ pub(crate) struct NewTrack<'a> {
     pub(crate) first_dts: i64,
     /// End of the last frame.
     pub(crate) end: i64,
+    /// Whether its picture has another size than the old one.
+    pub(crate) is_resized: bool,
 }
 
 /// An MP4 or QuickTime file whose header has been read.
@@ -348,7 +350,8 @@ fn replace(trak: &mut Node, graft: &Node, new: &NewTrack<'_>, media: u32, movie:
     let old = trak.find(STBL).and_then(|s| s.find(&[b"stsd"])).and_then(|stsd| Entry::first(stsd.bytes()).ok());
     let mut entry = Entry::first(from.find(&[b"stsd"]).ok_or_else(|| internal("no stsd"))?.bytes())?;
     if let Some(old) = old {
-        let kept = |n: &Node| PICTURE_BOXES.contains(&n.kind);
+        let speaks_of_size = |n: &Node| new.is_resized && matches!(&n.kind, b"pasp" | b"clap");
+        let kept = |n: &Node| PICTURE_BOXES.contains(&n.kind) && !speaks_of_size(n);
         entry.boxes.retain(|n| !kept(n) || !old.boxes.iter().any(|o| o.kind == n.kind));
         entry.boxes.extend(old.boxes.into_iter().filter(|n| kept(n)));
         // Which of the track's data references the samples lie in.
@@ -369,6 +372,9 @@ fn replace(trak: &mut Node, graft: &Node, new: &NewTrack<'_>, media: u32, movie:
             _ => mdhd[16..20].copy_from_slice(&u32::MAX.to_be_bytes()),
         }
     }
+    if new.is_resized {
+        resize(trak, graft)?;
+    }
     let edits = edits_for(&edits(trak)?, new, media, movie)?;
     let inner = trak.boxes_mut().ok_or_else(|| internal("an empty track"))?;
     let at = inner.iter().position(|n| n.kind == *b"edts");
@@ -382,6 +388,29 @@ fn replace(trak: &mut Node, graft: &Node, new: &NewTrack<'_>, media: u32, movie:
         }
     }
     Ok(chunks)
+}
+
+/// Gives a track the size at which `graft` is shown (ISO/IEC 14496-12, 8.3.2): what else speaks of its old one goes.
+fn resize(trak: &mut Node, graft: &Node) -> Result<()> {
+    let missing = || internal("a track without tkhd");
+    let size = |tkhd: &[u8]| tkhd.len().checked_sub(8).map(|at| [at, at + 4].map(|at| u32_at(tkhd, at)));
+    let new = graft.find(&[b"tkhd"]).and_then(|tkhd| size(tkhd.bytes())).ok_or_else(missing)?;
+    let inner = trak.boxes_mut().ok_or_else(missing)?;
+    inner.retain(|n| n.kind != *b"tapt");
+    let tkhd = inner.iter_mut().find(|n| n.kind == *b"tkhd").ok_or_else(missing)?;
+    let boxes::Content::Bytes(bytes) = &mut tkhd.content else { return Err(missing()) };
+    let at = bytes.len().checked_sub(8).ok_or_else(missing)?;
+    let old = [u32_at(bytes, at)?, u32_at(bytes, at + 4)?];
+    for (n, side) in new.into_iter().enumerate() {
+        let side = side?;
+        bytes[at + 4 * n..at + 4 * n + 4].copy_from_slice(&side.to_be_bytes());
+        // The matrix before it moves a turned picture back into sight: its last row but for the weight.
+        if let Some(place) = (at + 4 * n).checked_sub(12).filter(|_| old[n] > 0) {
+            let moved = f64::from(u32_at(bytes, place)?.cast_signed()) * f64::from(side) / f64::from(old[n]);
+            bytes[place..place + 4].copy_from_slice(&(moved.round() as i32).to_be_bytes());
+        }
+    }
+    Ok(())
 }
 
 /// The samples of a track in runs of about half a second: the chunks and their `stsc`.

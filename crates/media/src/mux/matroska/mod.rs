@@ -40,6 +40,8 @@ const ADDITION_MAX: Id = 0x55EE;
 const VIDEO: Id = 0xE0;
 const PIXEL_WIDTH: Id = 0xB0;
 const PIXEL_HEIGHT: Id = 0xBA;
+/// Columns and rows that are coded, cut off and displayed, and the unit of the last.
+const SIZES: [Id; 9] = [PIXEL_WIDTH, PIXEL_HEIGHT, 0x54AA, 0x54BB, 0x54CC, 0x54DD, 0x54B0, 0x54BA, 0x54B2];
 const ALPHA_MODE: Id = 0x53C0;
 const COLOUR: Id = 0x55B0;
 const CLUSTER: Id = 0x1F43_B675;
@@ -260,13 +262,13 @@ impl Document {
     }
 
     /// Writes this file to `out` with the blocks of stream `index` replaced by those of the only track of `new`, which are
-    /// `packets` in coding order.
+    /// `packets` in coding order and, where it `is_resized`, of another size.
     ///
     /// # Errors
     /// Where a file cannot be read or written, or the observer says to stop.
     pub(crate) fn graft(
         &mut self,
-        index: usize,
+        (index, is_resized): (usize, bool),
         new: &Path,
         packets: &[NewPacket],
         out: &mut (impl Write + Seek),
@@ -302,7 +304,7 @@ impl Document {
             let contents = self.load(element)?;
             seeks.push((element.id, writer.at - writer.segment));
             let contents = match element.id {
-                TRACKS => replace_track(&contents, &entry, &graft)?,
+                TRACKS => replace_track(&contents, &entry, (&graft, is_resized))?,
                 TAGS => without_stale_tags(&contents, uid)?,
                 _ => contents,
             };
@@ -403,7 +405,7 @@ fn seek_head(entries: &[(Id, u64)]) -> Vec<u8> {
 }
 
 /// The tracks with the entry `old` as it is but for the coding, which is that of `new`.
-fn replace_track(tracks: &[u8], old: &[u8], new: &[u8]) -> Result<Vec<u8>> {
+fn replace_track(tracks: &[u8], old: &[u8], (new, is_resized): (&[u8], bool)) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for (id, contents, all) in children(tracks)? {
         if id == CRC {
@@ -417,7 +419,10 @@ fn replace_track(tracks: &[u8], old: &[u8], new: &[u8]) -> Result<Vec<u8>> {
         for (id, contents, all) in children(old)? {
             match id {
                 CODEC_ID | CODEC_PRIVATE | CODEC_NAME | ENCODINGS | ADDITION_MAPPING | ADDITION_MAX | CRC => {}
-                VIDEO => put(&mut entry, VIDEO, &picture(contents, child(new, VIDEO).unwrap_or_default())?),
+                VIDEO => {
+                    let made = picture(contents, child(new, VIDEO).unwrap_or_default(), is_resized)?;
+                    put(&mut entry, VIDEO, &made);
+                }
                 _ => entry.extend(all),
             }
         }
@@ -431,11 +436,18 @@ fn replace_track(tracks: &[u8], old: &[u8], new: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The picture as the source describes it; colours as the encoder states them where the source is silent.
-fn picture(old: &[u8], new: &[u8]) -> Result<Vec<u8>> {
+/// The picture as the source describes it; colours as the encoder states them where the source is silent, and the size of a
+/// picture that `is_resized`.
+fn picture(old: &[u8], new: &[u8], is_resized: bool) -> Result<Vec<u8>> {
+    let speaks_of_size = |id: Id| is_resized && SIZES.contains(&id);
     let mut out = Vec::new();
     for (id, _, all) in children(old)? {
-        if !matches!(id, ALPHA_MODE | CRC) {
+        if !matches!(id, ALPHA_MODE | CRC) && !speaks_of_size(id) {
+            out.extend(all);
+        }
+    }
+    for (id, _, all) in children(new)? {
+        if speaks_of_size(id) {
             out.extend(all);
         }
     }
