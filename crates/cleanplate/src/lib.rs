@@ -56,17 +56,22 @@ mod subtitles;
 mod texts;
 pub mod times;
 mod tracks;
+pub mod upscale;
 mod watch;
 mod window;
 mod work;
 
+pub use cleanplate_core::Repeats;
 pub use entries::CaptionEntry;
 pub use error::{Error, ErrorKind, Result};
 pub use inspect::inspect;
 pub use mattes::{MatteFile, MatteRef};
 pub use networks::FillModel;
 pub use observer::{Control, Event, Level, Observer, Phase, Silent};
-pub use options::{CaptionOptions, DetectOptions, EncodeOptions, Job, Options, Target, Tier, VerifyMode};
+pub use options::{
+    CaptionOptions, DetectOptions, EncodeOptions, Job, NewSize, Options, Target, Tier, UpscaleModel, UpscaleOptions,
+    VerifyMode,
+};
 pub use plan::Plan;
 pub use plates::PlateRef;
 pub use preview::preview;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use cleanplate_core::Origin;
+use cleanplate_core::{Origin, Repeats};
 use serde::{Deserialize, Serialize};
 
 use crate::region::Region;
@@ -77,6 +77,8 @@ pub enum Target {
     Captions,
     /// Both.
     All,
+    /// Only what is drawn or named.
+    Nothing,
 }
 
 impl Target {
@@ -91,6 +93,7 @@ impl Target {
             Self::Marks => ("mark", " (name the place with --region)"),
             Self::Captions => ("caption", ""),
             Self::All => ("mark and no caption", " (name a mark's pixels with --mask)"),
+            Self::Nothing => ("mark", " (none was asked for)"),
         }
     }
 
@@ -115,6 +118,52 @@ pub struct CaptionOptions {
 impl Default for CaptionOptions {
     fn default() -> Self {
         Self { every: 2, min_duration: Length::Seconds(0.25), network: None }
+    }
+}
+
+/// How large the new picture is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NewSize {
+    /// So many times as large on both sides, at least 1.
+    Scale(f64),
+    /// So many columns and rows, as displayed; one that is left out follows from the picture's shape.
+    Fit {
+        /// Columns.
+        width: Option<u32>,
+        /// Rows.
+        height: Option<u32>,
+    },
+}
+
+/// What enlarges.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UpscaleModel {
+    /// A small network that the program brings.
+    #[default]
+    Fast,
+    /// A network of the user's, as ONNX: a picture in, the same picture larger out.
+    File(PathBuf),
+}
+
+/// How the picture is enlarged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UpscaleOptions {
+    /// To which size.
+    pub size: NewSize,
+    /// By what.
+    pub model: UpscaleModel,
+    /// Samples a side of what goes through the network at once; `None` suits the machine's caches.
+    pub tile: Option<u32>,
+    /// Which frames are computed once.
+    pub repeats: Repeats,
+}
+
+impl Default for UpscaleOptions {
+    fn default() -> Self {
+        Self { size: NewSize::Scale(2.0), model: UpscaleModel::default(), tile: None, repeats: Repeats::default() }
     }
 }
 
@@ -216,6 +265,8 @@ pub struct Options {
     pub fill_batch: Option<usize>,
     /// Tiers that may be used.
     pub tiers: BTreeSet<Tier>,
+    /// How the picture is enlarged; `None` leaves its size.
+    pub upscale: Option<UpscaleOptions>,
     /// The video track worked on, by its number in the file; `None` is libav's default.
     pub stream: Option<usize>,
     /// How it is encoded.
@@ -275,6 +326,7 @@ impl Default for Options {
             fill_model: None,
             fill_batch: None,
             tiers: Tier::ALL.into(),
+            upscale: None,
             stream: None,
             encode: EncodeOptions::default(),
             drop_streams: false,

@@ -21,6 +21,7 @@ use crate::options::Tier;
 use crate::plates::PlateRef;
 use crate::render::picture_bytes;
 use crate::restore::context;
+use crate::upscale::Upscale;
 
 /// Version of the plan's structure; raised when a field changes its meaning or goes.
 pub const PLAN_VERSION: u32 = 1;
@@ -42,6 +43,9 @@ pub struct Plan {
     /// The network that fills instead of the spatial fill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fill_model: Option<FillModel>,
+    /// How the picture is enlarged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upscale: Option<Upscale>,
     /// What is removed. A mark is switched off by `"enabled": false`.
     pub marks: Vec<Mark>,
     /// Runs of frames that are encoded, kept and redone on their own, in order and without a gap.
@@ -363,6 +367,7 @@ impl Plan {
             "encoder": self.encoder,
             "tiers": self.tiers,
             "fill_model": self.fill_model.as_ref().map(FillModel::key),
+            "upscale": self.upscale.as_ref().map(|upscale| upscale.key(segment)),
             "marks": marks,
             "repairs": self.repairs.iter().filter(|r| r.frames.start < seen.end && seen.start < r.frames.end).collect::<Vec<_>>(),
         });

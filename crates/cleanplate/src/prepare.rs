@@ -8,7 +8,7 @@ use cleanplate_core::Scan;
 use cleanplate_media::encode::{Choice, EncodeRequest, StaticSideData, choose_encoder, side_data_of};
 use cleanplate_media::mux::{container_of, plan_copy};
 use cleanplate_media::source::{OpenOptions, Source};
-use cleanplate_media::{Container, Error as MediaError};
+use cleanplate_media::{Container, Error as MediaError, Rational};
 
 use crate::error::{Error, Result};
 use crate::footage::Footage;
@@ -18,6 +18,7 @@ use crate::networks::FillModel;
 use crate::observer::{Event, Phase};
 use crate::options::{Job, Options};
 use crate::plan::{Mark, PLAN_VERSION, Plan, SourcePin, cut};
+use crate::upscale::Upscale;
 use crate::watch::Watch;
 
 /// An opened source and what its worked-on track is like.
@@ -75,8 +76,8 @@ pub(crate) fn open(input: &Path, options: &Options, watch: &mut Watch<'_>) -> Re
     Ok(Opened { source, clip, hdr, scan, frame_side_data })
 }
 
-/// Makes the plan of a job. Masks are kept in `masks`.
-pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, watch: &mut Watch<'_>) -> Result<Plan> {
+/// Makes the plan of a job, on paper only or to be carried out at once. Masks are kept in `masks`.
+pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, on_paper: bool, watch: &mut Watch<'_>) -> Result<Plan> {
     let Opened { source, clip, .. } = opened;
     let options = &job.options;
     if let Some(path) = &options.plan_in {
@@ -92,20 +93,28 @@ pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, watch: &mut Watch<'
         )
         .into());
     }
-    let choice = encoder(opened, container, options)?;
+    let mut upscale = upscale_of(opened, options, watch)?;
+    let choice = encoder(opened, container, options, upscale.as_ref().map(|(upscale, sar)| (upscale, *sar)))?;
     let copy = plan_copy(source, container, &choice.spec, options.drop_streams, &options.accept_loss)?;
     let (fill_model, refused) = FillModel::of(options, watch)?;
     let (marks, mut words) = place_marks(options, opened, masks, watch)?;
     words.splice(0..0, refused);
     let keys: Vec<bool> = source.index().frames.iter().map(|f| f.key).collect();
+    let segments = cut(&clip.starts, |idx| keys.get(idx).copied().unwrap_or(false));
+    // A job that is carried out finds repeats on its way and decodes nothing for them.
+    if let Some((upscale, _)) = upscale.as_mut().filter(|(upscale, _)| on_paper && upscale.firsts.is_none()) {
+        let threads = options.decoder_threads.unwrap_or(0);
+        upscale.firsts = Some(crate::upscale::find(opened, upscale.repeats, &segments, &marks, threads, watch)?);
+    }
     Ok(Plan {
         version: PLAN_VERSION,
         engine: env!("CARGO_PKG_VERSION").to_owned(),
         source: pin(source, clip),
         tiers: options.tiers.iter().copied().collect(),
         fill_model,
+        upscale: upscale.map(|(upscale, _)| upscale),
         marks,
-        segments: cut(&clip.starts, |idx| keys.get(idx).copied().unwrap_or(false)),
+        segments,
         encoder: choice.spec,
         encoder_words: choice.substitutions,
         copy,
@@ -185,7 +194,12 @@ fn pin(source: &Source, clip: &Clip) -> SourcePin {
 }
 
 /// The encoder of the worked-on track.
-pub(crate) fn encoder(opened: &Opened, container: Container, options: &Options) -> Result<Choice> {
+pub(crate) fn encoder(
+    opened: &Opened,
+    container: Container,
+    options: &Options,
+    upscale: Option<(&Upscale, Rational)>,
+) -> Result<Choice> {
     let mut info = opened.source.info().clone();
     let video = info.video;
     if let Some(video) = info.streams.get_mut(video).and_then(|s| s.video.as_mut())
@@ -193,7 +207,27 @@ pub(crate) fn encoder(opened: &Opened, container: Container, options: &Options) 
     {
         video.scan = opened.scan;
     }
+    if let (Some(video), Some((upscale, sar))) =
+        (info.streams.get_mut(info.video).and_then(|s| s.video.as_mut()), upscale)
+    {
+        (video.width, video.height, video.sar) = (upscale.width, upscale.height, sar);
+    }
     Ok(choose_encoder(&info, container, &request(options, opened))?)
+}
+
+/// How the picture is enlarged, where that is asked for, and the sample aspect ratio of the new one.
+fn upscale_of(opened: &Opened, options: &Options, watch: &mut Watch<'_>) -> Result<Option<(Upscale, Rational)>> {
+    let Some(wanted) = &options.upscale else { return Ok(None) };
+    if opened.scan.is_interlaced() {
+        return Err(MediaError::unsupported_but(
+            "an interlaced picture cannot be enlarged: its rows were taken at two times".to_owned(),
+            "deinterlace it first".to_owned(),
+        )
+        .into());
+    }
+    let video = opened.source.info().video_stream().and_then(|s| s.video.as_ref());
+    let sar = video.map_or(Rational::new(0, 1), |video| video.sar);
+    Upscale::asked(wanted, options, &opened.clip, sar, watch).map(Some)
 }
 
 /// What the media crate is asked to encode.

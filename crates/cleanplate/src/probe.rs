@@ -53,7 +53,7 @@ pub fn probe(input: &Path, options: &Options) -> Result<Probe> {
     let (source, index) = (&opened.source, opened.source.index());
     let (mut kept, mut lost, mut encoder) = (Vec::new(), Vec::new(), Vec::new());
     let container = container_of(input, source.info())?;
-    match prepare::encoder(&opened, container, options) {
+    match prepare::encoder(&opened, container, options, None) {
         Ok(choice) => {
             encoder = choice.substitutions;
             match plan_copy(source, container, &choice.spec, options.drop_streams, &options.accept_loss) {

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
 use cleanplate_core::{
-    ColorInfo, Frame, FrameIdx, HostSurface, PixelFormat, Raster, RowMut, Scan, Search, Surface, Template,
+    ColorInfo, Frame, FrameIdx, HostSurface, PixelFormat, Raster, Resampler, RowMut, Scan, Search, Surface, Template,
 };
 use cleanplate_infer::Placement;
 use cleanplate_media::encode::{Codec, Encoder, EncoderSpec, StaticSideData};
@@ -25,6 +25,7 @@ use crate::plan::{Mark, Plan};
 use crate::report::{OriginCounts, StageReport};
 use crate::restore::{Extras, Restoration, Restored, with_context};
 use crate::store::{Store, StoreWriter};
+use crate::upscale::{Enlarger, reduced};
 
 /// What is known of a finished segment, kept beside its packets.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub(crate) struct SegmentRecord {
     pub(crate) frames: Range<FrameIdx>,
     pub(crate) bytes: u64,
     pub(crate) frames_marked: u64,
+    /// Frames that were enlarged with an earlier one, with that.
+    #[serde(default)]
+    pub(crate) repeats: Vec<(FrameIdx, FrameIdx)>,
     pub(crate) origins: OriginCounts,
     /// Those within each mark's mask.
     #[serde(default)]
@@ -97,12 +101,12 @@ pub(crate) struct Render<'a> {
 
 /// Seconds that each stage was busy, not waiting.
 #[derive(Debug, Default)]
-pub(crate) struct Busy([AtomicU64; 4]);
+pub(crate) struct Busy([AtomicU64; 5]);
 
 /// Frames that may always wait between two stages, however large they are: fewer would stop the stages from overlapping.
 const LEAST_QUEUED: u64 = 3;
 
-const STAGES: [&str; 4] = ["decode", "restore", "encode", "check"];
+const STAGES: [&str; 5] = ["decode", "restore", "encode", "check", "upscale"];
 
 impl Busy {
     fn add(&self, stage: usize, since: Instant) {
@@ -115,7 +119,8 @@ impl Busy {
             let rate = if seconds > 0.0 { frames as f64 / seconds } else { 0.0 };
             StageReport { name: (*name).to_owned(), seconds, units: frames, rate }
         };
-        STAGES.iter().zip(&self.0).map(stage).collect()
+        let worked = |stage: &StageReport| stage.seconds > 0.0 || stage.name != "upscale";
+        STAGES.iter().zip(&self.0).map(stage).filter(worked).collect()
     }
 }
 
@@ -207,7 +212,12 @@ impl Render<'_> {
         }
         let records = Mutex::new(done.into_iter().map(|r| r.map(|r| (r, true))).collect::<Vec<_>>());
         let bound = (self.queue_bytes / 2).max(LEAST_QUEUED * self.picture_bytes());
-        let (decoded, restored) = (Queue::new(bound), Queue::new(bound));
+        let (decoded, restored, enlarged) = (Queue::new(bound), Queue::new(bound), Queue::new(bound));
+        let enlarger = match &self.plan.upscale {
+            Some(upscale) => Some(Enlarger::open(upscale, &self.placement)?),
+            None => None,
+        };
+        let pictures = if enlarger.is_some() { &enlarged } else { &restored };
         let wants = |kind| self.extras.iter().any(|(extra, _)| *extra == kind);
         let templates = self.verify == VerifyMode::Full;
         let extras = Extras { origin_map: wants(Extra::OriginMap), mask: wants(Extra::Mask), templates };
@@ -218,12 +228,15 @@ impl Render<'_> {
         let (busy, frames) = (Busy::default(), AtomicU64::new(0));
         let (events, heard) = mpsc::channel();
         if !missing.is_empty() {
-            let stages: Vec<Stage<'_>> = vec![
+            let mut stages: Vec<Stage<'_>> = vec![
                 ("decode", Box::new(|| self.decode(&missing, context, &decoded, &busy, cancel))),
                 ("restore", Box::new(|| self.restore(restoration, &decoded, &restored, &busy, cancel))),
-                ("encode", Box::new(|| self.encode(&restored, &ending, &busy, &frames, cancel))),
+                ("encode", Box::new(|| self.encode(pictures, &ending, &busy, &frames, cancel))),
                 ("check", Box::new(|| self.conclude(&ending, &busy, &records, events, cancel))),
             ];
+            if let Some(enlarger) = enlarger {
+                stages.insert(2, ("upscale", Box::new(|| enlarge(enlarger, &restored, &enlarged, &busy, cancel))));
+            }
             line::run(stages, &mut || {
                 heard.try_iter().for_each(&mut *tell);
                 poll(frames.load(Ordering::Relaxed));
@@ -335,6 +348,7 @@ impl Render<'_> {
                         segment.record.by_mark.entry(*mark).or_default().add(*origins);
                     }
                     segment.record.frames_marked += u64::from(restored.marked);
+                    segment.record.repeats.extend(restored.repeats.map(|first| (frame.idx, first)));
                     segment.pts.push(frame.pts);
                     if frame.idx + 2 >= self.plan.source.frames {
                         segment.tracks[0].encoder.stop_reordering();
@@ -402,7 +416,9 @@ impl Render<'_> {
                 .len();
             if self.verify == VerifyMode::Full {
                 let mark = |id: u32| self.plan.marks.iter().find(|mark| mark.id == id);
-                record.flashes = check(&mut blobs[0].0, &pts, &record.frames, &templates, &mark, cancel)?;
+                let size = (self.plan.source.width, self.plan.source.height);
+                let sought = Sought { templates: &templates, size: self.plan.upscale.as_ref().map(|_| size) };
+                record.flashes = check(&mut blobs[0].0, &pts, &record.frames, &sought, &mark, cancel)?;
                 record.looked_for = templates.iter().map(|(id, _)| *id).collect();
                 record.decoded = true;
             }
@@ -423,6 +439,30 @@ impl Render<'_> {
         }
         Ok(())
     }
+}
+
+/// Passes everything on with its frames at their new size.
+fn enlarge(mut enlarger: Enlarger, input: &Queue<Unit>, out: &Queue<Unit>, busy: &Busy, cancel: &Cancel) -> Staged {
+    let (input, out) = (input.taker(), out.giver());
+    while let Some(unit) = input.pop() {
+        cancel.check()?;
+        let since = Instant::now();
+        let unit = match unit {
+            Unit::Frame(frame, mut restored) => {
+                let (made, first) = enlarger.enlarge(&frame)?;
+                restored.repeats = (first != frame.idx).then_some(first);
+                Unit::Frame(made, restored)
+            }
+            end @ Unit::End(..) => {
+                enlarger.forget();
+                end
+            }
+        };
+        busy.add(4, since);
+        let bytes = if let Unit::Frame(frame, _) = &unit { frame_bytes(frame) } else { 0 };
+        out.push(unit, bytes)?;
+    }
+    Ok(())
 }
 
 /// The giving side of the restoring stage.
@@ -486,14 +526,21 @@ impl Writing {
     }
 }
 
+/// Marks that are looked for in an encoded segment.
+struct Sought<'a> {
+    templates: &'a [(u32, Template)],
+    /// The size at which they were removed, where the encoded frames have another.
+    size: Option<(u32, u32)>,
+}
+
 /// Decodes an encoded segment on its own before it counts as done.
 ///
-/// Answers with the frames that still show one of the marks that `templates` describe, where the plan says that they are.
+/// Answers with the frames that still show one of the marks that are `sought`, where the plan says that they are.
 fn check<'a>(
     blob: &mut StoreWriter,
     pts: &[i64],
     frames: &Range<FrameIdx>,
-    templates: &[(u32, Template)],
+    sought: &Sought<'_>,
     mark: &dyn Fn(u32) -> Option<&'a Mark>,
     cancel: &Cancel,
 ) -> Result<Vec<Flash>> {
@@ -502,9 +549,14 @@ fn check<'a>(
     let pack = PackReader::open(BufReader::new(file))?;
     let stop = || cleanplate_media::Error::Cancelled;
     let mut searches: Vec<(&Mark, Search<'_>)> =
-        templates.iter().filter_map(|(id, template)| Some((mark(*id)?, Search::new(template)))).collect();
+        sought.templates.iter().filter_map(|(id, template)| Some((mark(*id)?, Search::new(template)))).collect();
+    let mut resampler = Resampler::default();
     let mut look = |frame: Frame| {
         let idx = frames.start + frame.idx;
+        let frame = match sought.size.filter(|_| !searches.is_empty()) {
+            Some(size) => reduced(&frame, size, &mut resampler).map_err(cleanplate_media::Error::Internal)?,
+            None => frame,
+        };
         for (mark, search) in searches.iter_mut().filter(|(mark, _)| mark.span.contains(&idx)) {
             match mark.view.as_ref().map(|view| view.origin(idx)) {
                 Some(Some(origin)) => search.look_from(&frame, idx, origin),
@@ -531,8 +583,10 @@ fn check<'a>(
 }
 
 /// A lossless gray track at the times of `spec`.
-pub(crate) fn gray_lossless(spec: &EncoderSpec) -> EncoderSpec {
+pub(crate) fn gray_lossless(spec: &EncoderSpec, (width, height): (u32, u32)) -> EncoderSpec {
     EncoderSpec {
+        width,
+        height,
         codec: Codec::Ffv1,
         encoder: "ffv1".to_owned(),
         source_format: PixelFormat::GRAY8,

@@ -33,6 +33,9 @@ pub struct Report {
     pub frames: u64,
     /// Frames that carry a mark.
     pub frames_marked: u64,
+    /// Frames that repeat an earlier one and were enlarged with it, where the picture was enlarged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<u64>,
     /// Pixels of the first plane by origin, over all frames.
     pub origins: OriginCounts,
     /// Segments of the worked-on track.

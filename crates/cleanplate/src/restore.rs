@@ -43,6 +43,8 @@ pub(crate) struct Restored {
     pub(crate) by_mark: BTreeMap<u32, OriginCounts>,
     /// Whether a mark lies on it.
     pub(crate) marked: bool,
+    /// The earlier frame that it repeats, where it was enlarged with that.
+    pub(crate) repeats: Option<FrameIdx>,
     /// Origin of every pixel of the first plane, where asked for.
     pub(crate) origin_map: Option<Raster<u8>>,
     /// Coverage of every pixel, where asked for.

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
 
-use cleanplate_core::PixelLayout;
+use cleanplate_core::{PixelLayout, Repeats};
 use cleanplate_media::Container;
 use cleanplate_media::mux;
 use cleanplate_media::pack::PackReader;
@@ -16,7 +16,7 @@ use crate::inks::is_picture;
 use crate::marks::Clip;
 use crate::networks::placement;
 use crate::observer::{Event, Observer, Phase};
-use crate::options::{Job, Options, Tier, VerifyMode};
+use crate::options::{Job, Options, Target, Tier, VerifyMode};
 use crate::plan::{Mark, Plan, Repair, write_beside};
 use crate::prepare::{self, Opened};
 use crate::region::to_shown;
@@ -45,7 +45,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Report> {
     refuse_existing(&job.output, options.overwrite)?;
     refuse_captions(options)?;
     let mut phases = vec![Phase::Index];
-    phases.extend(first_pass(options));
+    phases.extend(first_pass(options, options.dry_run));
     phases.extend([Phase::Render, Phase::Assemble, Phase::Verify]);
     let watch = &mut Watch::new(observer, phases);
     let work = WorkFolder::take(&job.output, options.work_dir.as_deref())?;
@@ -64,10 +64,10 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Report> {
 /// As [`run`].
 pub fn plan(job: &Job, observer: &mut dyn Observer) -> Result<Planned> {
     refuse_captions(&job.options)?;
-    let watch = &mut Watch::new(observer, [Phase::Index].into_iter().chain(first_pass(&job.options)).collect());
+    let watch = &mut Watch::new(observer, [Phase::Index].into_iter().chain(first_pass(&job.options, true)).collect());
     let folder = tempfile::tempdir().map_err(Error::io("make a folder in", std::env::temp_dir()))?;
     let opened = prepare::open(&job.input, &job.options, watch)?;
-    let plan = prepare::plan(job, &opened, folder.path(), watch)?;
+    let plan = prepare::plan(job, &opened, folder.path(), true, watch)?;
     if let Some(path) = &job.options.captions_out {
         subtitles::write(path, &plan.marks, &opened)?;
     }
@@ -99,13 +99,15 @@ fn write_mattes(plan: &Plan, path: &Path, watch: &mut Watch<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The phases that make the plan.
-pub(crate) fn first_pass(options: &Options) -> impl Iterator<Item = Phase> {
+/// The phases that make the plan, on paper only or to be carried out.
+pub(crate) fn first_pass(options: &Options, on_paper: bool) -> impl Iterator<Item = Phase> {
     let fresh = options.plan_in.is_none();
     let own = options.detect.network.is_some() || options.mattes.iter().any(|path| is_picture(path));
     let looks = options.looks_for_marks() || own;
-    let locate = (fresh && looks).then_some(Phase::Analyse);
-    let looks_behind = [Tier::Unblend, Tier::Borrow].iter().any(|tier| options.tiers.contains(tier));
+    let repeats = on_paper && options.upscale.as_ref().is_some_and(|upscale| upscale.repeats != Repeats::Off);
+    let locate = (fresh && (looks || repeats)).then_some(Phase::Analyse);
+    let looks = looks || options.target != Target::Nothing;
+    let looks_behind = looks && [Tier::Unblend, Tier::Borrow].iter().any(|tier| options.tiers.contains(tier));
     let solve = (fresh && looks_behind).then_some(Phase::Solve);
     locate.into_iter().chain(solve)
 }
@@ -114,7 +116,7 @@ fn in_work_folder(job: &Job, work: &WorkFolder, watch: &mut Watch<'_>) -> Result
     let options = &job.options;
     let store = work.store(!options.resume)?;
     let opened = prepare::open(&job.input, options, watch)?;
-    let mut plan = prepare::plan(job, &opened, &work.masks()?, watch)?;
+    let mut plan = prepare::plan(job, &opened, &work.masks()?, options.dry_run, watch)?;
     if let Some(path) = &options.plan_out {
         plan.save(path)?;
     }
@@ -123,7 +125,7 @@ fn in_work_folder(job: &Job, work: &WorkFolder, watch: &mut Watch<'_>) -> Result
     }
     let mut report = describe(job, &plan, &opened);
     tell_plan(&plan, &report, watch);
-    if plan.marks.iter().all(|m| !m.enabled) {
+    if plan.marks.iter().all(|m| !m.enabled) && plan.upscale.is_none() {
         return nothing_found(job, &plan, report, watch);
     }
     if options.dry_run {
@@ -161,6 +163,16 @@ fn in_work_folder(job: &Job, work: &WorkFolder, watch: &mut Watch<'_>) -> Result
         }
         report.checks.push(check);
     }
+    if let Some(upscale) = &mut plan.upscale {
+        let repeats: Vec<_> = rendered.records.iter().flat_map(|(record, _)| &record.repeats).copied().collect();
+        report.repeats = Some(repeats.len() as u64);
+        watch.tell(Event::info(crate::upscale::shares(plan.source.frames, repeats.len() as u64)));
+        let were_open = upscale.firsts.is_none();
+        upscale.firsts = Some(repeats);
+        if let Some(path) = options.plan_out.as_ref().filter(|_| were_open) {
+            plan.save(path)?;
+        }
+    }
     report.timings = watch.timings();
     report.resources = crate::resources::used();
     if let Some(path) = &options.report {
@@ -178,7 +190,9 @@ fn render(
     store: &DirStore,
     watch: &mut Watch<'_>,
 ) -> Result<Rendered> {
-    let gray = |wanted: bool, extra| wanted.then(|| (extra, gray_lossless(&plan.encoder)));
+    let gray = |wanted: bool, extra| {
+        wanted.then(|| (extra, gray_lossless(&plan.encoder, (plan.source.width, plan.source.height))))
+    };
     let extras = [gray(options.origin_map.is_some(), Extra::OriginMap), gray(options.mask_out.is_some(), Extra::Mask)];
     let render = Render {
         source: &opened.source,

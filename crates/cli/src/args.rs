@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
-use cleanplate::{Length, Region, Tier, Times};
+use cleanplate::{Length, Region, Tier, Times, UpscaleModel};
 
 use crate::values;
 
@@ -16,6 +16,8 @@ Examples:
       only look there
   cleanplate captions in.mp4 -o out.mp4
       find burned-in captions and remove them
+  cleanplate upscale in.mp4 -o out.mp4
+      twice as large
   cleanplate probe in.mp4
       what is in it, what will be kept
 
@@ -51,6 +53,17 @@ Examples:
       only look at the bottom of the picture
   cleanplate plan in.mp4 --target captions -o plan.json
       one entry for every caption, to be edited: cleanplate captions in.mp4 -o out.mp4 --plan-in plan.json";
+
+const UPSCALE_EXAMPLES: &str = "\
+Examples:
+  cleanplate upscale in.mp4 -o out.mp4
+      twice as large
+  cleanplate upscale in.mp4 -o out.mp4 --width 3840
+      as wide as that, in the shape of the picture
+  cleanplate upscale in.mp4 -o out.mp4 -s 4 -n model.onnx
+      a network of yours
+  cleanplate upscale in.mp4 -o out.mp4 --target marks
+      remove the marks in the same pass";
 
 const PROBE_EXAMPLES: &str = "\
 Examples:
@@ -101,6 +114,9 @@ pub(crate) enum Verb {
     /// Remove burned-in captions: `remove --target captions`
     #[command(after_help = CAPTIONS_EXAMPLES)]
     Captions(Box<Remove>),
+    /// Enlarge a video; repeated frames are computed once
+    #[command(after_help = UPSCALE_EXAMPLES)]
+    Upscale(Box<Remove>),
     /// Tell what is in a file, what will be kept and what cannot be
     #[command(after_help = PROBE_EXAMPLES)]
     Probe(Probe),
@@ -147,6 +163,8 @@ pub(crate) struct Remove {
     pub(crate) place: Place,
     #[command(flatten)]
     pub(crate) how: How,
+    #[command(flatten)]
+    pub(crate) enlarge: Enlarge,
     #[command(flatten)]
     pub(crate) encode: Encode,
     #[command(flatten)]
@@ -313,6 +331,37 @@ pub(crate) struct How {
     pub(crate) memory: Option<u64>,
 }
 
+/// How the picture is enlarged. Without a size it keeps its own; the verb upscale doubles it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Enlarging (upscale doubles the size when none is given)")]
+pub(crate) struct Enlarge {
+    /// So many times as large on both sides (2, 1.5, 4)
+    #[arg(short = 's', long, value_name = "FACTOR", value_parser = values::factor, conflicts_with_all = ["width", "height"])]
+    pub(crate) scale: Option<f64>,
+    /// So many columns, as displayed; rows follow from the picture's shape unless --height is given
+    #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(1..=16384))]
+    pub(crate) width: Option<u32>,
+    /// So many rows, as displayed
+    #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(1..=16384))]
+    pub(crate) height: Option<u32>,
+    /// What enlarges: fast (built in), or a network of yours (ONNX: a picture in, the same picture larger out) [default: fast]
+    #[arg(short = 'n', long, value_name = "fast|FILE.onnx", value_parser = values::upscaler)]
+    pub(crate) model: Option<UpscaleModel>,
+    /// Samples a side of what goes through the network at once [default: 128]
+    #[arg(short = 't', long, value_name = "PX", value_parser = clap::value_parser!(u32).range(16..=4096))]
+    pub(crate) tile: Option<u32>,
+    /// What counts as a repeated frame, which is computed once [default: perceptual]
+    #[arg(long, value_name = "RULE", value_enum)]
+    pub(crate) repeats: Option<Repeats>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Repeats {
+    Exact,
+    Perceptual,
+    Off,
+}
+
 fn tiers_help() -> String {
     let names: Vec<&str> = Tier::ALL.iter().map(|tier| tier.name()).collect();
     format!("Ways of restoring that may be used, of: {} [default: all]", names.join(", "))
@@ -426,6 +475,7 @@ pub(crate) enum Target {
     Marks,
     Captions,
     All,
+    Nothing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -60,6 +60,12 @@ fn dispatch(verb: Verb, command: &Command, matches: &ArgMatches) -> u8 {
             args.place.target.get_or_insert(Target::Captions);
             session(&args.talk, true, &args.input, &environment, |watch| verbs::remove::run(&args, &environment, watch))
         }
+        Verb::Upscale(mut args) => {
+            args.place.target.get_or_insert(Target::Nothing);
+            session(&args.talk, true, &args.input, &environment, |watch| {
+                verbs::remove::upscale(&args, &environment, watch)
+            })
+        }
         Verb::Probe(args) => session(&args.talk, false, &args.input, &environment, |_| verbs::probe::run(&args)),
         Verb::Inspect(args) => session(&args.talk, true, &args.input, &environment, |watch| {
             verbs::inspect::run(&args, &environment, watch)

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use cleanplate::{CaptionOptions, DetectOptions, EncodeOptions, Options, Result, Target, VerifyMode};
+use cleanplate::{
+    CaptionOptions, DetectOptions, EncodeOptions, NewSize, Options, Repeats, Result, Target, UpscaleOptions, VerifyMode,
+};
 
-use crate::args::{self, Encode, Found, How, Kept, Place, State, Track, Verify, Written};
+use crate::args::{self, Encode, Enlarge, Found, How, Kept, Place, State, Track, Verify, Written};
 use crate::environment::{self, Environment, Old};
 
 impl Place {
@@ -24,6 +26,7 @@ impl Place {
                 args::Target::Marks => Target::Marks,
                 args::Target::Captions => Target::Captions,
                 args::Target::All => Target::All,
+                args::Target::Nothing => Target::Nothing,
             };
         }
         let usual = CaptionOptions::default();
@@ -68,6 +71,25 @@ impl How {
             options.queue_bytes = bytes;
         }
         Ok(())
+    }
+}
+
+impl Enlarge {
+    /// Says how the picture is enlarged; `doubles` where no size is given.
+    pub(crate) fn apply(&self, options: &mut Options, doubles: bool) {
+        let size = match (self.scale, self.width, self.height) {
+            (Some(by), _, _) => NewSize::Scale(by),
+            (None, None, None) if doubles => NewSize::Scale(2.0),
+            (None, None, None) => return,
+            (None, width, height) => NewSize::Fit { width, height },
+        };
+        let repeats = match self.repeats {
+            Some(args::Repeats::Exact) => Repeats::Exact,
+            Some(args::Repeats::Off) => Repeats::Off,
+            Some(args::Repeats::Perceptual) | None => Repeats::Perceptual,
+        };
+        let model = self.model.clone().unwrap_or_default();
+        options.upscale = Some(UpscaleOptions { size, model, tile: self.tile, repeats });
     }
 }
 

@@ -1,6 +1,8 @@
 //! Values of flags that the engine's own types do not read: moments, sizes, pairs.
 
-use cleanplate::Times;
+use std::path::PathBuf;
+
+use cleanplate::{Times, UpscaleModel};
 
 /// One moment (`12.5`, `1:30`, `f120`), read as the range that starts there, or a range.
 pub(crate) fn moment(text: &str) -> Result<Times, String> {
@@ -42,6 +44,23 @@ pub(crate) fn share(text: &str) -> Result<f32, String> {
         Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
         _ => Err(format!("{text:?} is not a number from 0 to 1")),
     }
+}
+
+/// How many times as large.
+pub(crate) fn factor(text: &str) -> Result<f64, String> {
+    match text.trim().trim_end_matches(['x', 'X']).parse::<f64>() {
+        Ok(value) if (1.0..=16.0).contains(&value) => Ok(value),
+        _ => Err(format!("{text:?} is not a factor from 1 to 16")),
+    }
+}
+
+/// The name of a built-in network, or a file.
+pub(crate) fn upscaler(text: &str) -> Result<UpscaleModel, String> {
+    Ok(match text {
+        "" => return Err("an empty name".to_owned()),
+        "fast" => UpscaleModel::Fast,
+        path => UpscaleModel::File(PathBuf::from(path)),
+    })
 }
 
 /// A finite number.

@@ -6,8 +6,8 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use cleanplate_core::{Frame, FrameIdx, MaskTrack, Raster, Row};
-use cleanplate_media::Error as MediaError;
+use cleanplate_core::{Frame, FrameIdx, MaskTrack, Raster, Repeats, Row};
+use cleanplate_media::{Error as MediaError, Rational};
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, codecs::png::PngEncoder};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -22,7 +22,7 @@ use crate::masks::{MaskFolder, MaskRef, hex};
 use crate::mattes::MatteRef;
 use crate::networks::{FillModel, placement};
 use crate::observer::{Event, Observer, Phase};
-use crate::options::{EncodeOptions, Job, VerifyMode};
+use crate::options::{EncodeOptions, Job, UpscaleOptions, VerifyMode};
 use crate::plan::{ALGORITHMS, Mark, write_beside};
 use crate::plates::PlateRef;
 use crate::prepare::place_marks;
@@ -31,6 +31,7 @@ use crate::report::{CheckReport, OriginCounts, REPORT_VERSION, Report, SegmentRe
 use crate::restore::{Extras, Means, Restoration, Restored, context};
 use crate::run::{first_pass, mark_report, refuse_existing, refuse_same_file};
 use crate::store::{DirStore, Store};
+use crate::upscale::{Enlarger, Upscale};
 use crate::watch::Watch;
 use crate::work::{WorkFolder, need_room};
 
@@ -50,7 +51,7 @@ struct Record {
 pub(crate) fn run(job: &Job, input: &Input, observer: &mut dyn Observer) -> Result<Report> {
     let options = &job.options;
     let mut phases = vec![Phase::Index];
-    phases.extend(first_pass(options));
+    phases.extend(first_pass(options, false));
     phases.push(Phase::Render);
     let watch = &mut Watch::new(observer, phases);
     let work = Work::new(job, input)?;
@@ -114,7 +115,8 @@ impl<'a> Work<'a> {
                 report.refusals.push(line);
             }
         }
-        if self.single && !options.names_marks() {
+        let enlarger = self.enlarger(&sequence, watch)?;
+        if self.single && !options.names_marks() && enlarger.is_none() {
             return Err(Error::NothingFound(format!(
                 "{} is a single image: a mark is located by comparing frames, and there is nothing to compare it with; \
                  nothing was written (name the place with --region or --mask)",
@@ -125,7 +127,7 @@ impl<'a> Work<'a> {
         watch.end();
         report.refusals.extend(doubts(&words));
         report.marks = marks.iter().map(|m| mark_report(m, sequence.clip())).collect();
-        if marks.is_empty() {
+        if marks.is_empty() && enlarger.is_none() {
             return self.nothing_found(&words, report, watch);
         }
         for mark in &report.marks {
@@ -136,7 +138,7 @@ impl<'a> Work<'a> {
             report.timings = watch.timings();
             return Ok(report);
         }
-        self.render(&marks, masks, store, &sequence, &mut report, watch)?;
+        self.render(&marks, enlarger, (masks, store), &sequence, &mut report, watch)?;
         report.timings = watch.timings();
         report.resources = crate::resources::used();
         if let Some(path) = &options.report {
@@ -144,6 +146,14 @@ impl<'a> Work<'a> {
             write_beside(path, &json.map_err(|e| Error::Internal(format!("report as JSON: {e}")))?)?;
         }
         Ok(report)
+    }
+
+    /// What enlarges, where that is asked for; every image is computed on its own.
+    fn enlarger(&self, sequence: &Sequence, watch: &mut Watch<'_>) -> Result<Option<Enlarger>> {
+        let Some(wanted) = &self.job.options.upscale else { return Ok(None) };
+        let wanted = UpscaleOptions { repeats: Repeats::Off, ..wanted.clone() };
+        let (plan, _) = Upscale::asked(&wanted, &self.job.options, sequence.clip(), Rational::new(1, 1), watch)?;
+        Enlarger::open(&plan, &placement(&self.job.options)).map(Some)
     }
 
     fn describe(&self) -> Report {
@@ -203,8 +213,8 @@ impl<'a> Work<'a> {
     fn render(
         &self,
         marks: &[Mark],
-        masks: &Path,
-        store: &DirStore,
+        mut enlarger: Option<Enlarger>,
+        (masks, store): (&Path, &DirStore),
         sequence: &Sequence,
         report: &mut Report,
         watch: &mut Watch<'_>,
@@ -217,7 +227,8 @@ impl<'a> Work<'a> {
         let (fill_model, refused) = FillModel::of(options, watch)?;
         report.refusals.extend(doubts(&refused));
         let means = Means { tiers, fill_model, placement: placement(options) };
-        let keys = self.keys(marks, &tracks, &means, bytes, watch)?;
+        let upscale = enlarger.as_ref().map(Enlarger::key);
+        let keys = self.keys((marks, &tracks), &means, upscale, bytes, watch)?;
         let done: Vec<Option<Record>> =
             (0..keys.len()).map(|n| self.done(n, &keys[n], store)).collect::<Result<_>>()?;
         for (output, _) in self.outputs.iter().zip(&done).filter(|(_, done)| done.is_none()) {
@@ -243,6 +254,10 @@ impl<'a> Work<'a> {
         let mut frames = sequence.frames(0)?;
         restoration.over(frames.as_mut(), &missing, keys.len() as FrameIdx, &mut |_, frame, restored| {
             let n = frame.idx as usize;
+            let frame = match &mut enlarger {
+                Some(enlarger) => enlarger.enlarge(&frame)?.0,
+                None => frame,
+            };
             let record = self.image(n, &frame, restored, sequence, report)?;
             let mut writer = store.put(&record_name(&keys[n]))?;
             let json = serde_json::to_vec(&record).map_err(|e| Error::Internal(format!("image record: {e}")))?;
@@ -294,9 +309,9 @@ impl<'a> Work<'a> {
     /// A digest of everything that decides each image's bits: itself and its `context` images before and after it.
     fn keys(
         &self,
-        marks: &[Mark],
-        tracks: &[MaskTrack<MaskRef>],
+        (marks, tracks): (&[Mark], &[MaskTrack<MaskRef>]),
         means: &Means,
+        upscale: Option<serde_json::Value>,
         picture_bytes: u64,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<String>> {
@@ -326,6 +341,7 @@ impl<'a> Work<'a> {
                 "accept": options.accept_loss,
                 "tiers": means.tiers,
                 "fill_model": means.fill_model.as_ref().map(FillModel::key),
+                "upscale": upscale,
             });
             let text = serde_json::to_vec(&all).map_err(|e| Error::Internal(format!("image key: {e}")))?;
             keys.push(hex(&Sha256::digest(&text))[..40].to_owned());

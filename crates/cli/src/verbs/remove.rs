@@ -15,11 +15,31 @@ use crate::watch::{Outcome, Watch};
 
 /// Does the job, or every job of a folder. Returns the exit code.
 pub(crate) fn run(args: &Remove, environment: &Environment, watch: &mut Watch) -> Result<u8> {
-    let options = options(args, environment)?;
-    let output = args.output.clone().unwrap_or_else(|| paths::beside(&args.input, "cleaned", None));
+    run_with(args, options(args, environment)?, Verb { name: "remove", made: "cleaned" }, watch)
+}
+
+/// Enlarges a video, or every video of a folder. Returns the exit code.
+pub(crate) fn upscale(args: &Remove, environment: &Environment, watch: &mut Watch) -> Result<u8> {
+    let mut options = options(args, environment)?;
+    args.enlarge.apply(&mut options, true);
+    if args.preview.is_some() {
+        return Err(Error::Usage("--preview shows what is removed: it has nothing to show of enlarging".into()));
+    }
+    run_with(args, options, Verb { name: "upscale", made: "upscaled" }, watch)
+}
+
+/// What a job is called, and what its output.
+#[derive(Clone, Copy)]
+struct Verb {
+    name: &'static str,
+    made: &'static str,
+}
+
+fn run_with(args: &Remove, options: Options, verb: Verb, watch: &mut Watch) -> Result<u8> {
+    let output = args.output.clone().unwrap_or_else(|| paths::beside(&args.input, verb.made, None));
     match folder::videos(&args.input)? {
         Some((videos, others)) => {
-            watch.start("remove", &args.input, Some(&output));
+            watch.start(verb.name, &args.input, Some(&output));
             if others > 0 {
                 tracing::info!("folder: {} videos; {others} other files are left alone", videos.len());
             }
@@ -27,12 +47,12 @@ pub(crate) fn run(args: &Remove, environment: &Environment, watch: &mut Watch) -
         }
         None => {
             let job = Job { input: args.input.clone(), output, options };
-            single(args, job, watch)
+            single(args, job, verb, watch)
         }
     }
 }
 
-fn single(args: &Remove, job: Job, watch: &mut Watch) -> Result<u8> {
+fn single(args: &Remove, job: Job, verb: Verb, watch: &mut Watch) -> Result<u8> {
     if let Some(at) = &args.preview {
         let picture = match &args.output {
             Some(output) => output.with_extension("png"),
@@ -43,7 +63,7 @@ fn single(args: &Remove, job: Job, watch: &mut Watch) -> Result<u8> {
         watch.done(exit::DONE, Outcome::Output(picture.display().to_string()));
         return Ok(exit::DONE);
     }
-    watch.start("remove", &job.input, Some(&job.output));
+    watch.start(verb.name, &job.input, Some(&job.output));
     let report = render(&job, watch)?;
     watch.end();
     watch.lines(&summary::of(&report, &job));
@@ -123,6 +143,7 @@ fn options(args: &Remove, environment: &Environment) -> Result<Options> {
     };
     args.place.apply(&mut options, environment)?;
     args.how.apply(&mut options, environment)?;
+    args.enlarge.apply(&mut options, false);
     args.kept.apply(&mut options);
     args.state.apply(&mut options);
     args.found.apply(&mut options);

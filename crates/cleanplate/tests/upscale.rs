@@ -1,0 +1,190 @@
+//! What a job promises about enlarging, on small synthetic clips: the size that is asked for, every frame at its time, every other
+//! stream, colours in their places, repeats computed once, and marks removed in the same pass.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also outside of test functions
+
+mod common;
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::Command;
+
+use cleanplate::{
+    Error, Job, NewSize, Options, Region, Repeats, Report, Silent, Target, UpscaleModel, UpscaleOptions, run,
+};
+use cleanplate_core::{Frame, Rect, Resampler, Row};
+use cleanplate_media::{OpenOptions, Source};
+
+/// A scene of smooth shapes that move in whole steps every third frame: 50 frames, of which 17 are new.
+const SCENE: &str = "nullsrc=s=160x90:r=25:d=2,geq=cb=128+40*sin(X/19+floor(N/3)):cr=128+30*cos(Y/13)\
+    :lum=120+60*sin((X+5*floor(N/3))/8)*cos(Y/7)";
+
+fn make(output: &Path, graph: &str, pix_fmt: &str, more: &[&str]) {
+    let done = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-nostdin", "-filter_complex", &format!("{graph}[v];sine=d=2[a]")])
+        .args(["-map", "[v]", "-map", "[a]", "-pix_fmt", pix_fmt, "-c:v", "libx264", "-crf", "14", "-c:a", "aac"])
+        .args(more)
+        .arg(output)
+        .status();
+    assert!(done.unwrap().success(), "{graph}");
+}
+
+fn enlarged(
+    input: &Path,
+    output: &Path,
+    upscale: UpscaleOptions,
+    change: impl Fn(&mut Options),
+) -> Result<Report, Error> {
+    let mut options =
+        Options { target: Target::Nothing, upscale: Some(upscale), overwrite: true, ..Options::default() };
+    change(&mut options);
+    run(&Job { input: input.to_owned(), output: output.to_owned(), options }, &mut Silent)
+}
+
+fn frames(path: &Path) -> Vec<Frame> {
+    let source = Source::open(path, &OpenOptions::default(), &mut |_, _| ControlFlow::Continue(())).unwrap();
+    let mut reader = source.reader(1).unwrap();
+    std::iter::from_fn(|| reader.read().unwrap()).collect()
+}
+
+/// Mean difference of a plane, in codes of 8 bits.
+fn apart(a: &Frame, b: &Frame, plane: usize) -> f64 {
+    let (w, h) = a.format.plane_size(plane, a.width, a.height);
+    let unit = f64::from(1u32 << (a.format.depth - 8));
+    let row = |frame: &Frame, y: u32| -> Vec<f64> {
+        match frame.row(plane, y) {
+            Row::U8(row) => row.iter().map(|v| f64::from(*v)).collect(),
+            Row::U16(row) => row.iter().map(|v| f64::from(*v) / unit).collect(),
+        }
+    };
+    let sum: f64 = (0..h).flat_map(|y| row(a, y).into_iter().zip(row(b, y))).map(|(a, b)| (a - b).abs()).sum();
+    sum / f64::from(w * h)
+}
+
+#[test]
+fn a_clip_is_doubled_with_its_times_its_sound_and_its_colours() {
+    let folder = tempfile::tempdir().unwrap();
+    // One of them with frames that last unequally.
+    let uneven = format!("{SCENE},setpts='PTS+0.013/TB*mod(N,2)'");
+    for (pix_fmt, scene) in [("yuv420p", &*uneven), ("yuv420p10le", SCENE), ("yuv444p", SCENE)] {
+        let (input, output) = (folder.path().join("in.mkv"), folder.path().join("out.mkv"));
+        make(&input, scene, pix_fmt, &["-vsync", "passthrough"]);
+        let report = enlarged(&input, &output, UpscaleOptions::default(), |o| o.encode.crf = Some(4.0)).unwrap();
+        assert!(report.checks.iter().all(|check| check.ok), "{:?}", report.checks);
+        assert_eq!(report.streams.iter().filter(|stream| stream.fate.contains("copied")).count(), 1);
+        let (small, large) = (frames(&input), frames(&output));
+        assert_eq!(small.len(), large.len());
+        let mut resampler = Resampler::default();
+        for (a, b) in small.iter().zip(&large) {
+            assert_eq!((b.width, b.height, b.format, b.pts), (320, 180, a.format, a.pts));
+        }
+        // Made small again it is what it was.
+        let mut back = cleanplate_core::HostSurface::new(large[7].format, 160, 90);
+        (0..3).for_each(|plane| resampler.plane(&large[7], plane, (160, 90), &mut back).unwrap());
+        let back = Frame::new(7, 0, 1, (160, 90), large[7].format, Box::new(back));
+        for plane in 0..3 {
+            let off = apart(&small[7], &back, plane);
+            assert!(off < 1.5, "{pix_fmt}, plane {plane}: {off}");
+        }
+    }
+}
+
+#[test]
+fn frames_that_repeat_others_are_computed_once_and_all_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output, all) =
+        (folder.path().join("in.mp4"), folder.path().join("out.mp4"), folder.path().join("all.mp4"));
+    make(&input, SCENE, "yuv420p", &[]);
+    let plan = folder.path().join("plan.json");
+    let report = enlarged(&input, &output, UpscaleOptions::default(), |o| o.plan_out = Some(plan.clone())).unwrap();
+    // 17 pictures; the codec's noise may make one of a kind look new now and then.
+    let repeats = report.repeats.unwrap();
+    assert!((31..=33).contains(&repeats), "{repeats} repeats");
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&plan).unwrap()).unwrap();
+    let firsts = json["upscale"]["firsts"].as_array().unwrap();
+    assert_eq!(firsts.len() as u64, repeats);
+    for pair in firsts {
+        let (idx, first) = (pair[0].as_u64().unwrap(), pair[1].as_u64().unwrap());
+        assert_eq!(idx / 3, first / 3, "frame {idx} is none of the kind of {first}");
+    }
+    let off = UpscaleOptions { repeats: Repeats::Off, ..UpscaleOptions::default() };
+    assert_eq!(enlarged(&input, &all, off, |_| {}).unwrap().repeats, Some(0));
+    for (n, (a, b)) in frames(&output).iter().zip(&frames(&all)).enumerate() {
+        let off = apart(a, b, 0);
+        assert!(off < 1.5, "frame {n}: {off}");
+    }
+}
+
+#[test]
+fn a_mark_is_removed_and_the_rest_enlarged_in_one_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let [input, removed, output] = ["in.mp4", "removed.mp4", "out.mp4"].map(|name| folder.path().join(name));
+    make(&input, &format!("{SCENE},drawbox=x=20:y=60:w=24:h=12:color=white:t=fill"), "yuv420p", &[]);
+    let region: Region = "18,58,28,16".parse().unwrap();
+    let marked = |o: &mut Options| {
+        (o.target, o.regions, o.encode.crf) = (Target::Marks, vec![region.clone()], Some(4.0));
+    };
+    let mut options = Options::default();
+    marked(&mut options);
+    run(&Job { input: input.clone(), output: removed.clone(), options }, &mut Silent).unwrap();
+    let larger = UpscaleOptions { size: NewSize::Scale(1.5), ..UpscaleOptions::default() };
+    let report = enlarged(&input, &output, larger, marked).unwrap();
+    assert!(report.checks.iter().all(|check| check.ok) && report.frames_marked == 50, "{:?}", report.checks);
+    let (given, small, made) = (frames(&input), frames(&removed), frames(&output));
+    assert_eq!((made[0].width, made[0].height, made.len()), (240, 136, 50));
+    let mut resampler = Resampler::default();
+    let mut larger = |frame: &Frame| {
+        let mut surface = cleanplate_core::HostSurface::new(frame.format, 240, 136);
+        resampler.plane(frame, 0, (240, 136), &mut surface).unwrap();
+        Frame::new(frame.idx, 0, 1, (240, 136), frame.format, Box::new(surface))
+    };
+    let mark = Rect::new(30, 90, 36, 18);
+    for n in [3, 30] {
+        let (with, without) = (larger(&given[n]), larger(&small[n]));
+        let (off, seen) = (common::off(&without, &made[n], mark), common::off(&with, &made[n], mark));
+        // What two encoders and another filter change, against what the box does.
+        assert!(off < 6.0 && seen > 40.0, "frame {n}: {off}, {seen}");
+    }
+}
+
+#[test]
+fn images_are_enlarged_by_a_network_of_the_users_sample_for_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let net = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infer/tests/data/upscaler_rgb.onnx");
+    let model = UpscaleModel::File(net);
+    let triple = || UpscaleOptions { size: NewSize::Scale(3.0), model: model.clone(), ..UpscaleOptions::default() };
+    let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
+    std::fs::create_dir(&input).unwrap();
+    for n in 0..2u8 {
+        let picture = image::RgbImage::from_fn(33, 21, |x, y| {
+            image::Rgb([x as u8 * 7, y as u8 * 12, n * 90 + (x * y % 11) as u8])
+        });
+        picture.save(input.join(format!("{n}.png"))).unwrap();
+    }
+    let report = enlarged(&input, &output, triple(), |_| {}).unwrap();
+    assert!(report.checks.iter().all(|check| check.ok) && report.frames == 2, "{:?}", report.checks);
+    for n in 0..2 {
+        let name = format!("{n}.png");
+        let small = image::open(input.join(&name)).unwrap().to_rgb8();
+        let large = image::open(output.join(&name)).unwrap().to_rgb8();
+        assert_eq!(large.dimensions(), (99, 63));
+        assert!(large.enumerate_pixels().all(|(x, y, sample)| sample == small.get_pixel(x / 3, y / 3)));
+    }
+    // One of them, of another factor than the network's.
+    let single = folder.path().join("single.png");
+    enlarged(&input.join("0.png"), &single, UpscaleOptions { size: NewSize::Scale(2.0), ..triple() }, |_| {}).unwrap();
+    assert_eq!(image::image_dimensions(&single).unwrap(), (66, 42));
+}
+
+#[test]
+fn what_cannot_be_enlarged_is_refused_in_words_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in.mp4"), folder.path().join("out.mp4"));
+    make(&input, &SCENE.replace("160x90", "160x96"), "yuv420p", &["-flags", "+ildct+ilme", "-x264-params", "tff=1"]);
+    let error = enlarged(&input, &output, UpscaleOptions::default(), |_| {}).unwrap_err();
+    assert!(error.to_string().contains("interlaced"), "{error}");
+    make(&input, SCENE, "yuv420p", &[]);
+    let smaller = UpscaleOptions { size: NewSize::Fit { width: Some(100), height: None }, ..UpscaleOptions::default() };
+    let error = enlarged(&input, &output, smaller, |_| {}).unwrap_err();
+    assert!(error.to_string().contains("smaller"), "{error}");
+    assert!(!output.exists());
+}
