@@ -64,7 +64,7 @@ fn a_translucent_panel_is_computed_away_and_its_letters_alone_are_made_anew() {
     for mark in &report.marks {
         let origins = mark.origins;
         assert!(mark.reason.contains("opacity 0.5"), "{}", mark.reason);
-        // Its letters, grown by what the codec spoils, are most of a panel as narrow as this one.
+        // Its letters, grown by what the codec spoils, and its border are most of a panel as narrow as this one.
         let whole = origins.unblended + origins.borrowed + origins.invented;
         assert!(4 * origins.unblended > whole, "{origins:?}");
     }

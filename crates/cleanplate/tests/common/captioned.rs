@@ -25,7 +25,7 @@ pub(crate) fn make(output: &Path, graph: &str) {
 }
 
 /// Columns and rows of a panel beyond its letters, a side.
-pub(crate) const PAD: (u32, u32) = (12, 7);
+pub(crate) const PAD: (u32, u32) = (24, 7);
 
 /// The scene with and without its captions, as encoded; those of a `panel` stand on a black one of that opacity.
 pub(crate) fn clips(folder: &Path, panel: Option<f32>) -> (PathBuf, PathBuf) {
