@@ -4,25 +4,12 @@
 
 mod common;
 
-use std::ops::{ControlFlow, Range};
-use std::path::Path;
+use std::ops::Range;
 
-use cleanplate::{Error, Job, Options, Silent, Target, plan, run};
-use cleanplate_core::{Frame, Rect};
-use cleanplate_media::{OpenOptions, Source};
-use common::captioned::{LINES, PAD, clips};
-use common::off;
-
-fn job(input: &Path, output: &Path) -> Job {
-    let options = Options { target: Target::Captions, overwrite: true, ..Options::default() };
-    Job { input: input.to_owned(), output: output.to_owned(), options }
-}
-
-fn frames(path: &Path) -> Vec<Frame> {
-    let source = Source::open(path, &OpenOptions::default(), &mut |_, _| ControlFlow::Continue(())).unwrap();
-    let mut reader = source.reader(1).unwrap();
-    std::iter::from_fn(|| reader.read().unwrap()).collect()
-}
+use cleanplate::{Error, Silent, plan, run};
+use cleanplate_core::Rect;
+use common::captioned::{LINES, PAD, clips, job};
+use common::{frames, off};
 
 #[test]
 fn captions_are_found_to_the_frame_and_removed_and_a_caption_of_the_plan_can_be_kept() {

@@ -3,29 +3,17 @@
 
 mod common;
 
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use cleanplate::masks::MaskFolder;
-use cleanplate::{Error, Job, Options, Plan, Report, Silent, Target, inspect, plan, run};
+use cleanplate::{Error, Job, Plan, Report, Silent, inspect, plan, run};
 use cleanplate_core::{Frame, Rect, Row};
-use cleanplate_media::{OpenOptions, Source};
-use common::captioned::{LINES, clips};
+use common::captioned::{LINES, clips, job};
+use common::frames;
 
 fn network(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../infer/tests/data").join(name)
-}
-
-fn job(input: &Path, output: &Path) -> Job {
-    let options = Options { target: Target::Captions, overwrite: true, ..Options::default() };
-    Job { input: input.to_owned(), output: output.to_owned(), options }
-}
-
-fn frames(path: &Path) -> Vec<Frame> {
-    let source = Source::open(path, &OpenOptions::default(), &mut |_, _| ControlFlow::Continue(())).unwrap();
-    let mut reader = source.reader(1).unwrap();
-    std::iter::from_fn(|| reader.read().unwrap()).collect()
 }
 
 fn row(frame: &Frame, plane: usize, y: u32) -> &[u8] {

@@ -3,14 +3,12 @@
 
 mod common;
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 
 use cleanplate::{Job, Options, Silent, run};
-use cleanplate_core::{Frame, Rect};
-use cleanplate_media::{OpenOptions, Source};
-use common::off;
+use cleanplate_core::Rect;
+use common::{frames, off};
 
 /// A picture of smooth waves over which the camera pans, and a mark of random cells, half opaque.
 const SCENE: &str = "nullsrc=s=320x180:r=25:d=3.6,geq=cb=128:cr=128:lum='120+40*sin((X+3*N)/7)*cos(Y/9)\
@@ -24,12 +22,6 @@ fn make(output: &Path, graph: &str, last: &str) {
         .arg(output)
         .status();
     assert!(done.unwrap().success(), "{graph}");
-}
-
-fn frames(path: &Path) -> Vec<Frame> {
-    let source = Source::open(path, &OpenOptions::default(), &mut |_, _| ControlFlow::Continue(())).unwrap();
-    let mut reader = source.reader(1).unwrap();
-    std::iter::from_fn(|| reader.read().unwrap()).collect()
 }
 
 #[test]

@@ -4,7 +4,6 @@
 
 mod common;
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,7 +11,7 @@ use cleanplate::{
     Error, Job, NewSize, Options, Region, Repeats, Report, Silent, Target, UpscaleModel, UpscaleOptions, run,
 };
 use cleanplate_core::{Frame, Rect, Resampler, Row};
-use cleanplate_media::{OpenOptions, Source};
+use common::{frames, off};
 
 /// A scene of smooth shapes that move in whole steps every third frame: 50 frames, of which 17 are new.
 const SCENE: &str = "nullsrc=s=160x90:r=25:d=2,geq=cb=128+40*sin(X/19+floor(N/3)):cr=128+30*cos(Y/13)\
@@ -38,12 +37,6 @@ fn enlarged(
         Options { target: Target::Nothing, upscale: Some(upscale), overwrite: true, ..Options::default() };
     change(&mut options);
     run(&Job { input: input.to_owned(), output: output.to_owned(), options }, &mut Silent)
-}
-
-fn frames(path: &Path) -> Vec<Frame> {
-    let source = Source::open(path, &OpenOptions::default(), &mut |_, _| ControlFlow::Continue(())).unwrap();
-    let mut reader = source.reader(1).unwrap();
-    std::iter::from_fn(|| reader.read().unwrap()).collect()
 }
 
 /// Mean difference of a plane, in codes of 8 bits.
@@ -140,9 +133,9 @@ fn a_mark_is_removed_and_the_rest_enlarged_in_one_pass() {
     let mark = Rect::new(30, 90, 36, 18);
     for n in [3, 30] {
         let (with, without) = (larger(&given[n]), larger(&small[n]));
-        let (off, seen) = (common::off(&without, &made[n], mark), common::off(&with, &made[n], mark));
+        let (left, seen) = (off(&without, &made[n], mark), off(&with, &made[n], mark));
         // What two encoders and another filter change, against what the box does.
-        assert!(off < 6.0 && seen > 40.0, "frame {n}: {off}, {seen}");
+        assert!(left < 6.0 && seen > 40.0, "frame {n}: {left}, {seen}");
     }
 }
 

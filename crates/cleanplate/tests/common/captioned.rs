@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cleanplate::{Job, Options, Target};
 use cleanplate_core::Rect;
 use cleanplate_testkit::{Mark, MarkKind};
 
@@ -59,4 +60,10 @@ pub(crate) fn clips(folder: &Path, panel: Option<f32>) -> (PathBuf, PathBuf) {
     }
     make(&captioned, &graph);
     (clean, captioned)
+}
+
+/// A job that removes captions.
+pub(crate) fn job(input: &Path, output: &Path) -> Job {
+    let options = Options { target: Target::Captions, overwrite: true, ..Options::default() };
+    Job { input: input.to_owned(), output: output.to_owned(), options }
 }
