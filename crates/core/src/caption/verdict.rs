@@ -84,8 +84,10 @@ const SURE: f32 = 0.68;
 pub(super) const CLEAR: f32 = 0.8;
 
 /// Letters that are to be seen beside their place, this much alike, once they are gone from it belong to the scene: where the
-/// segmenter is in doubt, and where it is clear. Other letters that follow are alike in part.
+/// segmenter is in doubt, and where it is clear. Other letters that follow are alike in part; what is shown for less than so many
+/// times the shortest caption is in doubt: signs that pass are seen for a few frames in each place.
 const BESIDE: [f32; 2] = [0.6, 0.85];
+const BRIEF: u64 = 2;
 
 /// A line of letters is so many times longer than it is wide; a square on the road is not.
 const LONG: f32 = 1.4;
@@ -140,7 +142,7 @@ pub(super) fn judge(
         return Verdict::refused(format!("moves with the scene ({constancy:.2} of it stays)"));
     }
     let beside = [&life.begins, &life.ends].into_iter().flatten().map(|end| end.beside).fold(0.0, f32::max);
-    if beside >= BESIDE[usize::from(score >= CLEAR)] {
+    if beside >= BESIDE[usize::from(score >= CLEAR && frames > BRIEF * rules.shortest)] {
         return Verdict::refused("moves with the scene (it goes on beside its place)".to_owned());
     }
     let is_cut = |idx: FrameIdx| idx == 0 || idx >= count || cuts.iter().any(|cut| cut.abs_diff(idx) <= AT_CUT);
