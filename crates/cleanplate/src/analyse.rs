@@ -11,7 +11,6 @@ use crate::marks::{Claim, Marker, intersect, named_places};
 use crate::observer::{Event, Phase};
 use crate::options::Options;
 use crate::plan::MarkSource;
-use crate::render::picture_bytes;
 use crate::watch::Watch;
 
 /// Frames that are looked at for their differences.
@@ -56,7 +55,7 @@ pub(crate) fn locate(
 ) -> Result<Vec<String>> {
     let (clip, count) = (footage.clip(), footage.count());
     let candidates = candidates(count, CANDIDATES, |idx| footage.is_key(idx));
-    let frame_bytes = picture_bytes(clip.format, clip.size.0, clip.size.1);
+    let frame_bytes = clip.format.bytes(clip.size.0, clip.size.1);
     let holds = candidates.len() as u64 * frame_bytes <= HELD_BYTES;
     let close = if holds { 0 } else { CLOSE as u64 };
     watch.begin(Phase::Analyse, candidates.len() as u64 + close, 0)?;

@@ -15,7 +15,7 @@ use crate::networks::{placement, words};
 use crate::observer::{Event, Phase};
 use crate::options::{DetectOptions, Options};
 use crate::plan::MarkSource;
-use crate::region::Rotation;
+use crate::region::{Rotation, shown_size};
 use crate::watch::Watch;
 
 /// Shows the clip to the detector of `options` and adds the marks that it sees. Answers with what was seen, in words; the
@@ -115,7 +115,7 @@ pub(crate) fn upright(planes: &[f32], (w, h): (u32, u32), rotation: Rotation) ->
     if rotation == (0, false) {
         return planes.to_vec();
     }
-    let (shown_w, shown_h) = if rotation.0 % 180 == 90 { (h, w) } else { (w, h) };
+    let (shown_w, shown_h) = shown_size((w, h), rotation);
     let mut out = Vec::with_capacity(planes.len());
     for plane in planes.chunks_exact((w * h) as usize) {
         for y in 0..shown_h {

@@ -11,7 +11,7 @@ use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
 use crate::error::{Error, Result};
 use crate::plan::write_beside;
-use crate::region::{Rotation, to_shown};
+use crate::region::{Rotation, shown_size, to_shown};
 
 /// A colour as red, green, blue.
 pub(crate) type Rgb = [u8; 3];
@@ -136,10 +136,7 @@ impl Canvas {
     pub(crate) fn faded(&self) -> Self {
         let mut pixels = self.pixels.clone();
         for pixel in pixels.data_mut() {
-            let [r, g, b] = pixel.map(u32::from);
-            // ITU-R BT.601 luma in 8-bit fractions.
-            let luma = (77 * r + 150 * g + 29 * b) >> 8;
-            *pixel = [(luma / 2 + 48) as u8; 3];
+            *pixel = [luma(*pixel) / 2 + 48; 3];
         }
         Self { pixels }
     }
@@ -204,13 +201,18 @@ fn direct(frame: &Frame, planes: [usize; 3]) -> Vec<Rgb> {
     pixels
 }
 
+/// ITU-R BT.601 luma in 8-bit fractions.
+pub(crate) fn luma([r, g, b]: Rgb) -> u8 {
+    ((77 * u32::from(r) + 150 * u32::from(g) + 29 * u32::from(b)) >> 8) as u8
+}
+
 /// A picture of the stored frame as it is displayed.
 pub(crate) fn shown<T: Copy>(stored: &Raster<T>, rotation: Rotation) -> Raster<T> {
     let size = (stored.width(), stored.height());
     if rotation == (0, false) || size.0 == 0 || size.1 == 0 {
         return stored.clone();
     }
-    let (w, h) = if rotation.0 % 180 == 90 { (size.1, size.0) } else { size };
+    let (w, h) = shown_size(size, rotation);
     let mut out = Raster::new(w, h, stored.at(0, 0));
     for y in 0..size.1 {
         for (x, value) in stored.row(y).iter().enumerate() {

@@ -9,7 +9,7 @@ use cleanplate_core::{FrameIdx, Mask, Rect};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::draw::{Canvas, Rgb};
+use crate::draw::{Canvas, Rgb, luma};
 use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::masks::{MaskFolder, hex};
@@ -173,11 +173,6 @@ fn ink(picture: &Canvas, mask: &Mask) -> Rgb {
         }
     }
     sums.map(|sum| ((sum + count / 2) / count.max(1)) as u8)
-}
-
-/// ITU-R BT.601 luma in 8-bit fractions.
-fn luma([r, g, b]: Rgb) -> u8 {
-    ((77 * u32::from(r) + 150 * u32::from(g) + 29 * u32::from(b)) >> 8) as u8
 }
 
 /// The code that parts `values` so that both parts differ most (Otsu, A Threshold Selection Method from Gray-Level Histograms, 1979).

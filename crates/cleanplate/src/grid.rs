@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use cleanplate_core::{Frame, Raster, Row};
 
-use crate::region::Rotation;
+use crate::region::{Rotation, shown_size};
 
 /// Samples of the picture that a network is shown, a side of a cell.
 pub(crate) const CELL: u32 = 2;
@@ -47,7 +47,7 @@ impl Grid {
 
     /// `size` as it is displayed.
     pub(crate) const fn shown(&self, size: (u32, u32)) -> (u32, u32) {
-        if self.rotation.0 % 180 == 90 { (size.1, size.0) } else { size }
+        shown_size(size, self.rotation)
     }
 
     /// Mean luma of every cell in 8-bit codes.
@@ -67,7 +67,7 @@ pub(crate) fn luma(frame: &Frame, side: u32, (w, h): (u32, u32)) -> Raster<u8> {
 
 /// Where a sample of the displayed picture lies in the stored one of `w` x `h`, row by row.
 pub(crate) const fn stored(x: u32, y: u32, (w, h): (u32, u32), rotation: Rotation) -> usize {
-    let shown_w = if rotation.0 % 180 == 90 { h } else { w };
+    let (shown_w, _) = shown_size((w, h), rotation);
     let x = if rotation.1 { shown_w - 1 - x } else { x };
     let (column, row) = match rotation.0 % 360 {
         90 => (y, h - 1 - x),

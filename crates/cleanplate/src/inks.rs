@@ -13,7 +13,7 @@ use crate::marks::place;
 use crate::mattes::MatteFile;
 use crate::observer::{Event, Phase};
 use crate::options::Options;
-use crate::region::{Rotation, to_stored};
+use crate::region::{Rotation, shown_size, to_stored};
 use crate::watch::Watch;
 
 /// Frames whose mean is looked at.
@@ -110,7 +110,7 @@ fn read(path: &Path, size: (u32, u32), rotation: Rotation) -> Result<(Ink, bool)
 /// A picture of the displayed frame as it is stored.
 fn stored(shown: &RgbaImage, rotation: Rotation) -> RgbaImage {
     let (w, h) = shown.dimensions();
-    let (w, h) = if rotation.0 % 180 == 90 { (h, w) } else { (w, h) };
+    let (w, h) = shown_size((w, h), rotation);
     let mut out = RgbaImage::new(w, h);
     for (x, y, pixel) in shown.enumerate_pixels() {
         let at = to_stored(Rect::new(x, y, 1, 1), (w, h), rotation);

@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::grid::Grid;
 use crate::line::beside;
-use crate::render::picture_bytes;
 use crate::texts::TextDetector;
 use crate::watch::Watch;
 use crate::window::small;
@@ -57,7 +56,7 @@ pub(crate) fn look(
     see: &mut dyn FnMut(Look, &mut Watch<'_>) -> Result<()>,
 ) -> Result<()> {
     let (clip, count) = (footage.clip(), footage.count());
-    let fit = HELD_BYTES / 2 / picture_bytes(clip.format, clip.size.0, clip.size.1).max(1);
+    let fit = HELD_BYTES / 2 / clip.format.bytes(clip.size.0, clip.size.1).max(1);
     let most = detector.batch().min(usize::try_from(fit).unwrap_or(usize::MAX)).max(1);
     let mut reader = footage.frames(threads)?;
     let mut next: FrameIdx = 0;

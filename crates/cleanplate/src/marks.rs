@@ -12,7 +12,7 @@ use crate::masks::{MaskFolder, MaskRef, read_mask, turned};
 use crate::mattes::MatteFile;
 use crate::options::Options;
 use crate::plan::{Mark, MarkSource};
-use crate::region::{Region, Rotation};
+use crate::region::{Region, Rotation, shown_size};
 use crate::times::Times;
 
 /// What is known of the worked-on track when marks are placed.
@@ -308,8 +308,7 @@ impl<'a> Marker<'a> {
                 path.display()
             )));
         }
-        let shown =
-            if self.clip.rotation.0 % 180 == 90 { (self.clip.size.1, self.clip.size.0) } else { self.clip.size };
+        let shown = shown_size(self.clip.size, self.clip.rotation);
         let mut reader = source.reader(0)?;
         let mut masks = Vec::with_capacity(wanted);
         let mut covered = false;
@@ -345,7 +344,7 @@ const fn by_user<'a>(from: MarkSource) -> Claim<'a> {
 
 /// The rectangle of a region that the user gave, in the stored picture.
 pub(crate) fn place(region: &Region, clip: &Clip) -> Result<Rect> {
-    let (w, h) = if clip.rotation.0 % 180 == 90 { (clip.size.1, clip.size.0) } else { clip.size };
+    let (w, h) = shown_size(clip.size, clip.rotation);
     region
         .stored(clip.size, clip.rotation)
         .ok_or_else(|| Error::Usage(format!("region {region} lies outside of the picture of {w}x{h}")))

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::region::{Rotation, to_stored};
+use crate::region::{Rotation, shown_size, to_stored};
 use crate::store::sync_parent;
 
 /// Coverage of a given mask below which a pixel counts as unmarked: what lossy storage leaves of black.
@@ -141,7 +141,7 @@ fn read_gray(path: &Path) -> Result<Raster<u8>> {
 /// Where it cannot be read, has another size, or covers nothing.
 pub(crate) fn read_mask(path: &Path, (width, height): (u32, u32), rotation: Rotation) -> Result<Mask> {
     let picture = read_gray(path)?;
-    let shown = if rotation.0 % 180 == 90 { (height, width) } else { (width, height) };
+    let shown = shown_size((width, height), rotation);
     if (picture.width(), picture.height()) != shown {
         return Err(Error::Usage(format!(
             "the mask {} is {}x{}, the picture is displayed at {}x{}",

@@ -19,7 +19,6 @@ use crate::observer::{Event, Phase};
 use crate::options::{Options, Tier};
 use crate::origins::origin_gray;
 use crate::plan::Mark;
-use crate::render::picture_bytes;
 use crate::restore::{Means, Restoration};
 use crate::watch::Watch;
 
@@ -222,22 +221,23 @@ impl Case<'_> {
 
     /// The curve of gain over the frames of `span`; empty where it comes and goes at once.
     fn curve(&self, span: &Range<FrameIdx>) -> Vec<(FrameIdx, f32)> {
-        let mut knots = Vec::new();
         let middle = span.start + (span.end - span.start) / 2;
+        let mut knots = self.gains.clone();
+        knots.iter_mut().filter(|knot| knot.1 >= FULL).for_each(|knot| knot.1 = 1.0);
+        let (before, after) = knots.split_at_mut(self.gains.partition_point(|(idx, _)| *idx < middle));
         // From the ends inwards it only grows: what falls is an error of measurement.
-        let mut most = 0.0f32;
-        for (idx, gain) in self.gains.iter().filter(|(idx, _)| *idx < middle) {
-            most = most.max(if *gain >= FULL { 1.0 } else { *gain });
-            knots.push((*idx, most));
-        }
-        let mut after = Vec::new();
-        most = 0.0;
-        for (idx, gain) in self.gains.iter().rev().filter(|(idx, _)| *idx >= middle) {
-            most = most.max(if *gain >= FULL { 1.0 } else { *gain });
-            after.push((*idx, most));
-        }
-        knots.extend(after.into_iter().rev());
+        rise(before.iter_mut());
+        rise(after.iter_mut().rev());
         if knots.iter().all(|(_, gain)| *gain >= 1.0) { Vec::new() } else { knots }
+    }
+}
+
+/// Lets gains never fall along `knots`.
+fn rise<'a>(knots: impl Iterator<Item = &'a mut (FrameIdx, f32)>) {
+    let mut most = 0.0f32;
+    for (_, gain) in knots {
+        most = most.max(*gain);
+        *gain = most;
     }
 }
 
@@ -277,7 +277,7 @@ fn observe(
     }
     let clip = footage.clip();
     let means = Means { tiers: vec![Tier::Borrow], fill_model: None, placement: placement(options) };
-    let bytes = picture_bytes(clip.format, clip.size.0, clip.size.1);
+    let bytes = clip.format.bytes(clip.size.0, clip.size.1);
     let mut restoration = Restoration::of_what_is_seen(&probed, MaskFolder::new(folder.folder()), &means, bytes)?;
     let runs: Vec<Range<FrameIdx>> = all.iter().map(|idx| *idx..*idx + 1).collect();
     watch.begin(Phase::Solve, all.len() as u64, 0)?;

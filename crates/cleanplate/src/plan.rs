@@ -19,7 +19,6 @@ use crate::mattes::MatteRef;
 use crate::networks::FillModel;
 use crate::options::Tier;
 use crate::plates::PlateRef;
-use crate::render::picture_bytes;
 use crate::restore::context;
 use crate::upscale::Upscale;
 
@@ -337,7 +336,7 @@ impl Plan {
         // Of each mark only what holds inside the segment and where its tiers look, so that an edit elsewhere leaves this one
         // done.
         let pin = &self.source;
-        let bytes = picture_bytes(self.encoder.source_format, pin.width, pin.height);
+        let bytes = self.encoder.source_format.bytes(pin.width, pin.height);
         let (before, after) = context(&self.tiers, self.fill_model.as_ref(), bytes);
         let seen = segment.start.saturating_sub(before)..(segment.end + after).min(pin.frames);
         let marks: Vec<_> = self

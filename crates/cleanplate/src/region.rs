@@ -63,7 +63,7 @@ impl Region {
     /// The rectangle in samples of the stored picture of `width` x `height` that is displayed with `rotation`: every sample
     /// that the region touches. `None` where nothing of it lies inside the picture.
     pub fn stored(&self, (width, height): (u32, u32), rotation: Rotation) -> Option<Rect> {
-        let (shown_w, shown_h) = if rotation.0 % 180 == 90 { (height, width) } else { (width, height) };
+        let (shown_w, shown_h) = shown_size((width, height), rotation);
         let [x, y, w, h] = self.sides;
         let (x, y) = (x.of(shown_w), y.of(shown_h));
         let (r, b) = (x + w.of(shown_w), y + h.of(shown_h));
@@ -74,6 +74,11 @@ impl Region {
         let shown = Rect::new(x0, y0, x1.saturating_sub(x0), y1.saturating_sub(y0));
         (!shown.is_empty()).then(|| to_stored(shown, (width, height), rotation))
     }
+}
+
+/// Columns and rows of a stored picture as it is displayed, or of a displayed one as it is stored.
+pub(crate) const fn shown_size<T: Copy>((width, height): (T, T), rotation: Rotation) -> (T, T) {
+    if rotation.0 % 180 == 90 { (height, width) } else { (width, height) }
 }
 
 /// A rectangle of the displayed picture in samples of the stored one of `width` x `height`.

@@ -250,7 +250,7 @@ impl Render<'_> {
 
     fn picture_bytes(&self) -> u64 {
         let pin = &self.plan.source;
-        picture_bytes(self.plan.encoder.source_format, pin.width, pin.height)
+        self.plan.encoder.source_format.bytes(pin.width, pin.height)
     }
 
     /// Decodes the frames of `missing` segments with `context` frames around them.
@@ -611,15 +611,5 @@ fn gray_frame(frame: &Frame, raster: &Raster<u8>) -> Frame {
 }
 
 fn frame_bytes(frame: &Frame) -> u64 {
-    picture_bytes(frame.format, frame.width, frame.height)
-}
-
-/// Bytes of the samples of a picture.
-pub(crate) fn picture_bytes(format: PixelFormat, width: u32, height: u32) -> u64 {
-    let sample = if format.depth == 8 { 1 } else { 2 };
-    let plane = |p| {
-        let (w, h) = format.plane_size(p, width, height);
-        u64::from(w) * u64::from(h) * sample
-    };
-    (0..format.planes()).map(plane).sum()
+    frame.format.bytes(frame.width, frame.height)
 }

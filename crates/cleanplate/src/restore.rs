@@ -21,7 +21,6 @@ use crate::options::Tier;
 use crate::origins::{draw_origins, origin_gray, origins_within, whole_mask};
 use crate::plan::{Mark, MarkSource, Plan, Repair};
 use crate::removals::{Removals, Seen};
-use crate::render::picture_bytes;
 use crate::report::OriginCounts;
 use crate::scenes::{Scenes, Sight};
 use crate::tracks::{Track, demoted};
@@ -101,7 +100,7 @@ struct Gathered {
 impl Restoration {
     pub(crate) fn new(plan: &Plan, placement: &Placement, extras: Extras) -> Result<Self> {
         let (pin, format) = (&plan.source, plan.encoder.source_format);
-        let bytes = picture_bytes(format, pin.width, pin.height);
+        let bytes = format.bytes(pin.width, pin.height);
         let (tiers, fill_model) = (plan.tiers.clone(), plan.fill_model.clone());
         let means = Means { tiers, fill_model, placement: placement.clone() };
         Self::of(&plan.marks, &plan.repairs, &means, plan.mask_folder(), extras, bytes)

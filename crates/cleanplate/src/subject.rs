@@ -14,8 +14,7 @@ use crate::observer::Phase;
 use crate::options::{Job, Tier};
 use crate::plan::{Mark, Plan};
 use crate::prepare;
-use crate::region::to_shown;
-use crate::render::picture_bytes;
+use crate::region::{shown_size, to_shown};
 use crate::restore::{Extras, Means, Restoration};
 use crate::watch::Watch;
 
@@ -87,7 +86,7 @@ impl Subject {
     /// The tiers, ready to work on its frames.
     pub(crate) fn restoration(&self, extras: Extras) -> Result<Restoration> {
         let clip = self.footage.clip();
-        let bytes = picture_bytes(clip.format, clip.size.0, clip.size.1);
+        let bytes = clip.format.bytes(clip.size.0, clip.size.1);
         Restoration::of(&self.marks, &[], &self.means, self.mask_folder(), extras, bytes)
     }
 
@@ -110,7 +109,7 @@ impl Subject {
     /// Columns and rows of the displayed picture.
     pub(crate) fn shown_size(&self) -> (u32, u32) {
         let clip = self.footage.clip();
-        if clip.rotation.0 % 180 == 90 { (clip.size.1, clip.size.0) } else { clip.size }
+        shown_size(clip.size, clip.rotation)
     }
 
     /// A rectangle of the stored picture as it is displayed.

@@ -10,7 +10,7 @@ use cleanplate_core::Rect;
 use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::plan::{Mark, MarkSource, write_beside};
-use crate::region::to_shown;
+use crate::region::{shown_size, to_shown};
 
 /// A kind of subtitle file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub(crate) fn write(path: &Path, marks: &[Mark], footage: &dyn Footage) -> Resul
         })
         .collect();
     entries.sort_by(|a, b| (a.start, a.end).partial_cmp(&(b.start, b.end)).unwrap_or(std::cmp::Ordering::Equal));
-    let shown = if clip.rotation.0 % 180 == 90 { (size.1, size.0) } else { size };
+    let shown = shown_size(size, clip.rotation);
     let text = match kind {
         Kind::Srt => srt(&entries),
         Kind::Ass => ass(&entries, shown),

@@ -60,6 +60,16 @@ impl PixelFormat {
         ((width + (1 << sw) - 1) >> sw, (height + (1 << sh) - 1) >> sh)
     }
 
+    /// Bytes of the samples of a picture of `width` x `height`.
+    pub fn bytes(&self, width: u32, height: u32) -> u64 {
+        let sample = if self.depth == 8 { 1 } else { 2 };
+        let plane = |plane| {
+            let (w, h) = self.plane_size(plane, width, height);
+            u64::from(w) * u64::from(h) * sample
+        };
+        (0..self.planes()).map(plane).sum()
+    }
+
     /// The largest code value, `2^depth - 1`.
     pub const fn max_code(&self) -> u32 {
         (1 << self.depth) - 1

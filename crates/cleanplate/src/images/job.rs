@@ -26,7 +26,6 @@ use crate::options::{EncodeOptions, Job, UpscaleOptions, VerifyMode};
 use crate::plan::{ALGORITHMS, Mark, write_beside};
 use crate::plates::PlateRef;
 use crate::prepare::place_marks;
-use crate::render::picture_bytes;
 use crate::report::{CheckReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StageReport, StreamReport};
 use crate::restore::{Extras, Means, Restoration, Restored, context};
 use crate::run::{first_pass, mark_report, refuse_existing, refuse_same_file};
@@ -222,7 +221,7 @@ impl<'a> Work<'a> {
         let options = &self.job.options;
         let tracks = marks.iter().map(Mark::track).collect::<Result<Vec<_>>>()?;
         let clip = sequence.clip();
-        let bytes = picture_bytes(clip.format, clip.size.0, clip.size.1);
+        let bytes = clip.format.bytes(clip.size.0, clip.size.1);
         let tiers: Vec<_> = options.tiers.iter().copied().collect();
         let (fill_model, refused) = FillModel::of(options, watch)?;
         report.refusals.extend(doubts(&refused));

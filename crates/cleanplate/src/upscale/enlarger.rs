@@ -78,28 +78,26 @@ impl Enlarger {
     /// One plane through a network of one channel.
     fn plane(&mut self, frame: &Frame, plane: usize, out: &mut dyn Surface) -> Result<()> {
         let scale = 1.0 / frame.format.max_code() as f32;
-        let mut raster = plane_of(frame, plane, scale);
-        while raster.width() < self.plan.width || raster.height() < self.plan.height {
-            let mut made = self.net.enlarge(std::slice::from_ref(&raster), self.plan.tile as usize)?;
-            raster = made.swap_remove(0);
+        let made = self.grown(vec![plane_of(frame, plane, scale)])?;
+        self.put(frame, plane, &made[0], out)
+    }
+
+    /// Planes through the network, again and again until they are as large as is wanted.
+    fn grown(&mut self, mut planes: Vec<Raster<f32>>) -> Result<Vec<Raster<f32>>> {
+        while planes[0].width() < self.plan.width || planes[0].height() < self.plan.height {
+            planes = self.net.enlarge(&planes, self.plan.tile as usize)?;
             if self.net.shape().factor < 2 {
                 break;
             }
         }
-        self.put(frame, plane, &raster, out)
+        Ok(planes)
     }
 
     /// All colours through a network of three.
     fn colours(&mut self, frame: &Frame, out: &mut dyn Surface) -> Result<()> {
         let mut patch = cleanplate_core::Patch::default();
         frame.lift(frame.bounds(), Rows::All, &mut patch);
-        let mut rasters = rgb::of_patch(&patch).to_vec();
-        while rasters[0].width() < self.plan.width || rasters[0].height() < self.plan.height {
-            rasters = self.net.enlarge(&rasters, self.plan.tile as usize)?;
-            if self.net.shape().factor < 2 {
-                break;
-            }
-        }
+        let rasters = self.grown(rgb::of_patch(&patch).to_vec())?;
         let (w, h) = (rasters[0].width(), rasters[0].height());
         let Ok(rasters) = <[Raster<f32>; 3]>::try_from(rasters) else {
             return Err(Error::Internal("a network of three channels gave others".into()));

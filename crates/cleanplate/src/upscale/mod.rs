@@ -13,6 +13,7 @@ use crate::marks::Clip;
 use crate::networks::{placement, words};
 use crate::observer::Event;
 use crate::options::{NewSize, Options, UpscaleOptions};
+use crate::region::shown_size;
 use crate::watch::Watch;
 
 pub(crate) use enlarger::{Enlarger, reduced};
@@ -76,7 +77,6 @@ impl Upscale {
 
     /// What is asked for, for `clip` with samples of `sar`, without its repeats; and the sample aspect ratio of the new picture.
     pub(crate) fn of(options: &UpscaleOptions, model: Model, clip: &Clip, sar: Rational) -> Result<(Self, Rational)> {
-        let turned = clip.rotation.0 % 180 == 90;
         let (w, h) = clip.size;
         let step = (1u32 << clip.format.log2_chroma_w, 1u32 << clip.format.log2_chroma_h);
         // Of what the codec can hold, the nearest.
@@ -85,7 +85,7 @@ impl Upscale {
         let size = match options.size {
             NewSize::Scale(by) => scaled(by, by),
             NewSize::Fit { width, height } => {
-                let (width, height) = if turned { (height, width) } else { (width, height) };
+                let (width, height) = shown_size((width, height), clip.rotation);
                 let factor = |to: u32, from: u32| f64::from(to) / f64::from(from);
                 match (width, height) {
                     (Some(to_w), Some(to_h)) => scaled(factor(to_w, w), factor(to_h, h)),

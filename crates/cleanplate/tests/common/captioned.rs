@@ -16,10 +16,12 @@ const SCENE: &str = "nullsrc=s=480x272:r=25:d=4,geq=cb=120:cr=134:lum=110\
 pub(crate) const LINES: [(&str, Rect, Range<u64>); 2] =
     [("NOBODY TOLD ME", Rect::new(120, 232, 240, 26), 21..51), ("COME BACK", Rect::new(150, 232, 180, 26), 51..80)];
 
-pub(crate) fn make(output: &Path, graph: &str) {
+const ENCODED: [&str; 3] = ["libx264", "-crf", "16"];
+
+fn make(output: &Path, graph: &str, codec: &[&str]) {
     let done = Command::new("ffmpeg")
-        .args(["-v", "error", "-y", "-nostdin", "-filter_complex", graph, "-map", "[v]", "-pix_fmt", "yuv420p"])
-        .args(["-c:v", "libx264", "-crf", "16"])
+        .args(["-v", "error", "-y", "-nostdin", "-filter_complex", graph, "-map", "[v]", "-pix_fmt", "yuv420p", "-c:v"])
+        .args(codec)
         .arg(output)
         .status();
     assert!(done.unwrap().success(), "{graph}");
@@ -31,8 +33,12 @@ pub(crate) const PAD: (u32, u32) = (24, 7);
 /// The scene with and without its captions, as encoded; those of a `panel` stand on a black one of that opacity.
 pub(crate) fn clips(folder: &Path, panel: Option<f32>) -> (PathBuf, PathBuf) {
     let (clean, captioned) = (folder.join("clean.mkv"), folder.join("in.mkv"));
-    make(&clean, &format!("{SCENE}[v]"));
-    let mut graph = format!("{SCENE}[v0]");
+    // The scene is slow to compute: once, without loss.
+    let scene = folder.join("scene.mkv");
+    make(&scene, &format!("{SCENE}[v]"), &["ffv1"]);
+    let shown = format!("movie={}", scene.display());
+    make(&clean, &format!("{shown}[v]"), &ENCODED);
+    let mut graph = format!("{shown}[v0]");
     for (n, (text, rect, shown)) in LINES.into_iter().enumerate() {
         let mark = Mark::text(MarkKind::OutlinedText, text, rect);
         let pad = panel.map_or((0, 0), |_| PAD);
@@ -58,7 +64,7 @@ pub(crate) fn clips(folder: &Path, panel: Option<f32>) -> (PathBuf, PathBuf) {
             rect.y - pad.1
         );
     }
-    make(&captioned, &graph);
+    make(&captioned, &graph, &ENCODED);
     (clean, captioned)
 }
 

@@ -79,6 +79,8 @@ struct Look {
     behind: Patch,
     /// Per luma sample whether `behind` is known there.
     known: Vec<bool>,
+    /// Squares that are surely the panel's and free of letters.
+    squares: Vec<Square>,
 }
 
 /// A square of both: per plane the mean of what is behind and of what is seen, in 8-bit codes.
@@ -142,19 +144,25 @@ impl Panel {
     /// Takes in a frame that shows it, and the same frame without it; `known` tells of a sample of the picture whether the latter
     /// is to be believed there.
     pub fn observe(&mut self, seen: &Frame, behind: &Frame, known: impl Fn(u32, u32) -> bool) {
-        let mut look = Look { idx: seen.idx, seen: Patch::default(), behind: Patch::default(), known: Vec::new() };
+        let mut look = Look {
+            idx: seen.idx,
+            seen: Patch::default(),
+            behind: Patch::default(),
+            known: Vec::new(),
+            squares: Vec::new(),
+        };
         seen.lift(self.rect, Rows::All, &mut look.seen);
         behind.lift(self.rect, Rows::All, &mut look.behind);
         let r = self.rect;
         look.known =
             (0..r.h).flat_map(|y| (0..r.w).map(move |x| (x, y))).map(|(x, y)| known(r.x + x, r.y + y)).collect();
+        look.squares = self.squares(&look);
         self.looks.push(look);
     }
 
     /// Opacity and colour by the frames that `is_wanted` names; `None` where too little is seen.
     pub fn fit(&self, is_wanted: impl Fn(FrameIdx) -> bool) -> Option<PanelFit> {
-        let looks = self.looks.iter().filter(|look| is_wanted(look.idx));
-        let squares: Vec<Square> = looks.flat_map(|look| self.squares(look)).collect();
+        let squares = self.squares_of(is_wanted);
         if squares.len() < FEWEST {
             return None;
         }
@@ -182,8 +190,7 @@ impl Panel {
 
     /// Whether `fit`, of another panel, describes this one as well as one does that is `off` by so many codes.
     pub fn agrees(&self, fit: &PanelFit, off: f32, is_wanted: impl Fn(FrameIdx) -> bool) -> bool {
-        let looks = self.looks.iter().filter(|look| is_wanted(look.idx));
-        let squares: Vec<Square> = looks.flat_map(|look| self.squares(look)).collect();
+        let squares = self.squares_of(is_wanted);
         let own = quantile(squares.iter().map(|square| self.off(square, fit.keep, fit.colour)), 0.5);
         squares.len() >= FEWEST / 4 && own <= AS_GOOD.0 * off + AS_GOOD.1
     }
@@ -192,11 +199,11 @@ impl Panel {
     pub fn gains(&self, fit: &PanelFit) -> Vec<(FrameIdx, f32)> {
         let colours = self.colours();
         let gain = |look: &Look| {
-            let squares = self.squares(look);
+            let squares = &look.squares;
             let mut gain = 1.0f32;
             for _ in 0..6 {
                 let (mut both, mut all) = (0.0, 1e-3);
-                for square in &squares {
+                for square in squares {
                     let full: [f32; COLOURS] =
                         std::array::from_fn(|n| (1.0 - fit.keep) * (fit.colour[n] - square.behind[n]));
                     let own: [f32; COLOURS] = std::array::from_fn(|n| square.seen[n] - square.behind[n]);
@@ -260,6 +267,12 @@ impl Panel {
 
     fn colours(&self) -> usize {
         self.format.planes().min(COLOURS)
+    }
+
+    /// The squares of all looks at frames that `is_wanted` names.
+    fn squares_of(&self, is_wanted: impl Fn(FrameIdx) -> bool) -> Vec<Square> {
+        let looks = self.looks.iter().filter(|look| is_wanted(look.idx));
+        looks.flat_map(|look| look.squares.iter().copied()).collect()
     }
 
     /// The squares of a look that are surely the panel's and free of letters.

@@ -91,9 +91,9 @@ fn the_opacity_colour_and_border_of_a_panel_are_found_though_some_of_what_lies_b
         for (y, x) in (rect.y..rect.bottom()).flat_map(|y| (rect.x..rect.right()).map(move |x| (y, x))) {
             let found = luma.at(x - rect.x, y - rect.y);
             let (core, near) =
-                (PANEL.contains(x.max(2) - 2, y.max(2) - 2) && PANEL.contains(x + 2, y + 2), PANEL.grow(3, 200, 96));
+                (PANEL.contains(x.max(2) - 2, y.max(2) - 2) && PANEL.contains(x + 2, y + 2), PANEL.grow(2, 200, 96));
             // Where what lies behind is wrong, the shape of a clear panel cannot be told.
-            let core = core && !(x < 62 && y > 58);
+            let core = core && !(keep > 0.5 && x < 62 && y > 58);
             // Where nothing is known, the segmenter's word holds.
             if x + y <= 96 {
                 continue;

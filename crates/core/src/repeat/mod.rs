@@ -33,7 +33,7 @@ pub enum Repeats {
 /// Frames of different kinds that are remembered, of which all together take so many bytes at most: animation comes back to a
 /// drawing within some frames.
 const KINDS: usize = 8;
-const KEPT_BYTES: usize = 96 << 20;
+const KEPT_BYTES: u64 = 96 << 20;
 
 /// Finds for each frame the first of its kind.
 #[derive(Debug)]
@@ -77,23 +77,14 @@ impl RepeatFinder {
             self.kinds.push_back(kind);
             return first;
         }
-        let bytes = frame_bytes(frame);
-        let most = (KEPT_BYTES / bytes.max(1)).clamp(1, KINDS);
+        let bytes = frame.format.bytes(frame.width, frame.height);
+        let most = (KEPT_BYTES / bytes.max(1)).clamp(1, KINDS as u64) as usize;
         while self.kinds.len() >= most {
             self.kinds.pop_front();
         }
         self.kinds.push_back((thumbnail, frame.clone()));
         frame.idx
     }
-}
-
-fn frame_bytes(frame: &Frame) -> usize {
-    let sample = if frame.format.depth == 8 { 1 } else { 2 };
-    let plane = |plane| {
-        let (w, h) = frame.format.plane_size(plane, frame.width, frame.height);
-        w as usize * h as usize * sample
-    };
-    (0..frame.format.planes()).map(plane).sum()
 }
 
 #[cfg(test)]
