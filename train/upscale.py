@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains the networks that double the size of luma, and writes them as ONNX with their figures.
 
-    pip install numpy opencv-python-headless torch onnx onnxruntime
+    pip install numpy opencv-python-headless pillow torch onnx onnxruntime   # fonts of the pages: those of text.onnx' card
     train/upscale.py samples --data ../shared/testdata --out /tmp/up       # pairs of sharp and half-size luma, clean and after x264
     train/upscale.py train --samples /tmp/up --net fast --source coded --minutes 60
     train/upscale.py export --samples /tmp/up --net fast --source coded
@@ -24,6 +24,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "benches"), str(ROOT / "train")]
 from fill import HELD_OUT, pictures  # noqa: E402
+from overlays import page  # noqa: E402
 from planar import encode, probe  # noqa: E402
 
 SEED = 20261130
@@ -32,6 +33,7 @@ FRAMES = 3  # frames of a crop after x264, of which one is kept
 GROUP = 24  # crops encoded together
 QUALITIES = (18, 31)  # crf
 VALIDATED = 0.05
+PAGES = 0.2  # share of crops that show a page of text or a window of a program, drawn
 SHOWN = 64
 BATCH = 16
 # Channels and convolutions between the first and the last.
@@ -77,7 +79,7 @@ def samples(args):
     pool = [p for _, p in pictures(Path(args.data)) if p is not None and min(p.shape[:2]) > 2 * SIDE]
     sharp, clean, coded, began = [], [], [], time.time()
     while time.time() - began < 60 * args.minutes and len(sharp) < args.crops:
-        crops = [crop(draw, pool) for _ in range(GROUP)]
+        crops = [page(draw, 2 * SIDE)[0] if draw.random() < PAGES else crop(draw, pool) for _ in range(GROUP)]
         frames, kept = [], []
         for cut in crops:
             small = halved(cut)
@@ -134,6 +136,16 @@ def network(kind):
     return Up()
 
 
+def weights(net, path):
+    """The state of `net` with what `write` wrote to a file of ONNX."""
+    import torch
+    from onnx import load, numpy_helper
+
+    held = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in load(path).graph.initializer}
+    name = lambda key: key.replace("middle.", "middle").replace(".weight", ".w").replace(".bias", ".b")
+    return {key: held[name(key)] for key in net.state_dict()}
+
+
 def psnr(a, b):
     return 10 * np.log10(255**2 / max(1e-6, float(((a.astype(np.float64) - b) ** 2).mean())))
 
@@ -168,7 +180,7 @@ def train(args):
     (small, sharp), validation = split(folder, args.source)
     net, path = network(args.net).to(memory_format=torch.channels_last), folder / f"{args.net}-{args.source}.pt"
     if args.start:
-        net.load_state_dict(torch.load(args.start, weights_only=True)["net"])
+        net.load_state_dict(torch.load(args.start, weights_only=True)["net"] if args.start.endswith(".pt") else weights(net, args.start))
     ema = network(args.net).eval()
     ema.load_state_dict(net.state_dict())
     optimiser = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=args.rate, betas=(0.9, 0.99))
@@ -349,7 +361,7 @@ def main():
             s.add_argument("--minutes", type=float, default=30)
             s.add_argument("--threads", type=int, default=1)
             s.add_argument("--rate", type=float, default=2e-3)
-            s.add_argument("--start", help="weights to go on from")
+            s.add_argument("--start", help="weights to go on from: .pt of a run, .onnx of another")
         else:
             s.add_argument("--out", default=str(ROOT / "crates/cleanplate/networks"))
     s = sub.add_parser("measure")

@@ -161,8 +161,8 @@ def main():
         for style in styles:
             video = out / f"{name}-{style}.mp4"
             marked, truth, spans = build(clean, w, h, style)
-            if not video.exists():
-                encode(marked, video, args.crf)
+            # Always anew: what an earlier run has left may be of other fonts.
+            encode(marked, video, args.crf)
             if args.restore:
                 print(restored.row(args, name, style, video, clean, marked, truth, w, h), flush=True)
                 continue

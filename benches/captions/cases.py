@@ -19,8 +19,10 @@ FADE = 10
 
 
 def font(size, n=0):
-    path = next((f for f in FONTS[n:] + FONTS if Path(f).exists()), None)
-    return ImageFont.truetype(path, max(8, int(round(size))))
+    """Of the Debian packages fonts-dejavu-core and fonts-liberation; no other takes the place of one, or runs could not be compared."""
+    if not Path(FONTS[n]).exists():
+        raise SystemExit(f"{FONTS[n]} is missing: apt-get install fonts-dejavu-core fonts-liberation")
+    return ImageFont.truetype(FONTS[n], max(8, int(round(size))))
 
 
 def layer(w, h, rows, size, fill, stroke=0, edge=(0, 0, 0), shadow=0, plate=0.0, at=(0.5, 0.88), upto=None, fontno=0):

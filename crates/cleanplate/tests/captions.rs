@@ -4,11 +4,12 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use cleanplate::{Error, Silent, plan, run};
+use cleanplate::{Error, Silent, Tier, plan, run};
 use cleanplate_core::Rect;
-use common::captioned::{LINES, PAD, clips, job};
+use common::captioned::{LINES, PAD, clips, job, signs};
 use common::{frames, off};
 
 #[test]
@@ -74,6 +75,24 @@ fn a_clip_without_captions_is_left_alone() {
     let refused = run(&job(&clean, &output), &mut Silent);
     assert!(matches!(refused, Err(Error::NothingFound(_))), "{refused:?}");
     assert!(!output.exists());
+}
+
+#[test]
+fn signs_over_which_a_camera_moves_are_left_alone_beside_a_caption() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = signs(folder.path());
+    let output = folder.path().join("out.mkv");
+    let mut job = job(&input, &output);
+    job.options.tiers = BTreeSet::from([Tier::Fill]);
+    job.options.encode.codec = Some("ffv1".to_owned());
+    let report = run(&job, &mut Silent).unwrap();
+    let spans: Vec<Range<u64>> = report.marks.iter().map(|mark| mark.start..mark.end).collect();
+    assert_eq!(spans, [LINES[0].2.clone()]);
+    let (given, made) = (frames(&input), frames(&output));
+    for (idx, (given, made)) in given.iter().zip(&made).enumerate() {
+        let rows = if LINES[0].2.contains(&(idx as u64)) { LINES[0].1.y - 8 } else { 272 };
+        assert_eq!(off(given, made, Rect::new(0, 0, 480, rows)), 0.0, "frame {idx}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::blend::soften;
 use super::flow::{Field, Search};
 use super::guide::{Guide, Level};
 use super::judge::{Expected, Judge, Probe, probes};
-use super::motion::{Completion, Motion};
+use super::motion::{Affine, Completion, Motion};
 use super::plate::Plate;
 use super::sample::{bilinear, linear};
 use super::spread::Spread;
@@ -36,6 +36,9 @@ const PLATE: usize = 6;
 
 /// Samples of the guide to each side that decide together whether what a plate shows is taken.
 const PATCH: usize = 6;
+
+/// Motions farther apart than this, in samples of the guide, are of two things.
+const TORN: f32 = 1.0;
 
 /// No source.
 pub(super) const NONE: u16 = u16::MAX;
@@ -284,7 +287,7 @@ impl Target {
             };
             way.copy_from_slice(&motion);
             let seen_in = (step.crop, step.patch, step.guide);
-            let mut source = self.agree(seen_in, n as usize, motion, &warped, scratch);
+            let mut source = self.agree(seen_in, n as usize, motion, &warped, (&mut *completion, scratch));
             for (k, wanted) in self.wanted.iter().enumerate() {
                 if *wanted && !(slip[k] < limit && self.shows(step.guide, step.patch, k, source.motion[k])) {
                     source.error[k] = f32::INFINITY;
@@ -330,7 +333,7 @@ impl Target {
         let Some((motion, warped)) = self.register(step.guide, &way, search, completion, scratch) else { return trace };
         let distance = plate.crop.idx.abs_diff(self.idx) as f32;
         let seen_in = (step.crop, step.patch, step.guide);
-        let mut source = self.agree(seen_in, PLATE, motion, &warped, scratch);
+        let mut source = self.agree(seen_in, PLATE, motion, &warped, (completion, scratch));
         let mut any = false;
         for k in 0..count {
             if !(self.wanted[k] && self.shows(step.guide, step.patch, k, source.motion[k])) {
@@ -397,6 +400,53 @@ impl Target {
             let taken = of(&|k| trace.choice[k] != NONE);
             let is_rag = |k: &usize| 2.0 * taken[*k] < wanted[*k];
             (0..self.region.len()).filter(is_rag).for_each(|k| trace.choice[k] = NONE);
+        }
+    }
+
+    /// Adds to the squared error of every wanted sample what the source would show there if it moved as what is seen above it,
+    /// below, to the left or to the right: where things of two motions meet under the mark, nothing tells where. Nearer ones
+    /// count more, by the square of their distance; what `model`, the motion of most, explains does not count.
+    fn torn(&self, guide: &Guide, field: &Field, model: &Affine, error: &mut [f32]) {
+        let (width, height) = (self.region.width, self.region.height);
+        let beyond = |k: usize| {
+            let expected = model.at(k % width, k / width);
+            [field.motion[k][0] - expected[0], field.motion[k][1] - expected[1]]
+        };
+        let value = |k: usize, [dx, dy]: [f32; 2]| {
+            let ((x, y), [mx, my]) = (self.region.place(k), field.motion[k]);
+            guide.levels[0].value(x as f32 + mx + dx, y as f32 + my + dy)
+        };
+        let mut sums = vec![[0.0f32; 2]; error.len()];
+        let mut walk = |line: &mut dyn Iterator<Item = usize>| {
+            let mut last: Option<(f32, [f32; 2])> = None;
+            for k in line {
+                if field.trust[k] > 0.0 {
+                    last = Some((0.0, beyond(k)));
+                    continue;
+                }
+                let Some((distance, other)) = &mut last else { continue };
+                *distance += 1.0;
+                if self.wanted[k] {
+                    let weight = 1.0 / (*distance * *distance);
+                    sums[k][1] += weight;
+                    let own = beyond(k);
+                    let apart = [other[0] - own[0], other[1] - own[1]];
+                    if apart[0].hypot(apart[1]) > TORN {
+                        sums[k][0] += weight * (value(k, apart) - value(k, [0.0; 2])).powi(2);
+                    }
+                }
+            }
+        };
+        for y in 0..height {
+            walk(&mut (y * width..(y + 1) * width));
+            walk(&mut (y * width..(y + 1) * width).rev());
+        }
+        for x in 0..width {
+            walk(&mut (x..width * height).step_by(width));
+            walk(&mut (x..width * height).step_by(width).rev());
+        }
+        for (error, [sum, weight]) in error.iter_mut().zip(&sums).filter(|(_, [sum, _])| *sum > 0.0) {
+            *error += sum / weight;
         }
     }
 
@@ -496,7 +546,7 @@ impl Target {
         distance: usize,
         motion: Vec<[f32; 2]>,
         warped: &Level,
-        scratch: &mut Scratch,
+        (completion, scratch): (&mut Completion, &mut Scratch),
     ) -> Source {
         let width = self.region.width;
         let mut offset = vec![[0.0; COLOURS]; motion.len()];
@@ -520,7 +570,14 @@ impl Target {
         let shown = |k: usize| self.shows(guide, patch, k, motion[k]);
         let compared = (self.probes.as_slice(), self.region);
         let mut error = scratch.judge.differences((patch, &motion), compared, middle, shown);
+        let seen = |k: usize| {
+            self.level.firm[self.level.at(k % width, k / width)] * warped.firm[self.level.at(k % width, k / width)]
+        };
+        let field = Field { width, motion, trust: (0..error.len()).map(seen).collect() };
+        if let Some(model) = completion.fit(&field, &self.ring) {
+            self.torn(guide, &field, &model, &mut error);
+        }
         error.iter_mut().zip(&self.expected.believed).for_each(|(error, limit)| *error = (*error / limit).sqrt());
-        Source { crop, distance, motion, offset, error }
+        Source { crop, distance, motion: field.motion, offset, error }
     }
 }

@@ -126,6 +126,13 @@ fn what_belongs_to_the_scene_is_not_taken_for_a_caption() {
 }
 
 #[test]
+fn what_the_clip_cuts_off_may_be_shorter_than_a_caption() {
+    let gain = |t: u64| if t < 3 || t >= 58 { 1.0 } else { 0.0 };
+    let all = Show { speed: 0.7, text: &|t| (t / 30) as u32, gain: &gain, way: &still }.captions(60, 2);
+    assert_eq!(confident(&all).iter().map(|c| c.span.clone()).collect::<Vec<_>>(), [0..3, 58..60], "{:?}", words(&all));
+}
+
+#[test]
 fn words_that_are_added_one_by_one_are_covered_from_their_first_frame_on() {
     let mut finder = Finder::new(SIZE, 2, 25.0, RULES);
     let shown = |t: u64, x: u32| x < 20 + 14 * (1 + (t.saturating_sub(10) / 12) as u32);

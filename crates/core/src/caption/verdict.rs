@@ -111,7 +111,10 @@ pub(super) fn judge(
     rules: &Rules,
 ) -> Verdict {
     let frames = span.end - span.start;
-    if frames < rules.shortest || life.looks() < 2 {
+    let score = life.score();
+    // What the clip cuts off may be part of a caption that was shown for longer.
+    let is_cut_off = frames < rules.shortest && (span.start == 0 || span.end >= count) && score >= CLEAR;
+    if !is_cut_off && (frames < rules.shortest || life.looks() < 2) {
         return Verdict::refused(format!("shown on {frames} frames only"));
     }
     let is_whole = frames == count;
@@ -119,7 +122,6 @@ pub(super) fn judge(
         let when = if is_whole { "on the whole clip" } else { "for too long" };
         return Verdict::refused(format!("shown {when}: a mark, and no caption"));
     }
-    let score = life.score();
     if score < SURE {
         return Verdict::refused(format!("hardly like letters ({score:.2})"));
     }
@@ -142,20 +144,27 @@ pub(super) fn judge(
         return Verdict::refused(format!("moves with the scene ({constancy:.2} of it stays)"));
     }
     let beside = [&life.begins, &life.ends].into_iter().flatten().map(|end| end.beside).fold(0.0, f32::max);
-    if beside >= BESIDE[usize::from(score >= CLEAR && frames > BRIEF * rules.shortest)] {
+    let is_brief = frames <= BRIEF * rules.shortest;
+    if beside >= BESIDE[usize::from(score >= CLEAR && !is_brief)] {
         return Verdict::refused("moves with the scene (it goes on beside its place)".to_owned());
     }
     let is_cut = |idx: FrameIdx| idx == 0 || idx >= count || cuts.iter().any(|cut| cut.abs_diff(idx) <= AT_CUT);
-    let ends = [(&life.begins, span.start), (&life.ends, span.end)];
-    for (end, at) in ends {
-        if let Some([letters, around]) = end.as_ref().and_then(|end| end.change)
-            && !is_cut(at)
-            && letters > STEEPER[usize::from(score >= CLEAR)] * around + JUMP[usize::from(around < STILL)]
-        {
-            return Verdict::taken(format!(
-                "comes or goes at frame {at} (changes by {letters:.0}, around it {around:.0})"
-            ));
-        }
+    let jumps: Vec<String> = [(&life.begins, span.start), (&life.ends, span.end)]
+        .into_iter()
+        .filter_map(|(end, at)| {
+            let [letters, around] = end.as_ref().and_then(|end| end.change)?;
+            let limit = STEEPER[usize::from(score >= CLEAR)] * around + JUMP[usize::from(around < STILL)];
+            (!is_cut(at) && letters > limit)
+                .then(|| format!("comes or goes at frame {at} (changes by {letters:.0}, around it {around:.0})"))
+        })
+        .collect();
+    // Something that passes, half-seen, leaves its place as suddenly.
+    let asked = if is_brief && score < CLEAR { 2 } else { 1 };
+    if jumps.len() >= asked {
+        return Verdict::taken(jumps.into_iter().next().unwrap_or_default());
+    }
+    if is_cut_off {
+        return Verdict::refused(format!("shown on {frames} frames only, and neither comes nor goes"));
     }
     let [letters, around] = life.unrest.map(|sum| sum / life.compared.max(1) as f32);
     if around >= MOVING && letters <= STILLER * around {
