@@ -33,6 +33,7 @@ pub mod observer;
 pub mod options;
 mod origins;
 mod panels;
+mod pictures;
 pub mod plan;
 mod plates;
 mod prepare;

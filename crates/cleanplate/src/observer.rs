@@ -18,6 +18,8 @@ pub enum Phase {
     Assemble,
     /// Reading the finished file again.
     Verify,
+    /// Writing frames as pictures.
+    Pictures,
 }
 
 /// How serious a line is.

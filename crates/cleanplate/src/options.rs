@@ -267,6 +267,8 @@ pub struct Options {
     pub tiers: BTreeSet<Tier>,
     /// How the picture is enlarged; `None` leaves its size.
     pub upscale: Option<UpscaleOptions>,
+    /// The output is a folder that gets every frame as a PNG file, and no video is written.
+    pub frames: bool,
     /// The video track worked on, by its number in the file; `None` is libav's default.
     pub stream: Option<usize>,
     /// How it is encoded.
@@ -327,6 +329,7 @@ impl Default for Options {
             fill_batch: None,
             tiers: Tier::ALL.into(),
             upscale: None,
+            frames: false,
             stream: None,
             encode: EncodeOptions::default(),
             drop_streams: false,

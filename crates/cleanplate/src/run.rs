@@ -17,6 +17,7 @@ use crate::marks::Clip;
 use crate::networks::placement;
 use crate::observer::{Event, Observer, Phase};
 use crate::options::{Job, Options, Target, Tier, VerifyMode};
+use crate::pictures;
 use crate::plan::{Mark, Plan, Repair, write_beside};
 use crate::prepare::{self, Opened};
 use crate::region::to_shown;
@@ -42,14 +43,23 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<Report> {
         return images::run(job, &input, observer);
     }
     refuse_same_file(&job.input, &job.output)?;
-    refuse_existing(&job.output, options.overwrite)?;
     refuse_captions(options)?;
     let mut phases = vec![Phase::Index];
     phases.extend(first_pass(options, options.dry_run));
-    phases.extend([Phase::Render, Phase::Assemble, Phase::Verify]);
+    phases.push(Phase::Render);
+    let as_video;
+    let (carried_out, folder) = if options.frames {
+        as_video = pictures::as_video(job)?;
+        phases.push(Phase::Pictures);
+        (&as_video, Some(&*job.output))
+    } else {
+        refuse_existing(&job.output, options.overwrite)?;
+        phases.extend([Phase::Assemble, Phase::Verify]);
+        (job, None)
+    };
     let watch = &mut Watch::new(observer, phases);
     let work = WorkFolder::take(&job.output, options.work_dir.as_deref())?;
-    let ended = in_work_folder(job, &work, watch);
+    let ended = in_work_folder(carried_out, folder, &work, watch);
     match &ended {
         // An interrupted job keeps its work; one that could not even be planned has none to keep.
         Err(_) if work.path().join("plan.json").exists() => drop(work),
@@ -112,7 +122,8 @@ pub(crate) fn first_pass(options: &Options, on_paper: bool) -> impl Iterator<Ite
     locate.into_iter().chain(solve)
 }
 
-fn in_work_folder(job: &Job, work: &WorkFolder, watch: &mut Watch<'_>) -> Result<Report> {
+/// The job, whose frames go into `folder` where there is one.
+fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &mut Watch<'_>) -> Result<Report> {
     let options = &job.options;
     let store = work.store(!options.resume)?;
     let opened = prepare::open(&job.input, options, watch)?;
@@ -124,6 +135,9 @@ fn in_work_folder(job: &Job, work: &WorkFolder, watch: &mut Watch<'_>) -> Result
         write_mattes(&plan, path, watch)?;
     }
     let mut report = describe(job, &plan, &opened);
+    if let Some(folder) = folder {
+        report.output = folder.display().to_string();
+    }
     tell_plan(&plan, &report, watch);
     if plan.marks.iter().all(|m| !m.enabled) && plan.upscale.is_none() {
         return nothing_found(job, &plan, report, watch);
@@ -155,7 +169,13 @@ fn in_work_folder(job: &Job, work: &WorkFolder, watch: &mut Watch<'_>) -> Result
         plan.repairs.extend(repairs);
     };
     finish_report(&mut report, &rendered, &keys);
-    assemble(job, &plan, &opened, &keys, &store, &mut report, watch)?;
+    match folder {
+        Some(folder) => {
+            pictures::write(folder, &mut packs(&keys, &store, None), work.path(), &opened, &mut report, watch)?;
+            write_beside_video(options, &plan, &opened, &keys, &store, watch)?;
+        }
+        None => assemble(job, &plan, &opened, &keys, &store, &mut report, watch)?,
+    }
     if options.verify == VerifyMode::Full {
         let check = flash_check(&rendered, &mut report);
         if !check.ok {
@@ -242,15 +262,8 @@ fn assemble(
 ) -> Result<()> {
     let (source, options) = (&opened.source, &job.options);
     let partial = Partial::new(&job.output)?;
-    let packs = |extra| {
-        keys.iter().map(move |key| {
-            let path = store.path(&pack_name(key, extra));
-            let file = File::open(&path).map_err(|source| media_io("open", &path, source))?;
-            PackReader::open(BufReader::new(file))
-        })
-    };
     watch.begin(Phase::Assemble, source.info().size, 0)?;
-    let written = mux::assemble(source, &plan.copy, &mut packs(None), &partial.0, &mut |done, total| {
+    let written = mux::assemble(source, &plan.copy, &mut packs(keys, store, None), &partial.0, &mut |done, total| {
         watch.progress_of(done, total)
     })?;
     watch.begin(Phase::Verify, written.bytes, 0)?;
@@ -287,16 +300,7 @@ fn assemble(
         };
         return Err(cleanplate_media::Error::Input(format!("{words} and cannot be kept whole: {what}")).into());
     }
-    for (path, extra) in [(&options.origin_map, Extra::OriginMap), (&options.mask_out, Extra::Mask)] {
-        if let Some(path) = path {
-            let partial = Partial::new(path)?;
-            mux::assemble_alone(&mut packs(Some(extra)), &partial.0, Container::Mkv, &mut |_, _| watch.progress(0))?;
-            mux::commit(&partial.0, path, options.overwrite)?;
-        }
-    }
-    if let Some(path) = &options.captions_out {
-        subtitles::write(path, &plan.marks, opened)?;
-    }
+    write_beside_video(options, plan, opened, keys, store, watch)?;
     watch.poll()?;
     mux::commit(&partial.0, &job.output, options.overwrite)?;
     let size = fs::metadata(&job.output).map(|m| m.len()).unwrap_or(0);
@@ -305,6 +309,43 @@ fn assemble(
         job.output.display(),
         plan.source.frames
     )));
+    Ok(())
+}
+
+/// The rendered segments, or what was made beside them.
+fn packs<'a>(
+    keys: &'a [String],
+    store: &'a DirStore,
+    extra: Option<Extra>,
+) -> impl Iterator<Item = cleanplate_media::Result<PackReader<BufReader<File>>>> + 'a {
+    keys.iter().map(move |key| {
+        let path = store.path(&pack_name(key, extra));
+        let file = File::open(&path).map_err(|source| media_io("open", &path, source))?;
+        PackReader::open(BufReader::new(file))
+    })
+}
+
+/// Writes what was asked for beside the picture.
+fn write_beside_video(
+    options: &Options,
+    plan: &Plan,
+    opened: &Opened,
+    keys: &[String],
+    store: &DirStore,
+    watch: &mut Watch<'_>,
+) -> Result<()> {
+    for (path, extra) in [(&options.origin_map, Extra::OriginMap), (&options.mask_out, Extra::Mask)] {
+        if let Some(path) = path {
+            let partial = Partial::new(path)?;
+            mux::assemble_alone(&mut packs(keys, store, Some(extra)), &partial.0, Container::Mkv, &mut |_, _| {
+                watch.progress(0)
+            })?;
+            mux::commit(&partial.0, path, options.overwrite)?;
+        }
+    }
+    if let Some(path) = &options.captions_out {
+        subtitles::write(path, &plan.marks, opened)?;
+    }
     Ok(())
 }
 

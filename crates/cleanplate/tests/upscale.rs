@@ -17,6 +17,10 @@ use common::{frames, off};
 const SCENE: &str = "nullsrc=s=160x90:r=25:d=2,geq=cb=128+40*sin(X/19+floor(N/3)):cr=128+30*cos(Y/13)\
     :lum=120+60*sin((X+5*floor(N/3))/8)*cos(Y/7)";
 
+/// Odd frames come later by 13 ms; and what keeps that.
+const UNEVEN: &str = ",settb=1/1000,setpts=PTS+13*mod(N\\,2)";
+const EXACT: [&str; 4] = ["-vsync", "passthrough", "-enc_time_base", "1:1000"];
+
 fn make(output: &Path, graph: &str, pix_fmt: &str, more: &[&str]) {
     let done = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-nostdin", "-filter_complex", &format!("{graph}[v];sine=d=2[a]")])
@@ -57,15 +61,16 @@ fn apart(a: &Frame, b: &Frame, plane: usize) -> f64 {
 fn a_clip_is_doubled_with_its_times_its_sound_and_its_colours() {
     let folder = tempfile::tempdir().unwrap();
     // One of them with frames that last unequally.
-    let uneven = format!("{SCENE},setpts='PTS+0.013/TB*mod(N,2)'");
+    let uneven = format!("{SCENE}{UNEVEN}");
     for (pix_fmt, scene) in [("yuv420p", &*uneven), ("yuv420p10le", SCENE), ("yuv444p", SCENE)] {
         let (input, output) = (folder.path().join("in.mkv"), folder.path().join("out.mkv"));
-        make(&input, scene, pix_fmt, &["-vsync", "passthrough"]);
+        make(&input, scene, pix_fmt, &EXACT);
         let report = enlarged(&input, &output, UpscaleOptions::default(), |o| o.encode.crf = Some(4.0)).unwrap();
         assert!(report.checks.iter().all(|check| check.ok), "{:?}", report.checks);
         assert_eq!(report.streams.iter().filter(|stream| stream.fate.contains("copied")).count(), 1);
         let (small, large) = (frames(&input), frames(&output));
         assert_eq!(small.len(), large.len());
+        assert_eq!(small[1].pts - small[0].pts != small[2].pts - small[1].pts, scene != SCENE);
         let mut resampler = Resampler::default();
         for (a, b) in small.iter().zip(&large) {
             assert_eq!((b.width, b.height, b.format, b.pts), (320, 180, a.format, a.pts));
@@ -180,4 +185,41 @@ fn what_cannot_be_enlarged_is_refused_in_words_and_writes_nothing() {
     let error = enlarged(&input, &output, smaller, |_| {}).unwrap_err();
     assert!(error.to_string().contains("smaller"), "{error}");
     assert!(!output.exists());
+}
+
+#[test]
+fn frames_are_written_as_pictures_of_the_colours_that_the_source_has_with_their_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let uneven = format!("{SCENE}{UNEVEN}");
+    for (pix_fmt, wanted) in [("yuv420p", image::ColorType::Rgb8), ("yuv420p10le", image::ColorType::Rgb16)] {
+        let (input, output) = (folder.path().join("in.mkv"), folder.path().join(pix_fmt));
+        make(&input, &uneven, pix_fmt, &[&EXACT[..], &["-color_range", "tv", "-colorspace", "bt709"]].concat());
+        let size = UpscaleOptions { size: NewSize::Scale(1.0), ..UpscaleOptions::default() };
+        let report = enlarged(&input, &output, size.clone(), |o| o.frames = true).unwrap();
+        assert!(report.checks.iter().all(|check| check.ok), "{:?}", report.checks);
+        let list = std::fs::read_to_string(output.join("frames.ffconcat")).unwrap();
+        let names: Vec<&str> = list.lines().filter_map(|line| line.strip_prefix("file ")).collect();
+        assert_eq!(names.len(), 50);
+        let lengths: Vec<&str> = list.lines().filter_map(|line| line.strip_prefix("duration ")).take(2).collect();
+        assert_eq!(lengths, ["0.053000000", "0.027000000"]);
+        let raw = Command::new("ffmpeg")
+            .args(["-v", "error", "-i"])
+            .arg(&input)
+            .args(["-vf", "scale=flags=accurate_rnd+full_chroma_int+full_chroma_inp+bilinear"])
+            .args(["-vsync", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"])
+            .output();
+        let raw = raw.unwrap().stdout;
+        for (name, theirs) in names.iter().zip(raw.chunks_exact(160 * 90 * 3)) {
+            let picture = image::open(output.join(name)).unwrap();
+            assert_eq!((picture.color(), picture.width(), picture.height()), (wanted, 160, 90));
+            let ours = picture.to_rgb8();
+            let apart: f64 = ours.as_raw().iter().zip(theirs).map(|(a, b)| f64::from(a.abs_diff(*b))).sum();
+            assert!(apart / (theirs.len() as f64) < 0.7, "{pix_fmt} {name}: {apart}");
+        }
+        // Neither is it written over what is there, nor is anything left beside it.
+        let refused = enlarged(&input, &output, size, |o| (o.frames, o.overwrite) = (true, false));
+        assert!(matches!(refused, Err(Error::Usage(_))), "{refused:?}");
+    }
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left, 3);
 }

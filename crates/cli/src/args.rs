@@ -63,7 +63,9 @@ Examples:
   cleanplate upscale in.mp4 -o out.mp4 -s 4 -n model.onnx
       a network of yours
   cleanplate upscale in.mp4 -o out.mp4 --target marks
-      remove the marks in the same pass";
+      remove the marks in the same pass
+  cleanplate upscale in.mp4 --frames-out frames/
+      every frame as PNG instead of a video";
 
 const PROBE_EXAMPLES: &str = "\
 Examples:
@@ -147,7 +149,7 @@ pub(crate) struct Remove {
     #[arg(value_name = "IN", value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
     /// What to write; a folder where IN is one
-    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::AnyPath, required_unless_present_any = ["preview", "dry_run"])]
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::AnyPath, required_unless_present_any = ["preview", "dry_run", "frames_out"])]
     pub(crate) output: Option<PathBuf>,
     /// Replace an existing output
     #[arg(short = 'y', long)]
@@ -353,6 +355,9 @@ pub(crate) struct Enlarge {
     /// What counts as a repeated frame, which is computed once [default: perceptual]
     #[arg(long, value_name = "RULE", value_enum)]
     pub(crate) repeats: Option<Repeats>,
+    /// Write every frame as PNG into this folder, as it is displayed, instead of a video; frames.ffconcat there has their times
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["output", "preview"])]
+    pub(crate) frames_out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -77,6 +77,7 @@ impl How {
 impl Enlarge {
     /// Says how the picture is enlarged; `doubles` where no size is given.
     pub(crate) fn apply(&self, options: &mut Options, doubles: bool) {
+        options.frames = self.frames_out.is_some();
         let size = match (self.scale, self.width, self.height) {
             (Some(by), _, _) => NewSize::Scale(by),
             (None, None, None) if doubles => NewSize::Scale(2.0),

@@ -94,12 +94,13 @@ pub(crate) const fn name(phase: Phase) -> &'static str {
         Phase::Render => "render",
         Phase::Assemble => "assemble",
         Phase::Verify => "verify",
+        Phase::Pictures => "pictures",
     }
 }
 
 /// Whether the phase's units are frames; bytes otherwise.
 const fn counts_frames(phase: Phase) -> bool {
-    matches!(phase, Phase::Analyse | Phase::Solve | Phase::Render)
+    matches!(phase, Phase::Analyse | Phase::Solve | Phase::Render | Phase::Pictures)
 }
 
 /// Units of a phase in words.

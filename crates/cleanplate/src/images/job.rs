@@ -90,6 +90,7 @@ impl<'a> Work<'a> {
             (options.encode != EncodeOptions::default(), "encoder settings"),
             (options.plan_in.is_some() || options.plan_out.is_some(), "a plan"),
             (options.captions_out.is_some(), "a file of captions"),
+            (options.frames, "writing frames (images are written as images)"),
             (!single && (options.origin_map.is_some() || options.mask_out.is_some()), "a map of a sequence"),
         ];
         if let Some((_, what)) = video_only.iter().find(|(is, _)| *is) {

@@ -36,8 +36,12 @@ struct Verb {
 }
 
 fn run_with(args: &Remove, options: Options, verb: Verb, watch: &mut Watch) -> Result<u8> {
-    let output = args.output.clone().unwrap_or_else(|| paths::beside(&args.input, verb.made, None));
+    let output = args.enlarge.frames_out.clone().or_else(|| args.output.clone());
+    let output = output.unwrap_or_else(|| paths::beside(&args.input, verb.made, None));
     match folder::videos(&args.input)? {
+        Some(_) if options.frames => {
+            Err(Error::Usage("--frames-out takes the frames of one video: name one, and not a folder of them".into()))
+        }
         Some((videos, others)) => {
             watch.start(verb.name, &args.input, Some(&output));
             if others > 0 {
