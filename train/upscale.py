@@ -35,6 +35,7 @@ QUALITIES = (18, 31)  # crf
 VALIDATED = 0.05
 PAGES = 0.2  # share of crops that show a page of text or a window of a program, drawn
 SHOWN = 64
+LPIPS_SIDE = 512
 BATCH = 16
 # Channels and convolutions between the first and the last.
 NETS = {"fast": (24, 3), "quality": (48, 5)}
@@ -136,14 +137,38 @@ def network(kind):
     return Up()
 
 
-def weights(net, path):
-    """The state of `net` with what `write` wrote to a file of ONNX."""
+def weights(path):
+    """The state of the network that `write` wrote to a file of ONNX."""
+    import re
+
     import torch
     from onnx import load, numpy_helper
 
-    held = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in load(path).graph.initializer}
-    name = lambda key: key.replace("middle.", "middle").replace(".weight", ".w").replace(".bias", ".b")
-    return {key: held[name(key)] for key in net.state_dict()}
+    held = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in load(path).graph.initializer if i.name != "part.w"}
+    name = lambda key: re.sub(r"middle(\d)", r"middle.\1", key).replace(".w", ".weight").replace(".b", ".bias")
+    return {name(key): value for key, value in held.items()}
+
+
+def grown(net, state):
+    """Makes `net` compute what a smaller one of that state does (Chen et al., Net2Net, ICLR 2016): its channels come first, further
+    ones are not listened to yet, and further convolutions pass on what they get, which a ReLU leaves alone."""
+    import torch
+
+    with torch.no_grad():
+        for name in ("weight", "bias"):
+            getattr(net.first, name)[: len(state[f"first.{name}"])] = state[f"first.{name}"]
+        few = len(state["first.bias"])
+        for n, layer in enumerate(net.middle):
+            layer.weight[:few] = 0
+            layer.bias[:few] = 0
+            if f"middle.{n}.weight" in state:
+                layer.weight[:few, :few] = state[f"middle.{n}.weight"]
+                layer.bias[:few] = state[f"middle.{n}.bias"]
+            else:
+                layer.weight[range(few), range(few), 1, 1] = 1
+        net.last.weight[:] = 0
+        net.last.weight[:, :few] = state["last.weight"]
+        net.last.bias[:] = state["last.bias"]
 
 
 def psnr(a, b):
@@ -182,7 +207,9 @@ def train(args):
     (small, sharp), validation = split(folder, args.source)
     net, path = network(args.net).to(memory_format=torch.channels_last), folder / f"{args.net}-{args.source}.pt"
     if args.start:
-        net.load_state_dict(torch.load(args.start, weights_only=True)["net"] if args.start.endswith(".pt") else weights(net, args.start))
+        state = torch.load(args.start, weights_only=True)["net"] if args.start.endswith(".pt") else weights(args.start)
+        same = state["first.bias"].shape == net.first.bias.shape and len(state) == len(net.state_dict())
+        net.load_state_dict(state) if same else grown(net, state)
     ema = network(args.net).eval()
     ema.load_state_dict(net.state_dict())
     optimiser = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=args.rate, betas=(0.9, 0.99))
@@ -308,10 +335,30 @@ def truths(data):
         yield path.stem, list(frames)
 
 
+def ssim(a, b):
+    """Mean structural similarity (Wang et al. 2004: a Gaussian of 1.5 samples)."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    mean = lambda v: cv2.GaussianBlur(v, (11, 11), 1.5)
+    ma, mb = mean(a), mean(b)
+    va, vb, both = mean(a * a) - ma * ma, mean(b * b) - mb * mb, mean(a * b) - ma * mb
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    return float((((2 * ma * mb + c1) * (2 * both + c2)) / ((ma * ma + mb * mb + c1) * (va + vb + c2)))[8:-8, 8:-8].mean())
+
+
+def lpips(net, a, b):
+    """Learnt distance (Zhang et al. 2018) of the middle of two planes, shown as gray; the less, the more alike."""
+    h, w = (min(LPIPS_SIDE, n) for n in a.shape)
+    y, x = (a.shape[0] - h) // 2, (a.shape[1] - w) // 2
+    mean, spread = (np.float32(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    planes = [((v[y:y + h, x:x + w].astype(np.float32) / 255)[None] - mean) / spread for v in (b, a)]
+    return float(net.run(None, dict(zip(("ref", "dist"), (p[None].astype(np.float32) for p in planes))))[0].reshape(-1)[0])
+
+
 def measure(args):
-    """PSNR of luma against held-out truth: clean, and after x264 at crf 23 and 28; milliseconds at 960x540."""
+    """PSNR, SSIM and LPIPS of luma against held-out truth: clean, and after x264 at crf 23 and 28; milliseconds at 480x270."""
     cv2.setNumThreads(1)
     nets = {path.stem: session(path) for path in [*map(Path, args.networks), *sorted(Path(args.peers).glob("ArtCNN*.onnx"))]}
+    learnt = session(Path(args.metrics) / "lpips_sq.onnx")
     sums = {}
     for name, frames in truths(Path(args.data)):
         small = [halved(f) for f in frames]
@@ -326,22 +373,25 @@ def measure(args):
                 out = net.run(None, {net.get_inputs()[0].name: y[None, None].astype(np.float32) / 255})[0]
                 made[key] = np.clip(np.round(out[0, 0] * 255), 0, 255)
             for key, out in made.items():
-                sums.setdefault((kind, name), {}).setdefault(key, []).append(psnr(out[8:-8, 8:-8], want[8:-8, 8:-8]))
+                figures = (psnr(out[8:-8, 8:-8], want[8:-8, 8:-8]), ssim(out, want), lpips(learnt, out, want))
+                sums.setdefault((kind, name), {}).setdefault(key, []).append(figures)
     names = ["bicubic", "lanczos", *nets]
-    print("| source | on | " + " | ".join(names) + " |\n|---|---|" + "---|" * len(names))
-    for kind in ("clean", 23, 28):
-        rows = {name: row for (k, name), row in sums.items() if k == kind}
-        for name, row in rows.items():
-            print(f"| {kind} | {name} | " + " | ".join(f"{np.mean(row[n]):.2f}" for n in names) + " |")
-        print(f"| **{kind}** | **mean** | " + " | ".join(f"**{np.mean([np.mean(r[n]) for r in rows.values()]):.2f}**" for n in names) + " |")
-    x = np.full((1, 1, 540, 960), 0.4, np.float32)
-    for key, net in nets.items():
-        times = []
-        for _ in range(7):
-            began = time.perf_counter()
+    for at, (title, digits) in enumerate((("PSNR", 2), ("SSIM", 4), ("LPIPS", 4))):
+        print(f"\n{title}\n\n| source | on | " + " | ".join(names) + " |\n|---|---|" + "---|" * len(names))
+        for kind in ("clean", 23, 28):
+            rows = {name: {n: np.mean([f[at] for f in row[n]]) for n in names} for (k, name), row in sums.items() if k == kind}
+            for name, row in rows.items():
+                print(f"| {kind} | {name} | " + " | ".join(f"{row[n]:.{digits}f}" for n in names) + " |")
+            means = [np.mean([row[n] for row in rows.values()]) for n in names]
+            print(f"| **{kind}** | **mean** | " + " | ".join(f"**{mean:.{digits}f}**" for mean in means) + " |")
+    x, times = np.full((1, 1, 270, 480), 0.4, np.float32), {key: [] for key in nets}
+    for _ in range(15):  # in turn, so that what else the machine does meets all alike
+        for key, net in nets.items():
+            began = time.process_time()
             net.run(None, {net.get_inputs()[0].name: x})
-            times.append(time.perf_counter() - began)
-        print(f"\n{key}: {1e3 * min(times):.0f} ms for 960x540, one thread")
+            times[key].append(1e3 * (time.process_time() - began))
+    for key, spent in times.items():
+        print(f"\n{key}: {min(spent):.1f}, {np.median(spent):.1f} ms for 480x270 (least, median of processor time), one thread")
 
 
 def main():
@@ -364,13 +414,14 @@ def main():
             s.add_argument("--minutes", type=float, default=30, help="of processor time")
             s.add_argument("--threads", type=int, default=1)
             s.add_argument("--rate", type=float, default=2e-3)
-            s.add_argument("--start", help="weights to go on from: .pt of a run, .onnx of another")
+            s.add_argument("--start", help="weights to go on from, of this network or of a smaller one: .pt of a run, .onnx of another")
         else:
             s.add_argument("--out", default=str(ROOT / "crates/cleanplate/networks"))
     s = sub.add_parser("measure")
     s.add_argument("networks", nargs="*")
     s.add_argument("--data", default=data)
     s.add_argument("--peers", default=data + "/models/upscale")
+    s.add_argument("--metrics", default=data + "/models/metrics")
     s.set_defaults(run=measure)
     args = p.parse_args()
     args.run(args)

@@ -143,6 +143,8 @@ pub enum UpscaleModel {
     /// A small network that the program brings.
     #[default]
     Fast,
+    /// A larger one that it brings: sharper, and several times as slow.
+    Quality,
     /// A network of the user's, as ONNX: a picture in, the same picture larger out.
     File(PathBuf),
 }

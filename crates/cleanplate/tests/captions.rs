@@ -87,7 +87,7 @@ fn signs_over_which_a_camera_moves_are_left_alone_beside_a_caption() {
     job.options.encode.codec = Some("ffv1".to_owned());
     let report = run(&job, &mut Silent).unwrap();
     let spans: Vec<Range<u64>> = report.marks.iter().map(|mark| mark.start..mark.end).collect();
-    assert_eq!(spans, [LINES[0].2.clone()]);
+    assert_eq!(spans, std::slice::from_ref(&LINES[0].2));
     let (given, made) = (frames(&input), frames(&output));
     for (idx, (given, made)) in given.iter().zip(&made).enumerate() {
         let rows = if LINES[0].2.contains(&(idx as u64)) { LINES[0].1.y - 8 } else { 272 };

@@ -346,8 +346,8 @@ pub(crate) struct Enlarge {
     /// So many rows, as displayed
     #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(1..=16384))]
     pub(crate) height: Option<u32>,
-    /// What enlarges: fast (built in), or a network of yours (ONNX: a picture in, the same picture larger out) [default: fast]
-    #[arg(short = 'n', long, value_name = "fast|FILE.onnx", value_parser = values::upscaler)]
+    /// What enlarges: fast or quality (built in), or a network of yours (ONNX: a picture in, the same picture larger out) [default: fast]
+    #[arg(short = 'n', long, value_name = "fast|quality|FILE.onnx", value_parser = values::upscaler)]
     pub(crate) model: Option<UpscaleModel>,
     /// Samples a side of what goes through the network at once [default: 128]
     #[arg(short = 't', long, value_name = "PX", value_parser = clap::value_parser!(u32).range(16..=4096))]

@@ -59,6 +59,7 @@ pub(crate) fn upscaler(text: &str) -> Result<UpscaleModel, String> {
     Ok(match text {
         "" => return Err("an empty name".to_owned()),
         "fast" => UpscaleModel::Fast,
+        "quality" => UpscaleModel::Quality,
         path => UpscaleModel::File(PathBuf::from(path)),
     })
 }

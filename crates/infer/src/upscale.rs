@@ -167,6 +167,7 @@ impl Upscaler {
         let (w, h) = (planes[0].width() as usize, planes[0].height() as usize);
         let larger = Raster::new((w * factor) as u32, (h * factor) as u32, 0.0f32);
         let mut made = vec![larger; channels.min(planes.len())];
+        let scale = 1.0 / self.top;
         let along = |length: usize, fixed: Option<usize>| match fixed {
             Some(side) => cut(length, side.saturating_sub(2 * reach.min(side / 4)), reach.min(side / 4), Some(side)),
             None => cut(length, tile.max(ALIGNED) / ALIGNED * ALIGNED, reach.next_multiple_of(ALIGNED), None),
@@ -182,10 +183,10 @@ impl Upscaler {
                 for (target, plane) in input.data_mut().chunks_exact_mut(in_w * in_h).zip(planes) {
                     for (n, row) in target.chunks_exact_mut(in_w).enumerate() {
                         // Beyond the picture its last samples go on.
-                        let line = plane.row((down.from + n).min(h - 1) as u32);
-                        row.iter_mut()
-                            .enumerate()
-                            .for_each(|(m, v)| *v = self.top * line[(across.from + m).min(w - 1)]);
+                        let line = &plane.row((down.from + n).min(h - 1) as u32)[across.from..];
+                        let (inside, beyond) = row.split_at_mut(line.len().min(in_w));
+                        inside.iter_mut().zip(line).for_each(|(v, given)| *v = self.top * given);
+                        beyond.fill(self.top * line[line.len() - 1]);
                     }
                 }
                 let output = self.run(&input)?;
@@ -195,7 +196,7 @@ impl Upscaler {
                     for y in down.own.start * factor..down.own.end * factor {
                         let from = (y - down.from * factor) * wide + target.start - across.from * factor;
                         let out = &mut plane.row_mut(y as u32)[target.clone()];
-                        out.iter_mut().zip(&part[from..]).for_each(|(out, v)| *out = v / self.top);
+                        out.iter_mut().zip(&part[from..]).for_each(|(out, v)| *out = scale * v);
                     }
                 }
             }

@@ -19,14 +19,17 @@ fn picture(w: u32, h: u32) -> Raster<f32> {
 }
 
 #[test]
-fn the_built_in_network_doubles_and_tiles_show_no_seam() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cleanplate/networks/upscale-fast.onnx");
-    for placement in placements() {
+fn the_built_in_networks_double_and_tiles_show_no_seam() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cleanplate/networks");
+    // Five convolutions of 3 x 3, or seven, on cells of two samples, seen from a sample that lies at either side of its cell.
+    let both = [("upscale-fast.onnx", 8..=12), ("upscale-quality.onnx", 10..=16)];
+    for ((name, reach), placement) in both.iter().flat_map(|both| placements().into_iter().map(move |own| (both, own)))
+    {
+        let path = folder.join(name);
         let mut net = Upscaler::open(&path, &placement).unwrap();
         let shape = net.shape();
         assert_eq!((shape.channels, shape.factor, shape.side), (1, 2, None));
-        // Five convolutions of 3 x 3 on cells of two samples, seen from a sample that lies at either side of its cell.
-        assert!((8..=12).contains(&shape.reach), "{}", shape.reach);
+        assert!(reach.contains(&shape.reach), "{name}: {}", shape.reach);
         // An odd size, which the network takes with its last row and column again.
         let given = picture(151, 93);
         let whole = net.enlarge(std::slice::from_ref(&given), 1024).unwrap();

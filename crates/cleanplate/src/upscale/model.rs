@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::options::UpscaleModel;
 
-/// Our own, as `train/upscale.py` writes it.
-const FAST: &[u8] = include_bytes!("../../networks/upscale-fast.onnx");
+/// Our own, as `train/upscale.py` writes them.
+const FAST: (&str, &[u8]) = ("fast", include_bytes!("../../networks/upscale-fast.onnx"));
+const QUALITY: (&str, &[u8]) = ("quality", include_bytes!("../../networks/upscale-quality.onnx"));
 
 /// A network that enlarges, as a plan names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +28,8 @@ impl Model {
     /// The network that is asked for, opened once so that it is refused before anything else is done.
     pub(crate) fn of(wanted: &UpscaleModel, placement: &Placement) -> Result<(Self, Upscaler)> {
         let (name, path) = match wanted {
-            UpscaleModel::Fast => ("fast".to_owned(), None),
+            UpscaleModel::Fast => (FAST.0.to_owned(), None),
+            UpscaleModel::Quality => (QUALITY.0.to_owned(), None),
             UpscaleModel::File(path) => {
                 (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), Some(path.clone()))
             }
@@ -41,7 +43,10 @@ impl Model {
     fn read(&self, placement: &Placement) -> Result<Upscaler> {
         Ok(match &self.path {
             Some(path) => Upscaler::open(path, placement)?,
-            None => Upscaler::read("the built-in network fast", FAST, placement)?,
+            None => {
+                let (name, bytes) = if self.name == QUALITY.0 { QUALITY } else { FAST };
+                Upscaler::read(&format!("the built-in network {name}"), bytes, placement)?
+            }
         })
     }
 

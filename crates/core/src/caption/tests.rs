@@ -127,7 +127,7 @@ fn what_belongs_to_the_scene_is_not_taken_for_a_caption() {
 
 #[test]
 fn what_the_clip_cuts_off_may_be_shorter_than_a_caption() {
-    let gain = |t: u64| if t < 3 || t >= 58 { 1.0 } else { 0.0 };
+    let gain = |t: u64| if (3..58).contains(&t) { 0.0 } else { 1.0 };
     let all = Show { speed: 0.7, text: &|t| (t / 30) as u32, gain: &gain, way: &still }.captions(60, 2);
     assert_eq!(confident(&all).iter().map(|c| c.span.clone()).collect::<Vec<_>>(), [0..3, 58..60], "{:?}", words(&all));
 }
