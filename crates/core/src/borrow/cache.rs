@@ -62,7 +62,7 @@ pub(super) struct Cache {
     frame: FrameIdx,
     began: [u64; 2],
     spread: Spread<1>,
-    search: Search,
+    search: [Search; 2],
     completion: Completion,
 }
 
@@ -124,9 +124,5 @@ impl Cache {
                 _ => break,
             }
         }
-    }
-
-    pub(super) const fn tools(&mut self) -> (&mut Search, &mut Completion) {
-        (&mut self.search, &mut self.completion)
     }
 }

@@ -5,7 +5,7 @@
 //! left ended; patches weigh by how well their texture pins them down; no variational refinement follows.
 
 use super::guide::{Guide, Level, PAD};
-use super::sample::bilinear;
+use super::sample::{bilinear, length};
 use super::spread::Spread;
 
 /// Columns and rows of a patch, and the step from one to the next.
@@ -283,7 +283,7 @@ fn translation(a: &Level, b: &Level) -> [f32; 2] {
                 }
             }
             // The further, the less is compared, and the likelier is a chance match.
-            let cost = (sum + count) / count * (1.0 + 0.03 * (dx as f32).hypot(dy as f32));
+            let cost = (sum + count) / count * (1.0 + 0.03 * length([dx as f32, dy as f32]));
             if count >= 0.2 * (w * h) as f32 && cost < best.0 {
                 best = (cost, [dx as f32, dy as f32]);
             }

@@ -44,7 +44,8 @@ const LEAST: f32 = 0.5;
 pub struct Borrow {
     reach: Reach,
     cache: Cache,
-    scratch: Scratch,
+    /// One for each direction of time.
+    scratch: [Scratch; 2],
     /// Of what the last tier would make there.
     fill: SpatialFill,
     /// From these shares on a sample is borrowed at all, and alone.
@@ -63,7 +64,7 @@ impl Borrow {
 
     /// Looking as far as `reach` says.
     pub fn new(reach: Reach) -> Self {
-        let (cache, scratch, fill) = (Cache::default(), Scratch::default(), SpatialFill::new());
+        let (cache, scratch, fill) = (Cache::default(), <[Scratch; 2]>::default(), SpatialFill::new());
         Self { reach, cache, scratch, fill, shares: [LEAST, SURE] }
     }
 
@@ -91,7 +92,8 @@ impl Borrow {
         let Some((region, wanted)) = wanted(crop, hole, guides[own - first].size()) else { return };
         let motions: Vec<Arc<[Motion; 2]>> =
             (1..keys.len()).map(|n| self.cache.motion([keys[n - 1], keys[n]], [&guides[n - 1], &guides[n]])).collect();
-        let target = Target::new(crop, &guides[own - first], region, wanted, &mut self.scratch);
+        let [ahead, behind] = &mut self.scratch;
+        let target = Target::new(crop, &guides[own - first], region, wanted, ahead);
         let forward = (own - first..keys.len() - 1).map(|n| Step {
             crop: first + n + 1,
             patch: &crops[first + n + 1],
@@ -104,10 +106,8 @@ impl Borrow {
             guide: &guides[n],
             motion: &motions[n][1],
         });
-        let mut traces = vec![
-            target.trace(forward, self.cache.tools(), &mut self.scratch),
-            target.trace(backward, self.cache.tools(), &mut self.scratch),
-        ];
+        let (later, earlier) = rayon::join(|| target.trace(forward, ahead), || target.trace(backward, behind));
+        let mut traces = vec![later, earlier];
         let plates: Vec<(usize, &Plate, Arc<Guide>)> = window
             .plates
             .iter()
@@ -122,7 +122,7 @@ impl Borrow {
             let ends = [Key::of(crop), Key::of(&plate.crop)];
             let motion = self.cache.motion(ends, [&guides[own - first], guide]);
             let step = Step { crop: *number, patch: &plate.crop, guide, motion: &motion[0] };
-            traces.push(target.behind(plate, &step, self.cache.tools(), &mut self.scratch));
+            traces.push(target.behind(plate, &step, ahead));
         }
         let ends: Vec<(FrameIdx, &Guide)> =
             plates.iter().map(|(_, plate, guide)| (plate.crop.idx, guide.as_ref())).collect();

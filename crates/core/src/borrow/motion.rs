@@ -2,7 +2,7 @@
 
 use super::flow::{Field, Search};
 use super::guide::{Guide, RING};
-use super::sample::bilinear;
+use super::sample::{bilinear, length};
 use super::spread::Spread;
 
 /// Motions below this are taken for none, in samples of the guide: the noise of the search on a still scene.
@@ -47,9 +47,13 @@ struct Sample {
 }
 
 /// Both ways between two guides of the same size.
-pub(super) fn between(a: &Guide, b: &Guide, search: &mut Search, completion: &mut Completion) -> [Motion; 2] {
-    let mut there = search.run(a, b);
-    let mut back = search.run(b, a);
+pub(super) fn between(
+    a: &Guide,
+    b: &Guide,
+    [one, other]: &mut [Search; 2],
+    completion: &mut Completion,
+) -> [Motion; 2] {
+    let (mut there, mut back) = rayon::join(|| one.run(a, b), || other.run(b, a));
     let doubts = [doubts(&there, &back), doubts(&back, &there)];
     for (field, doubt) in [&mut there, &mut back].into_iter().zip(&doubts) {
         field.trust.iter_mut().zip(doubt).for_each(|(trust, doubt)| *trust *= doubt);
@@ -78,7 +82,7 @@ fn doubts(there: &Field, back: &Field) -> Vec<f32> {
             }
             let [bx, by] = back.motion[on];
             // Half a sample of the picture and a twentieth of the way, as in the consistency checks of the field.
-            f32::from(u8::from((dx + bx).hypot(dy + by) < 0.5 + 0.05 * dx.hypot(dy)))
+            f32::from(u8::from(length([dx + bx, dy + by]) < 0.5 + 0.05 * length([dx, dy])))
         })
         .collect()
 }
@@ -87,7 +91,7 @@ fn slips(there: &Field, back: &Field) -> Vec<f32> {
     let width = there.width;
     let miss = |(k, [dx, dy]): (usize, &[f32; 2])| {
         let [bx, by] = bilinear(&back.motion, width, (k % width) as f32 + dx, (k / width) as f32 + dy);
-        (dx + bx).hypot(dy + by)
+        length([dx + bx, dy + by])
     };
     there.motion.iter().enumerate().map(miss).collect()
 }
@@ -110,7 +114,7 @@ impl Completion {
             let kept = (1.0 - noise / (motion[0] * motion[0] + motion[1] * motion[1]).max(1e-12)).max(0.0);
             *motion = motion.map(|m| kept * m);
             // What moves for itself beside the mark does not move what the mark hides.
-            if ring[k] > 0 && motion[0].hypot(motion[1]) > limit {
+            if ring[k] > 0 && length(*motion) > limit {
                 field.trust[k] = 0.0;
             }
         }
@@ -118,7 +122,7 @@ impl Completion {
         for (k, motion) in field.motion.iter_mut().enumerate() {
             let expected = model.at(k % width, k / width);
             *motion = [motion[0] + expected[0], motion[1] + expected[1]];
-            if motion[0].hypot(motion[1]) < still {
+            if length(*motion) < still {
                 *motion = [0.0; 2];
             }
         }
@@ -151,7 +155,7 @@ impl Completion {
             self.errors.clear();
             let miss = |s: &Sample| {
                 let [x, y] = model.apply(s.basis);
-                (s.motion[0] - x).hypot(s.motion[1] - y)
+                length([s.motion[0] - x, s.motion[1] - y])
             };
             self.errors.extend(self.samples.iter().map(miss));
             let errors: Vec<f32> = self.errors.clone();

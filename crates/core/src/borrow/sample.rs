@@ -2,6 +2,11 @@
 
 use crate::raster::Raster;
 
+/// Length of a motion; `hypot` of the standard library is a call that takes ten times as long.
+pub(super) fn length([x, y]: [f32; 2]) -> f32 {
+    (x * x + y * y).sqrt()
+}
+
 /// Bilinear value of a grid in rows of `width` at column `x`, row `y`; clamped at the border.
 pub(super) fn bilinear<const N: usize>(values: &[[f32; N]], width: usize, x: f32, y: f32) -> [f32; N] {
     let height = values.len() / width;

@@ -11,7 +11,7 @@ use super::guide::{Guide, Level};
 use super::judge::{Expected, Judge, Probe, probes};
 use super::motion::{Affine, Completion, Motion};
 use super::plate::Plate;
-use super::sample::{bilinear, linear};
+use super::sample::{bilinear, length, linear};
 use super::spread::Spread;
 
 /// Planes with colour at most.
@@ -156,6 +156,8 @@ pub(super) struct Scratch {
     offsets: Spread<COLOURS>,
     judge: Judge,
     weights: Vec<f32>,
+    search: Search,
+    completion: Completion,
 }
 
 impl Target {
@@ -244,12 +246,7 @@ impl Target {
     }
 
     /// Follows what the hole hides along `steps` until it is seen.
-    pub(super) fn trace<'a>(
-        &self,
-        steps: impl Iterator<Item = Step<'a>>,
-        (search, completion): (&mut Search, &mut Completion),
-        scratch: &mut Scratch,
-    ) -> Trace {
+    pub(super) fn trace<'a>(&self, steps: impl Iterator<Item = Step<'a>>, scratch: &mut Scratch) -> Trace {
         let count = self.region.len();
         let mut trace = Trace { sources: Vec::new(), choice: vec![NONE; count] };
         let mut way = vec![[0.0f32; 2]; count];
@@ -282,12 +279,12 @@ impl Target {
             if seen.len() < worth.min(open) {
                 continue;
             }
-            let Some((motion, warped)) = self.register(step.guide, &way, search, completion, scratch) else {
+            let Some((motion, warped)) = self.register(step.guide, &way, scratch) else {
                 continue;
             };
             way.copy_from_slice(&motion);
             let seen_in = (step.crop, step.patch, step.guide);
-            let mut source = self.agree(seen_in, n as usize, motion, &warped, (&mut *completion, scratch));
+            let mut source = self.agree(seen_in, n as usize, motion, &warped, scratch);
             for (k, wanted) in self.wanted.iter().enumerate() {
                 if *wanted && !(slip[k] < limit && self.shows(step.guide, step.patch, k, source.motion[k])) {
                     source.error[k] = f32::INFINITY;
@@ -314,13 +311,7 @@ impl Target {
     }
 
     /// What a plate shows of what the hole hides, as a direction of its own; `step` leads there.
-    pub(super) fn behind(
-        &self,
-        plate: &Plate,
-        step: &Step<'_>,
-        (search, completion): (&mut Search, &mut Completion),
-        scratch: &mut Scratch,
-    ) -> Trace {
+    pub(super) fn behind(&self, plate: &Plate, step: &Step<'_>, scratch: &mut Scratch) -> Trace {
         let count = self.region.len();
         let mut trace = Trace { sources: Vec::new(), choice: vec![NONE; count] };
         let width = step.guide.size().0;
@@ -330,10 +321,10 @@ impl Target {
                 step.motion.motion[y * width + x]
             })
             .collect();
-        let Some((motion, warped)) = self.register(step.guide, &way, search, completion, scratch) else { return trace };
+        let Some((motion, warped)) = self.register(step.guide, &way, scratch) else { return trace };
         let distance = plate.crop.idx.abs_diff(self.idx) as f32;
         let seen_in = (step.crop, step.patch, step.guide);
-        let mut source = self.agree(seen_in, PLATE, motion, &warped, (completion, scratch));
+        let mut source = self.agree(seen_in, PLATE, motion, &warped, scratch);
         let mut any = false;
         for k in 0..count {
             if !(self.wanted[k] && self.shows(step.guide, step.patch, k, source.motion[k])) {
@@ -431,7 +422,7 @@ impl Target {
                     sums[k][1] += weight;
                     let own = beyond(k);
                     let apart = [other[0] - own[0], other[1] - own[1]];
-                    if apart[0].hypot(apart[1]) > TORN {
+                    if length(apart) > TORN {
                         sums[k][0] += weight * (value(k, apart) - value(k, [0.0; 2])).powi(2);
                     }
                 }
@@ -503,14 +494,7 @@ impl Target {
     }
 
     /// Sets the joined motion right against the ring. `None` where the source shows too little of it.
-    fn register(
-        &self,
-        guide: &Guide,
-        way: &[[f32; 2]],
-        search: &mut Search,
-        completion: &mut Completion,
-        scratch: &mut Scratch,
-    ) -> Option<(Vec<[f32; 2]>, Level)> {
+    fn register(&self, guide: &Guide, way: &[[f32; 2]], scratch: &mut Scratch) -> Option<(Vec<[f32; 2]>, Level)> {
         let mut motion = way.to_vec();
         let mut warped = self.warp(guide, &motion, scratch);
         let mut misfit = self.misfit(&warped);
@@ -524,8 +508,8 @@ impl Target {
         }
         let mut misfit = misfit?;
         for _ in 0..2 {
-            let mut field: Field = search.refine(&self.level, &warped, &still);
-            if !completion.complete(&mut field, &self.ring, 0.05) {
+            let mut field: Field = scratch.search.refine(&self.level, &warped, &still);
+            if !scratch.completion.complete(&mut field, &self.ring, 0.05) {
                 break;
             }
             let next: Vec<[f32; 2]> =
@@ -546,7 +530,7 @@ impl Target {
         distance: usize,
         motion: Vec<[f32; 2]>,
         warped: &Level,
-        (completion, scratch): (&mut Completion, &mut Scratch),
+        scratch: &mut Scratch,
     ) -> Source {
         let width = self.region.width;
         let mut offset = vec![[0.0; COLOURS]; motion.len()];
@@ -574,7 +558,7 @@ impl Target {
             self.level.firm[self.level.at(k % width, k / width)] * warped.firm[self.level.at(k % width, k / width)]
         };
         let field = Field { width, motion, trust: (0..error.len()).map(seen).collect() };
-        if let Some(model) = completion.fit(&field, &self.ring) {
+        if let Some(model) = scratch.completion.fit(&field, &self.ring) {
             self.torn(guide, &field, &model, &mut error);
         }
         error.iter_mut().zip(&self.expected.believed).for_each(|(error, limit)| *error = (*error / limit).sqrt());
