@@ -49,8 +49,9 @@ pub(crate) fn as_video(job: &Job) -> Result<Job> {
     video.output = folder.join("frames.mkv");
     video.options.encode.codec = Some("ffv1".to_owned());
     video.options.drop_streams = true;
+    video.options.copy_if_clean = false;
     video.options.accept_loss.extend(Loss::ALL.iter().map(|loss| loss.name().to_owned()));
-    video.options.accept_loss.extend(["chapters", "programs", "streams"].map(str::to_owned));
+    video.options.accept_loss.extend(mux::KINDS.map(str::to_owned));
     Ok(video)
 }
 

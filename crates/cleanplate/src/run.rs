@@ -134,6 +134,10 @@ fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &m
     if let Some(path) = &options.matte_out {
         write_mattes(&plan, path, watch)?;
     }
+    if folder.is_some() {
+        // What a video would lose is of no matter to pictures.
+        plan.copy.losses.clear();
+    }
     let mut report = describe(job, &plan, &opened);
     if let Some(folder) = folder {
         report.output = folder.display().to_string();

@@ -220,6 +220,23 @@ fn frames_are_written_as_pictures_of_the_colours_that_the_source_has_with_their_
         let refused = enlarged(&input, &output, size, |o| (o.frames, o.overwrite) = (true, false));
         assert!(matches!(refused, Err(Error::Usage(_))), "{refused:?}");
     }
+    // Stored on its side, and with sound that nobody wants.
+    let (lying, turned) = (folder.path().join("turned.mp4"), folder.path().join("turned"));
+    let done = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(folder.path().join("in.mkv"))
+        .args(["-t", "0.2", "-c", "copy", "-metadata:s:v", "rotate=90"])
+        .arg(&lying)
+        .status();
+    assert!(done.unwrap().success());
+    let size = UpscaleOptions { size: NewSize::Scale(1.0), ..UpscaleOptions::default() };
+    enlarged(&lying, &turned, size, |o| o.frames = true).unwrap();
+    let (upright, stored) = (turned.join("frame_000000.png"), folder.path().join("yuv420p10le/frame_000000.png"));
+    let (upright, stored) = (image::open(upright).unwrap().to_rgb8(), image::open(stored).unwrap().to_rgb8());
+    assert_eq!(upright.dimensions(), (90, 160));
+    let turned_back = image::imageops::rotate270(&upright);
+    let apart: f64 = turned_back.as_raw().iter().zip(stored.as_raw()).map(|(a, b)| f64::from(a.abs_diff(*b))).sum();
+    assert!(apart / (stored.as_raw().len() as f64) < 0.5, "{apart}");
     let left = std::fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(left, 3);
+    assert_eq!(left, 5);
 }

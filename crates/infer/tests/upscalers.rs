@@ -23,8 +23,7 @@ fn the_built_in_networks_double_and_tiles_show_no_seam() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cleanplate/networks");
     // Five convolutions of 3 x 3, or seven, on cells of two samples, seen from a sample that lies at either side of its cell.
     let both = [("upscale-fast.onnx", 8..=12), ("upscale-quality.onnx", 10..=16)];
-    for ((name, reach), placement) in both.iter().flat_map(|both| placements().into_iter().map(move |own| (both, own)))
-    {
+    for ((name, reach), placement) in both.iter().flat_map(|both| placements().map(move |own| (both, own))) {
         let path = folder.join(name);
         let mut net = Upscaler::open(&path, &placement).unwrap();
         let shape = net.shape();

@@ -123,8 +123,8 @@ fn render(job: &Job, watch: &mut Watch) -> Result<Report> {
     for path in others.iter().filter_map(|(_, path)| path.as_deref()) {
         paths::refuse_existing(path, overwrite || dry_run)?;
     }
-    // A folder of images goes to a folder, of which the engine knows what may lie in it.
-    if !job.input.is_dir() {
+    // Images and frames go to a folder, of which the engine knows what may lie in it.
+    if !job.input.is_dir() && !job.options.frames {
         paths::refuse_existing(&job.output, overwrite || dry_run)?;
     }
     cleanplate::run(job, watch)

@@ -224,6 +224,26 @@ fn aspect(sar: Rational) -> String {
     format!("{}:{}", sar.num, sar.den)
 }
 
+/// Every kind of loss that a container may mean, which a user consents to by its name.
+pub const KINDS: [&str; 16] = [
+    "audio",
+    "chapters",
+    "color",
+    "disposition",
+    "edit-list",
+    "field-order",
+    "hdr-dynamic",
+    "hdr-static",
+    "language",
+    "metadata",
+    "programs",
+    "rotation",
+    "sar",
+    "side-data",
+    "stereo",
+    "streams",
+];
+
 /// A difference between what was to be carried and what is there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Difference {

@@ -23,5 +23,6 @@ pub use alone::assemble_alone;
 pub use assemble::{Progress, Written, assemble};
 pub use commit::commit;
 pub use container::container_of;
+pub use facts::KINDS;
 pub use plan::{CopyPlan, Fate, Lost, Method, Resized, StreamPlan, plan_copy};
 pub use verify::{Check, Verification, verify};
