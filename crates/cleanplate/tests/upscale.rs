@@ -234,7 +234,7 @@ fn frames_are_written_as_pictures_of_the_colours_that_the_source_has_with_their_
     let (upright, stored) = (turned.join("frame_000000.png"), folder.path().join("yuv420p10le/frame_000000.png"));
     let (upright, stored) = (image::open(upright).unwrap().to_rgb8(), image::open(stored).unwrap().to_rgb8());
     assert_eq!(upright.dimensions(), (90, 160));
-    let turned_back = image::imageops::rotate270(&upright);
+    let turned_back = image::imageops::rotate90(&upright);
     let apart: f64 = turned_back.as_raw().iter().zip(stored.as_raw()).map(|(a, b)| f64::from(a.abs_diff(*b))).sum();
     assert!(apart / (stored.as_raw().len() as f64) < 0.5, "{apart}");
     let left = std::fs::read_dir(folder.path()).unwrap().count();
