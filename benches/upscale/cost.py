@@ -6,9 +6,9 @@
 
 rest: `--repeats off`, a network that repeats samples (nearest neighbour, 2x), x264 medium, `--verify packets`, against plain ffmpeg that
 scales to the same size with the same encoder; goal 1.15 x.
-repeats: clips of 0, 40 and 70 % repeated frames, `-n quality`, x264 veryfast, with and without `--repeats off`; goal: saved at least .9 of the
+repeats: clips of 40 and 70 % repeated frames, `-n quality`, x264 veryfast, with and without `--repeats off`; goal: saved at least .9 of the
 share of repeats of what the network takes.
-passes: `remove -s 2` of a known mark at 720p against `remove`, then `upscale`: processor time (goal .95 x) and PSNR of luma against the
+passes: `remove -s 2` of a known mark at 960x540 against `remove`, then `upscale`: processor time (goal .95 x) and PSNR of luma against the
 clean clip at twice the size, both through x264 medium.
 memory: 1080p to 4K, x264 veryfast, 2 threads, against ffmpeg's scaling; goal + 600 MiB.
 """
@@ -18,7 +18,6 @@ import os
 import statistics
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np

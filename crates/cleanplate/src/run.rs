@@ -122,6 +122,26 @@ pub(crate) fn first_pass(options: &Options, on_paper: bool) -> impl Iterator<Ite
     locate.into_iter().chain(solve)
 }
 
+/// Where the rendered segments of a plan lie: their keys, in order, and the store.
+struct Segments<'a> {
+    keys: &'a [String],
+    store: &'a DirStore,
+}
+
+impl Segments<'_> {
+    /// The rendered segments, or what was made beside them.
+    fn packs(
+        &self,
+        extra: Option<Extra>,
+    ) -> impl Iterator<Item = cleanplate_media::Result<PackReader<BufReader<File>>>> + '_ {
+        self.keys.iter().map(move |key| {
+            let path = self.store.path(&pack_name(key, extra));
+            let file = File::open(&path).map_err(|source| media_io("open", &path, source))?;
+            PackReader::open(BufReader::new(file))
+        })
+    }
+}
+
 /// The job, whose frames go into `folder` where there is one.
 fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &mut Watch<'_>) -> Result<Report> {
     let options = &job.options;
@@ -157,7 +177,8 @@ fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &m
     write_beside(&work.path().join("plan.json"), plan.json()?.as_bytes())?;
     let (keys, rendered) = loop {
         let keys = plan.segments.iter().map(|s| plan.key(s)).collect::<Result<Vec<_>>>()?;
-        let rendered = render(options, &plan, &opened, &keys, &store, watch)?;
+        let segments = Segments { keys: &keys, store: &store };
+        let rendered = render(options, &plan, &opened, &segments, watch)?;
         let repairs = repairs(&plan, rendered.records.iter().map(|(record, _)| (&record.frames, &*record.flashes)));
         if repairs.is_empty() {
             break (keys, rendered);
@@ -173,12 +194,13 @@ fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &m
         plan.repairs.extend(repairs);
     };
     finish_report(&mut report, &rendered, &keys);
+    let segments = Segments { keys: &keys, store: &store };
     match folder {
         Some(folder) => {
-            pictures::write(folder, &mut packs(&keys, &store, None), work.path(), &opened, &mut report, watch)?;
-            write_beside_video(options, &plan, &opened, &keys, &store, watch)?;
+            pictures::write(folder, &mut segments.packs(None), work.path(), &opened, &mut report, watch)?;
+            write_beside_video(options, &plan, &opened, &segments, watch)?;
         }
-        None => assemble(job, &plan, &opened, &keys, &store, &mut report, watch)?,
+        None => assemble(job, &plan, &opened, &segments, &mut report, watch)?,
     }
     if options.verify == VerifyMode::Full {
         let check = flash_check(&rendered, &mut report);
@@ -210,8 +232,7 @@ fn render(
     options: &Options,
     plan: &Plan,
     opened: &Opened,
-    keys: &[String],
-    store: &DirStore,
+    segments: &Segments<'_>,
     watch: &mut Watch<'_>,
 ) -> Result<Rendered> {
     let gray = |wanted: bool, extra| {
@@ -221,8 +242,8 @@ fn render(
     let render = Render {
         source: &opened.source,
         plan,
-        keys,
-        store,
+        keys: segments.keys,
+        store: segments.store,
         verify: options.verify,
         extras: extras.into_iter().flatten().collect(),
         hdr: opened.hdr,
@@ -259,15 +280,14 @@ fn assemble(
     job: &Job,
     plan: &Plan,
     opened: &Opened,
-    keys: &[String],
-    store: &DirStore,
+    segments: &Segments<'_>,
     report: &mut Report,
     watch: &mut Watch<'_>,
 ) -> Result<()> {
     let (source, options) = (&opened.source, &job.options);
     let partial = Partial::new(&job.output)?;
     watch.begin(Phase::Assemble, source.info().size, 0)?;
-    let written = mux::assemble(source, &plan.copy, &mut packs(keys, store, None), &partial.0, &mut |done, total| {
+    let written = mux::assemble(source, &plan.copy, &mut segments.packs(None), &partial.0, &mut |done, total| {
         watch.progress_of(done, total)
     })?;
     watch.begin(Phase::Verify, written.bytes, 0)?;
@@ -304,7 +324,7 @@ fn assemble(
         };
         return Err(cleanplate_media::Error::Input(format!("{words} and cannot be kept whole: {what}")).into());
     }
-    write_beside_video(options, plan, opened, keys, store, watch)?;
+    write_beside_video(options, plan, opened, segments, watch)?;
     watch.poll()?;
     mux::commit(&partial.0, &job.output, options.overwrite)?;
     let size = fs::metadata(&job.output).map(|m| m.len()).unwrap_or(0);
@@ -316,32 +336,18 @@ fn assemble(
     Ok(())
 }
 
-/// The rendered segments, or what was made beside them.
-fn packs<'a>(
-    keys: &'a [String],
-    store: &'a DirStore,
-    extra: Option<Extra>,
-) -> impl Iterator<Item = cleanplate_media::Result<PackReader<BufReader<File>>>> + 'a {
-    keys.iter().map(move |key| {
-        let path = store.path(&pack_name(key, extra));
-        let file = File::open(&path).map_err(|source| media_io("open", &path, source))?;
-        PackReader::open(BufReader::new(file))
-    })
-}
-
 /// Writes what was asked for beside the picture.
 fn write_beside_video(
     options: &Options,
     plan: &Plan,
     opened: &Opened,
-    keys: &[String],
-    store: &DirStore,
+    segments: &Segments<'_>,
     watch: &mut Watch<'_>,
 ) -> Result<()> {
     for (path, extra) in [(&options.origin_map, Extra::OriginMap), (&options.mask_out, Extra::Mask)] {
         if let Some(path) = path {
             let partial = Partial::new(path)?;
-            mux::assemble_alone(&mut packs(keys, store, Some(extra)), &partial.0, Container::Mkv, &mut |_, _| {
+            mux::assemble_alone(&mut segments.packs(Some(extra)), &partial.0, Container::Mkv, &mut |_, _| {
                 watch.progress(0)
             })?;
             mux::commit(&partial.0, path, options.overwrite)?;

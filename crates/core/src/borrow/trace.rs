@@ -554,10 +554,7 @@ impl Target {
         let shown = |k: usize| self.shows(guide, patch, k, motion[k]);
         let compared = (self.probes.as_slice(), self.region);
         let mut error = scratch.judge.differences((patch, &motion), compared, middle, shown);
-        let seen = |k: usize| {
-            self.level.firm[self.level.at(k % width, k / width)] * warped.firm[self.level.at(k % width, k / width)]
-        };
-        let field = Field { width, motion, trust: (0..error.len()).map(seen).collect() };
+        let field = Field { width, motion, trust: scratch.weights.clone() };
         if let Some(model) = scratch.completion.fit(&field, &self.ring) {
             self.torn(guide, &field, &model, &mut error);
         }
