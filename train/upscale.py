@@ -29,16 +29,16 @@ from planar import encode, probe  # noqa: E402
 
 SEED = 20261130
 SIDE = 96  # samples a side of a half-size crop
-FRAMES = 3  # frames of a crop after x264, of which one is kept
+FRAMES, KEPT = 5, 3  # frames of a crop that are coded, and which of them is kept
 GROUP = 24  # crops encoded together
 QUALITIES = (18, 31)  # crf
 VALIDATED = 0.05
-PAGES = 0.2  # share of crops that show a page of text or a window of a program, drawn
+PAGES = 0.3  # share of crops that show a page of text or a window of a program, drawn
 SHOWN = 64
 LPIPS_SIDE = 512
 BATCH = 16
 # Channels and convolutions between the first and the last.
-NETS = {"fast": (24, 3), "quality": (48, 5)}
+NETS = {"fast": (24, 3), "quality": (64, 6)}
 
 
 def luma(bgr):
@@ -72,6 +72,24 @@ def halved(bgr):
     return cv2.resize(np.ascontiguousarray(bgr), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
 
 
+def written(draw):
+    """A drawn page: as letters fitted to whole samples are, or drawn larger and made small, as documents and scans are."""
+    by = draw.uniform(1.2, 2) if draw.random() < 0.5 else 1
+    picture = page(draw, int(2 * SIDE * by))[0]
+    return picture if by == 1 else cv2.resize(picture, (2 * SIDE, 2 * SIDE), interpolation=cv2.INTER_AREA)
+
+
+def moved(small, draw):
+    """Frames as a moving camera gives them, so that prediction leaves its traces; the one that is kept is `small` itself."""
+    step = draw.uniform(-3, 3, 2) * (draw.random() < 0.7)
+    if draw.random() < 0.5:
+        step = np.round(step)
+    for k in range(FRAMES):
+        shift = np.float32([[1, 0, step[0] * (k - KEPT)], [0, 1, step[1] * (k - KEPT)]])
+        yield small if not step.any() or k == KEPT else cv2.warpAffine(
+            small, shift, (SIDE, SIDE), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101)
+
+
 def samples(args):
     cv2.setNumThreads(1)
     draw = np.random.default_rng(SEED)
@@ -80,19 +98,13 @@ def samples(args):
     pool = [p for _, p in pictures(Path(args.data)) if p is not None and min(p.shape[:2]) > 2 * SIDE]
     sharp, clean, coded, began = [], [], [], time.time()
     while time.time() - began < 60 * args.minutes and len(sharp) < args.crops:
-        crops = [page(draw, 2 * SIDE)[0] if draw.random() < PAGES else crop(draw, pool) for _ in range(GROUP)]
-        frames, kept = [], []
-        for cut in crops:
-            small = halved(cut)
-            # Neighbouring frames as a moving camera gives them, so that prediction leaves its traces.
-            step = draw.integers(-2, 3, 2) * (draw.random() < 0.7)
-            for k in range(FRAMES):
-                frames.append(cv2.cvtColor(np.roll(small, tuple(step * (k - 1)), (0, 1)), cv2.COLOR_BGR2YUV_I420).ravel())
-            kept.append(luma(small))
+        crops = [written(draw) if draw.random() < PAGES else crop(draw, pool) for _ in range(GROUP)]
+        small = [halved(cut) for cut in crops]
+        frames = [cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).ravel() for one in small for frame in moved(one, draw)]
         made = encode(np.stack(frames), SIDE, SIDE, int(draw.integers(*QUALITIES)))
-        made = made.reshape(GROUP, FRAMES, -1)[:, 1, : SIDE * SIDE].reshape(GROUP, SIDE, SIDE)
+        made = made.reshape(GROUP, FRAMES, -1)[:, KEPT, : SIDE * SIDE].reshape(GROUP, SIDE, SIDE)
+        clean += [luma(one) for one in small]
         sharp += [luma(c) for c in crops]
-        clean += kept
         coded += list(made)
     np.savez(out / "pairs.npz", sharp=np.stack(sharp), clean=np.stack(clean), coded=np.stack(coded))
     print(f"{len(sharp)} crops, {time.time() - began:.0f} s")
@@ -171,6 +183,23 @@ def grown(net, state):
         net.last.bias[:] = state["last.bias"]
 
 
+def orthogonal(g):
+    """The nearest matrix to `g` whose singular values are about one, by five steps of Newton and Schulz (Jordan et al., Muon, 2024)."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = g / (g.norm() + 1e-7)
+    for _ in range(5):
+        s = x @ x.T
+        x = a * x + (b * s + c * s @ s) @ x
+    return x
+
+
+def muon(weight, moment, rate):
+    """A step of Muon for the kernels of one convolution: all directions of its momentum are taken equally far."""
+    moment.mul_(0.95).add_(weight.grad)
+    ahead = (weight.grad + 0.95 * moment).reshape(len(weight), -1)
+    weight.sub_(orthogonal(ahead).reshape(weight.shape), alpha=rate)
+
+
 def psnr(a, b):
     return 10 * np.log10(255**2 / max(1e-6, float(((a.astype(np.float64) - b) ** 2).mean())))
 
@@ -212,14 +241,17 @@ def train(args):
         net.load_state_dict(state) if same else grown(net, state)
     ema = network(args.net).eval()
     ema.load_state_dict(net.state_dict())
-    optimiser = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=args.rate, betas=(0.9, 0.99))
+    kernels = [layer.weight for layer in net.middle]
+    moments = [torch.zeros_like(w) for w in kernels]
+    held = {id(w) for w in kernels}
+    optimiser = torch.optim.Adam([p for p in net.parameters() if p.requires_grad and id(p) not in held], lr=args.rate, betas=(0.9, 0.99))
     draw, step, saved = np.random.default_rng(SEED), 0, time.time()
     print(f"{sum(p.numel() for p in net.parameters() if p.requires_grad)} parameters, {len(small)} crops, bicubic {figure(ema, *validation)[1]:.3f}",
           flush=True)
     began = time.process_time()  # whatever else the machine does
     while (share := (time.process_time() - began) / (60 * args.minutes)) < 1:
         for part in optimiser.param_groups:
-            part["lr"] = args.rate * min(1, (step + 1) / 200) * max(0.01, 0.5 * (1 + np.cos(np.pi * share)))
+            part["lr"] = rate = args.rate * min(1, (step + 1) / 200) * max(0.01, 0.5 * (1 + np.cos(np.pi * share)))
         x, y = np.empty((BATCH, 1, SHOWN, SHOWN), np.float32), np.empty((BATCH, 1, 2 * SHOWN, 2 * SHOWN), np.float32)
         for n, k in enumerate(draw.integers(len(small), size=BATCH)):
             r, c = (int(v) * 2 for v in draw.integers((SIDE - SHOWN) // 2 + 1, size=2))
@@ -232,12 +264,15 @@ def train(args):
         made = net(torch.from_numpy(x).to(memory_format=torch.channels_last))
         # Between the absolute and the squared error: sharp where it can be, mean where it cannot.
         off = made - torch.from_numpy(y)
-        loss = torch.sqrt(off * off + 1e-5).mean()
+        loss = torch.sqrt(off * off + args.bend).mean()
         optimiser.zero_grad()
+        net.zero_grad()
         loss.backward()
         optimiser.step()
         step += 1
         with torch.no_grad():
+            for w, moment in zip(kernels, moments):
+                muon(w, moment, args.turn * rate)
             keep = min(0.998, 1 - 1 / (step + 1))
             for old, new in zip(ema.parameters(), net.parameters()):
                 old.copy_(keep * old + (1 - keep) * new)
@@ -414,6 +449,8 @@ def main():
             s.add_argument("--minutes", type=float, default=30, help="of processor time")
             s.add_argument("--threads", type=int, default=1)
             s.add_argument("--rate", type=float, default=2e-3)
+            s.add_argument("--turn", type=float, default=4, help="rate of the kernels between the first and the last convolution, in --rate")
+            s.add_argument("--bend", type=float, default=1e-5)
             s.add_argument("--start", help="weights to go on from, of this network or of a smaller one: .pt of a run, .onnx of another")
         else:
             s.add_argument("--out", default=str(ROOT / "crates/cleanplate/networks"))

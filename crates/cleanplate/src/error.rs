@@ -58,6 +58,18 @@ pub enum Error {
     /// A network or what runs it refused.
     #[error("{0}")]
     Backend(String),
+    /// A candidate of a stage failed on the way; another one can take its place.
+    #[error("{stage}: {name} was lost at frame {frame} ({reason})")]
+    Lost {
+        /// Of which stage.
+        stage: &'static str,
+        /// Its name.
+        name: String,
+        /// Where it was.
+        frame: u64,
+        /// In the library's own words.
+        reason: String,
+    },
     /// A check of the finished file failed.
     #[error("{0}")]
     Verification(String),
@@ -80,7 +92,7 @@ impl Error {
                 _ => ErrorKind::Internal,
             },
             Self::Io { .. } => ErrorKind::Io,
-            Self::Backend(_) => ErrorKind::Backend,
+            Self::Backend(_) | Self::Lost { .. } => ErrorKind::Backend,
             Self::NothingFound(_) => ErrorKind::NothingFound,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Verification(_) | Self::Internal(_) => ErrorKind::Internal,

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use cleanplate_core::{Origin, Repeats};
+use cleanplate_infer::Overrides;
 use serde::{Deserialize, Serialize};
 
+use crate::devices::DeviceOptions;
 use crate::region::Region;
 use crate::times::{Length, Times};
+use crate::upscale::Condition;
 
 /// One job: a source, a target and what to do between.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -157,6 +160,10 @@ pub struct UpscaleOptions {
     pub size: NewSize,
     /// By what.
     pub model: UpscaleModel,
+    /// What the source has been through, for the built-in networks; `None`: as its quantiser or its codec tells.
+    pub condition: Option<Condition>,
+    /// What the user knows of a [network of theirs](UpscaleModel::File), and what trying it would tell otherwise.
+    pub overrides: Overrides,
     /// Samples a side of what goes through the network at once; `None` suits the machine's caches.
     pub tile: Option<u32>,
     /// Which frames are computed once.
@@ -165,7 +172,14 @@ pub struct UpscaleOptions {
 
 impl Default for UpscaleOptions {
     fn default() -> Self {
-        Self { size: NewSize::Scale(2.0), model: UpscaleModel::default(), tile: None, repeats: Repeats::default() }
+        Self {
+            size: NewSize::Scale(2.0),
+            model: UpscaleModel::default(),
+            condition: None,
+            overrides: Overrides::default(),
+            tile: None,
+            repeats: Repeats::default(),
+        }
     }
 }
 
@@ -275,6 +289,8 @@ pub struct Options {
     pub stream: Option<usize>,
     /// How it is encoded.
     pub encode: EncodeOptions,
+    /// Where the stages run.
+    pub devices: DeviceOptions,
     /// Streams that the target cannot carry are left out instead of an error.
     pub drop_streams: bool,
     /// Kinds of loss consented to (`alpha`, `hdr-dynamic`, `captions` ...).
@@ -334,6 +350,7 @@ impl Default for Options {
             frames: false,
             stream: None,
             encode: EncodeOptions::default(),
+            devices: DeviceOptions::default(),
             drop_streams: false,
             accept_loss: BTreeSet::new(),
             verify: VerifyMode::Full,

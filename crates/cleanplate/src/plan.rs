@@ -51,6 +51,9 @@ pub struct Plan {
     pub segments: Vec<Range<FrameIdx>>,
     /// How the worked-on track is encoded.
     pub encoder: EncoderSpec,
+    /// What encodes in its place should it be lost on the way: then all of the track is written by that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub substitute: Option<EncoderSpec>,
     /// How the encoder was chosen, in words.
     pub encoder_words: Vec<String>,
     /// What becomes of every other stream.

@@ -10,6 +10,7 @@ use cleanplate_media::mux::{container_of, plan_copy};
 use cleanplate_media::source::{OpenOptions, Source};
 use cleanplate_media::{Container, Error as MediaError, Rational};
 
+use crate::devices;
 use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::marks::{Clip, Marker};
@@ -18,7 +19,7 @@ use crate::networks::FillModel;
 use crate::observer::{Event, Phase};
 use crate::options::{Job, Options};
 use crate::plan::{Mark, PLAN_VERSION, Plan, SourcePin, cut};
-use crate::upscale::Upscale;
+use crate::upscale::{Coding, Upscale};
 use crate::watch::Watch;
 
 /// An opened source and what its worked-on track is like.
@@ -95,16 +96,18 @@ pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, on_paper: bool, wat
     }
     let mut upscale = upscale_of(opened, options, watch)?;
     let choice = encoder(opened, container, options, upscale.as_ref().map(|(upscale, sar)| (upscale, *sar)))?;
-    let copy = plan_copy(source, container, &choice.spec, options.drop_streams, &options.accept_loss)?;
+    let picked = devices::encoder(&choice, &options.devices)?;
+    devices::tell(&picked.refusals, &picked.spec.words(), watch);
+    let copy = plan_copy(source, container, &picked.spec, options.drop_streams, &options.accept_loss)?;
     let (fill_model, refused) = FillModel::of(options, watch)?;
     let (marks, mut words) = place_marks(options, opened, masks, watch)?;
-    words.splice(0..0, refused);
+    words.splice(0..0, refused.into_iter().chain(picked.refusals.iter().map(devices::Refusal::line)));
     let keys: Vec<bool> = source.index().frames.iter().map(|f| f.key).collect();
     let segments = cut(&clip.starts, |idx| keys.get(idx).copied().unwrap_or(false));
     // A job that is carried out finds repeats on its way and decodes nothing for them.
     if let Some((upscale, _)) = upscale.as_mut().filter(|(upscale, _)| on_paper && upscale.firsts.is_none()) {
         let threads = options.decoder_threads.unwrap_or(0);
-        upscale.firsts = Some(crate::upscale::find(opened, upscale.repeats, &segments, &marks, threads, watch)?);
+        upscale.firsts = Some(crate::upscale::find(opened, upscale.finder(), &segments, &marks, threads, watch)?);
     }
     Ok(Plan {
         version: PLAN_VERSION,
@@ -115,8 +118,9 @@ pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, on_paper: bool, wat
         upscale: upscale.map(|(upscale, _)| upscale),
         marks,
         segments,
-        encoder: choice.spec,
         encoder_words: choice.substitutions,
+        encoder: picked.spec,
+        substitute: picked.substitute,
         copy,
         words,
         repairs: Vec::new(),
@@ -227,7 +231,8 @@ fn upscale_of(opened: &Opened, options: &Options, watch: &mut Watch<'_>) -> Resu
     }
     let video = opened.source.info().video_stream().and_then(|s| s.video.as_ref());
     let sar = video.map_or(Rational::new(0, 1), |video| video.sar);
-    Upscale::asked(wanted, options, &opened.clip, sar, watch).map(Some)
+    let coding = Coding::of(&opened.source)?;
+    Upscale::asked(wanted, options, (&opened.clip, coding), sar, watch).map(Some)
 }
 
 /// What the media crate is asked to encode.

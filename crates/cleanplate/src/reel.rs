@@ -58,6 +58,7 @@ impl Reel {
         let spec = EncoderSpec {
             codec: Codec::H264,
             encoder: "libx264".to_owned(),
+            stand_in: None,
             source_format: PixelFormat::YUV420P8,
             pix_fmt: "yuv420p".to_owned(),
             width: size.0,

@@ -17,7 +17,9 @@ use cleanplate_media::pack::{PackHeader, PackReader, PackWriter, StreamParameter
 use cleanplate_media::source::{Damage, Source};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::devices::ENCODE;
+use crate::error::{Error, ErrorKind, Result};
+use crate::faults::Fault;
 use crate::line::{self, Cancel, Giver, Queue, Stage, Staged};
 use crate::observer::Event;
 use crate::options::VerifyMode;
@@ -95,6 +97,7 @@ pub(crate) struct Render<'a> {
     pub(crate) extras: Vec<(Extra, EncoderSpec)>,
     pub(crate) hdr: StaticSideData,
     pub(crate) decoder_threads: u32,
+    pub(crate) faults: &'a [Fault],
     pub(crate) queue_bytes: u64,
     pub(crate) placement: Placement,
 }
@@ -339,9 +342,10 @@ impl Render<'_> {
             let since = Instant::now();
             match unit {
                 Unit::Frame(frame, restored) => {
+                    let idx = frame.idx;
                     let segment = match &mut open {
                         Some(segment) => segment,
-                        None => open.insert(self.open(frame.idx)?),
+                        None => open.insert(self.open(idx).map_err(|error| self.lost(error, idx))?),
                     };
                     segment.record.origins.add(restored.origins);
                     for (mark, origins) in &restored.by_mark {
@@ -353,20 +357,38 @@ impl Render<'_> {
                     if frame.idx + 2 >= self.plan.source.frames {
                         segment.tracks[0].encoder.stop_reordering();
                     }
-                    segment.push(frame, &restored)?;
+                    self.rehearsed(idx)?;
+                    segment.push(frame, &restored).map_err(|error| self.lost(error, idx))?;
                     frames.fetch_add(1, Ordering::Relaxed);
                     busy.add(2, since);
                 }
                 Unit::End(number, damage, templates) => {
                     let Some(mut segment) = open.take_if(|segment| segment.number == number) else { continue };
                     segment.record.damage = damage;
-                    let ended = segment.finish(templates, cancel)?;
+                    let last = segment.record.frames.end - 1;
+                    let ended = segment.finish(templates, cancel).map_err(|error| self.lost(error, last))?;
                     busy.add(2, since);
                     out.push(ended, 1)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// What becomes of an encoder's error at frame `idx`: where another one can take its place, its loss.
+    fn lost(&self, error: Error, idx: FrameIdx) -> Error {
+        let is_own = matches!(error.kind(), ErrorKind::Backend | ErrorKind::Unsupported);
+        if !is_own || self.plan.substitute.is_none() {
+            return error;
+        }
+        let name = self.plan.encoder.encoder.clone();
+        Error::Lost { stage: ENCODE, name, frame: idx, reason: error.to_string() }
+    }
+
+    /// Fails where a failure of the encoder is rehearsed at frame `idx`.
+    fn rehearsed(&self, idx: FrameIdx) -> Result<()> {
+        let fault = self.faults.iter().find_map(|fault| fault.fails(ENCODE, &self.plan.encoder.encoder, idx));
+        fault.map_or(Ok(()), |reason| Err(self.lost(Error::Backend(reason), idx)))
     }
 
     /// The segment that begins with frame `first`.
@@ -441,28 +463,41 @@ impl Render<'_> {
     }
 }
 
-/// Passes everything on with its frames at their new size.
+/// Passes everything on with its frames at their new size, as many at once as the network takes.
 fn enlarge(mut enlarger: Enlarger, input: &Queue<Unit>, out: &Queue<Unit>, busy: &Busy, cancel: &Cancel) -> Staged {
     let (input, out) = (input.taker(), out.giver());
-    while let Some(unit) = input.pop() {
+    let (mut frames, mut restored) = (Vec::new(), Vec::new());
+    loop {
+        let unit = input.pop();
         cancel.check()?;
         let since = Instant::now();
-        let unit = match unit {
-            Unit::Frame(frame, mut restored) => {
-                let (made, first) = enlarger.enlarge(&frame)?;
-                restored.repeats = (first != frame.idx).then_some(first);
-                Unit::Frame(made, restored)
+        let end = match unit {
+            Some(Unit::Frame(frame, own)) => {
+                frames.push(frame);
+                restored.push(own);
+                if frames.len() < enlarger.batch() {
+                    continue;
+                }
+                None
             }
-            end @ Unit::End(..) => {
-                enlarger.forget();
-                end
-            }
+            Some(end @ Unit::End(..)) => Some(end),
+            None if frames.is_empty() => return Ok(()),
+            None => None,
         };
+        let made = enlarger.enlarge(&frames)?;
+        if end.is_some() {
+            enlarger.forget();
+        }
         busy.add(4, since);
-        let bytes = if let Unit::Frame(frame, _) = &unit { frame_bytes(frame) } else { 0 };
-        out.push(unit, bytes)?;
+        for ((given, (frame, first)), mut own) in frames.drain(..).zip(made).zip(restored.drain(..)) {
+            own.repeats = (first != given.idx).then_some(first);
+            let bytes = frame_bytes(&frame);
+            out.push(Unit::Frame(frame, own), bytes)?;
+        }
+        if let Some(end) = end {
+            out.push(end, 0)?;
+        }
     }
-    Ok(())
 }
 
 /// The giving side of the restoring stage.
@@ -589,6 +624,7 @@ pub(crate) fn gray_lossless(spec: &EncoderSpec, (width, height): (u32, u32)) -> 
         height,
         codec: Codec::Ffv1,
         encoder: "ffv1".to_owned(),
+        stand_in: None,
         source_format: PixelFormat::GRAY8,
         pix_fmt: "gray".to_owned(),
         color: ColorInfo { full_range: Some(true), ..ColorInfo::default() },

@@ -25,8 +25,11 @@ pub struct Report {
     pub source: String,
     /// Every stream of the source and what became of it.
     pub streams: Vec<StreamReport>,
-    /// The encoder of the worked-on track and how it was chosen, in words.
+    /// What the encoder of the worked-on track writes otherwise than the source was, in words.
     pub encoder: Vec<String>,
+    /// libav's name of the encoder that wrote the track, with its speed and quality.
+    #[serde(default)]
+    pub encoder_settings: String,
     /// Every mark that was worked on.
     pub marks: Vec<MarkReport>,
     /// Frames of the worked-on track, and how many of them carry a mark.

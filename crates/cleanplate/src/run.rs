@@ -10,6 +10,7 @@ use cleanplate_media::mux;
 use cleanplate_media::pack::PackReader;
 use cleanplate_media::source::Timing;
 
+use crate::devices::Refusal;
 use crate::error::{Error, Result};
 use crate::images;
 use crate::inks::is_picture;
@@ -178,7 +179,17 @@ fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &m
     let (keys, rendered) = loop {
         let keys = plan.segments.iter().map(|s| plan.key(s)).collect::<Result<Vec<_>>>()?;
         let segments = Segments { keys: &keys, store: &store };
-        let rendered = render(options, &plan, &opened, &segments, watch)?;
+        let rendered = match render(options, &plan, &opened, &segments, watch) {
+            Ok(rendered) => rendered,
+            Err(lost @ Error::Lost { .. }) => {
+                let refusal = take_substitute(&mut plan, lost)?;
+                watch.tell(Event::warning(refusal.words(&plan.encoder.words())));
+                report.refusals.push(refusal.line());
+                write_beside(&work.path().join("plan.json"), plan.json()?.as_bytes())?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let repairs = repairs(&plan, rendered.records.iter().map(|(record, _)| (&record.frames, &*record.flashes)));
         if repairs.is_empty() {
             break (keys, rendered);
@@ -193,6 +204,7 @@ fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &m
         }
         plan.repairs.extend(repairs);
     };
+    report.encoder_settings = plan.encoder.words();
     finish_report(&mut report, &rendered, &keys);
     let segments = Segments { keys: &keys, store: &store };
     match folder {
@@ -228,6 +240,18 @@ fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &m
     Ok(report)
 }
 
+/// Pins the encoder that takes the place of one that was lost; no packet of that one is used.
+///
+/// # Errors
+/// The loss itself, where there is no other.
+fn take_substitute(plan: &mut Plan, lost: Error) -> Result<Refusal> {
+    let Error::Lost { stage, name, frame, reason } = &lost else { return Err(lost) };
+    let reason = format!("at frame {frame}: {reason}");
+    let refusal = Refusal { stage: (*stage).to_owned(), name: name.clone(), reason };
+    plan.encoder = plan.substitute.take().ok_or(lost)?;
+    Ok(refusal)
+}
+
 fn render(
     options: &Options,
     plan: &Plan,
@@ -248,6 +272,7 @@ fn render(
         extras: extras.into_iter().flatten().collect(),
         hdr: opened.hdr,
         decoder_threads: options.decoder_threads.unwrap_or(0),
+        faults: &options.devices.faults,
         queue_bytes: options.queue_bytes,
         placement: placement(options),
     };

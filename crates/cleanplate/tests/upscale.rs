@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use cleanplate::{
-    Error, Job, NewSize, Options, Region, Repeats, Report, Silent, Target, UpscaleModel, UpscaleOptions, run,
+    Condition, Error, Job, NewSize, Options, Region, Repeats, Report, Silent, Target, UpscaleModel, UpscaleOptions, run,
 };
 use cleanplate_core::{Frame, Rect, Resampler, Row};
 use common::{frames, off};
@@ -113,6 +113,24 @@ fn frames_that_repeat_others_are_computed_once_and_all_are_there() {
 }
 
 #[test]
+fn weights_and_what_counts_as_a_repeat_follow_from_how_the_source_was_quantised() {
+    let folder = tempfile::tempdir().unwrap();
+    let [input, output, path] = ["in.mkv", "out.mkv", "plan.json"].map(|name| folder.path().join(name));
+    let planned = |crf: &str, upscale: UpscaleOptions| {
+        make(&input, SCENE, "yuv420p", &["-crf", crf]);
+        enlarged(&input, &output, upscale, |o| (o.dry_run, o.plan_out) = (true, Some(path.clone()))).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        (json["upscale"]["model"]["name"].as_str().unwrap().to_owned(), json["upscale"]["is_coarse"] == true)
+    };
+    let usual = UpscaleOptions::default;
+    assert_eq!(planned("3", usual()), ("fast-clean".to_owned(), false));
+    assert_eq!(planned("22", usual()), ("fast-coded".to_owned(), false));
+    assert_eq!(planned("32", usual()), ("fast-coded".to_owned(), true));
+    let quality = UpscaleOptions { model: UpscaleModel::Quality, condition: Some(Condition::Clean), ..usual() };
+    assert_eq!(planned("32", quality), ("quality-clean".to_owned(), true));
+}
+
+#[test]
 fn a_mark_is_removed_and_the_rest_enlarged_in_one_pass() {
     let folder = tempfile::tempdir().unwrap();
     let [input, removed, output] = ["in.mp4", "removed.mp4", "out.mp4"].map(|name| folder.path().join(name));
@@ -158,7 +176,8 @@ fn images_are_enlarged_by_a_network_of_the_users_sample_for_sample() {
         });
         picture.save(input.join(format!("{n}.png"))).unwrap();
     }
-    let report = enlarged(&input, &output, triple(), |_| {}).unwrap();
+    // Tiles go through it one by one, or several at once.
+    let report = enlarged(&input, &output, triple(), |o| o.fill_batch = Some(3)).unwrap();
     assert!(report.checks.iter().all(|check| check.ok) && report.frames == 2, "{:?}", report.checks);
     for n in 0..2 {
         let name = format!("{n}.png");
@@ -171,6 +190,21 @@ fn images_are_enlarged_by_a_network_of_the_users_sample_for_sample() {
     let single = folder.path().join("single.png");
     enlarged(&input.join("0.png"), &single, UpscaleOptions { size: NewSize::Scale(2.0), ..triple() }, |_| {}).unwrap();
     assert_eq!(image::image_dimensions(&single).unwrap(), (66, 42));
+}
+
+#[test]
+fn frames_that_go_through_a_network_together_are_as_if_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let [input, alone, together] = ["in.mkv", "alone.mkv", "together.mkv"].map(|name| folder.path().join(name));
+    make(&input, SCENE, "yuv420p", &[]);
+    let reports = [(&alone, 1), (&together, 7)].map(|(output, batch)| {
+        let lossless = |o: &mut Options| (o.encode.codec, o.fill_batch) = (Some("ffv1".to_owned()), Some(batch));
+        enlarged(&input, output, UpscaleOptions::default(), lossless).unwrap()
+    });
+    assert_eq!(reports[0].repeats, reports[1].repeats);
+    for (n, (a, b)) in frames(&alone).iter().zip(&frames(&together)).enumerate() {
+        assert!(a.pts == b.pts && apart(a, b, 0) < 0.01, "frame {n}");
+    }
 }
 
 #[test]

@@ -96,6 +96,7 @@ fn encode(frames: impl Iterator<Item = Frame>, path: &Path) -> Result<(), Box<dy
     let spec = EncoderSpec {
         codec: Codec::H264,
         encoder: "libx264".to_owned(),
+        stand_in: None,
         source_format: PixelFormat::YUV420P8,
         pix_fmt: "yuv420p".to_owned(),
         width: SIZE.0,

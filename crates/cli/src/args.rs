@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
-use cleanplate::{Length, Region, Tier, Times, UpscaleModel};
+use cleanplate::{Length, Region, Tier, Times, UpscaleModel, Wish};
 
 use crate::values;
 
@@ -349,6 +349,10 @@ pub(crate) struct Enlarge {
     /// What enlarges: fast or quality (built in), or a network of yours (ONNX: a picture in, the same picture larger out) [default: fast]
     #[arg(short = 'n', long, value_name = "fast|quality|FILE.onnx", value_parser = values::upscaler)]
     pub(crate) model: Option<UpscaleModel>,
+    /// What you know better than what is found out. Of a built-in network: source=clean|coded; of one of yours: channels=1|3, factor=N,
+    /// white=1|255, order=rgb|bgr, multiple=N (of which sides have to be multiples), reach=N (samples around one that it looks at). Repeatable
+    #[arg(long, value_name = "KEY=VALUE", value_parser = values::pair)]
+    pub(crate) model_set: Vec<(String, String)>,
     /// Samples a side of what goes through the network at once [default: 128]
     #[arg(short = 't', long, value_name = "PX", value_parser = clap::value_parser!(u32).range(16..=4096))]
     pub(crate) tile: Option<u32>,
@@ -397,6 +401,12 @@ pub(crate) struct Encode {
     /// The encoder's own option; repeatable
     #[arg(short = 'e', long, value_name = "KEY=VALUE", value_parser = values::pair)]
     pub(crate) encoder_option: Vec<(String, String)>,
+    /// Where it is encoded: auto (hardware that passes a trial, else software), hw, sw, or libav's name of an encoder (h264_nvenc) [default: auto]
+    #[arg(long, value_name = "auto|hw|sw|NAME")]
+    pub(crate) encoder: Option<Wish>,
+    /// Hardware or a library that refuses is an error (exit code 6) instead of a reason to take the next one
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// Threads of the encoder; decides bits, and is part of the plan
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) encoder_threads: Option<u32>,

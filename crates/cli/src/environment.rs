@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
-use cleanplate::{Error, Result};
+use cleanplate::{Error, Fault, Result};
 
 use crate::{args, values};
 
@@ -129,6 +129,15 @@ impl Environment {
                 tracing::info!("{line}");
             }
         }
+    }
+
+    /// Failures that `CLEANPLATE_FAULT` asks for, joined by commas.
+    pub(crate) fn faults(&self) -> Result<Vec<Fault>> {
+        let text = std::env::var("CLEANPLATE_FAULT").unwrap_or_default();
+        let faults = text.split(',').filter(|part| !part.is_empty()).map(str::parse);
+        faults
+            .collect::<std::result::Result<_, String>>()
+            .map_err(|why| Error::Usage(format!("CLEANPLATE_FAULT: {why}")))
     }
 
     /// The value of a flag where only an old variable gives it.

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use cleanplate::{
-    CaptionOptions, DetectOptions, EncodeOptions, NewSize, Options, Repeats, Result, Target, UpscaleOptions, VerifyMode,
+    CaptionOptions, DetectOptions, DeviceOptions, EncodeOptions, Error, NewSize, Options, Repeats, Result, Target,
+    UpscaleOptions, VerifyMode, Wish,
 };
 
 use crate::args::{self, Encode, Enlarge, Found, How, Kept, Place, State, Track, Verify, Written};
@@ -76,12 +77,12 @@ impl How {
 
 impl Enlarge {
     /// Says how the picture is enlarged; `doubles` where no size is given.
-    pub(crate) fn apply(&self, options: &mut Options, doubles: bool) {
+    pub(crate) fn apply(&self, options: &mut Options, doubles: bool) -> Result<()> {
         options.frames = self.frames_out.is_some();
         let size = match (self.scale, self.width, self.height) {
             (Some(by), _, _) => NewSize::Scale(by),
             (None, None, None) if doubles => NewSize::Scale(2.0),
-            (None, None, None) => return,
+            (None, None, None) => return Ok(()),
             (None, width, height) => NewSize::Fit { width, height },
         };
         let repeats = match self.repeats {
@@ -90,7 +91,16 @@ impl Enlarge {
             Some(args::Repeats::Perceptual) | None => Repeats::Perceptual,
         };
         let model = self.model.clone().unwrap_or_default();
-        options.upscale = Some(UpscaleOptions { size, model, tile: self.tile, repeats });
+        let mut upscale = UpscaleOptions { size, model, tile: self.tile, repeats, ..UpscaleOptions::default() };
+        for (key, value) in &self.model_set {
+            let taken = match key.as_str() {
+                "source" => value.parse().map(|condition| upscale.condition = Some(condition)),
+                key => upscale.overrides.set(key, value),
+            };
+            taken.map_err(|why| Error::Usage(format!("--model-set {key}={value}: {why}")))?;
+        }
+        options.upscale = Some(upscale);
+        Ok(())
     }
 }
 
@@ -105,6 +115,17 @@ impl Encode {
             extra: self.encoder_option.clone(),
             threads: self.encoder_threads,
         }
+    }
+}
+
+impl Encode {
+    /// Says where it is encoded. Failures are rehearsed where the environment says so.
+    pub(crate) fn devices(&self, environment: &Environment) -> Result<DeviceOptions> {
+        // An encoder's own name as the codec means that encoder.
+        let is_encoder = |name: &&String| name.starts_with("lib") || name.contains('_');
+        let named = self.codec.as_ref().filter(is_encoder).map(|name| Wish::Named(name.clone()));
+        let encoder = self.encoder.clone().or(named).unwrap_or_default();
+        Ok(DeviceOptions { encoder, strict: self.strict, faults: environment.faults()? })
     }
 }
 

@@ -52,6 +52,24 @@ fn a_text_detector_is_asked_and_named_also_by_the_environment() {
 }
 
 #[test]
+fn what_a_user_knows_of_a_network_that_enlarges_is_taken_and_nonsense_refused() {
+    let dir = Dir::new();
+    dir.clip("in.mp4", "64x48", 3, FAST);
+    let line = format!("upscale in.mp4 -o out.mp4 --dry-run -n {}", network("upscaler_rgb.onnx"));
+    let ran = dir.say(&format!("{line} --model-set order=bgr --model-set reach=9")).exits(0);
+    assert!(ran.err.contains("blue, green, red") && ran.err.contains("looks 9 samples"), "{}", ran.err);
+    for (set, why) in
+        [("size=9", "known: channels"), ("factor=4", "3 times, not 4"), ("source=clean", "one set of weights")]
+    {
+        let ran = dir.say(&format!("{line} --model-set {set}")).exits(2);
+        assert!(ran.err.contains(why), "{}", ran.err);
+    }
+    let ran = dir.say("upscale in.mp4 -o out.mp4 --dry-run --model-set source=clean").exits(0);
+    assert!(ran.err.contains("fast-clean has weights for clean sources: as was said"), "{}", ran.err);
+    dir.say("upscale in.mp4 -o out.mp4 --dry-run --model-set order=bgr").exits(2);
+}
+
+#[test]
 fn a_file_of_captions_is_refused_before_anything_is_done() {
     let dir = Dir::new();
     dir.clip("in.mp4", "64x64", 3, FAST);

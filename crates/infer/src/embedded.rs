@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rten::{Model, NodeId, RunOptions, ThreadPool, Value};
+use rten_tensor::TensorView;
 use rten_tensor::prelude::*;
 
 use crate::graph::Graph;
@@ -49,8 +50,8 @@ impl Runtime for Embedded {
         let mut given = Vec::with_capacity(inputs.len());
         for (name, tensor) in inputs {
             let id = self.model.node_id(name).map_err(|e| e.to_string())?;
-            let value = Value::from_shape(tensor.shape(), tensor.data().to_vec()).map_err(|e| e.to_string())?;
-            given.push((id, value.into()));
+            let view = TensorView::try_from_data(tensor.shape(), tensor.data()).map_err(|e| e.to_string())?;
+            given.push((id, view.into()));
         }
         let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.pool)));
         let values = quietly(|| self.model.run(given, &self.outputs, Some(options)).map_err(|e| e.to_string()))?;
@@ -60,7 +61,7 @@ impl Runtime for Embedded {
 
 fn tensor(value: Value) -> Result<Tensor, String> {
     let tensor: rten_tensor::Tensor<f32> = value.into_tensor().ok_or("an output holds no floating-point numbers")?;
-    Tensor::new(tensor.shape().to_vec(), tensor.to_vec()).ok_or_else(|| "an output has no shape".to_owned())
+    Tensor::new(tensor.shape().to_vec(), tensor.into_data()).ok_or_else(|| "an output has no shape".to_owned())
 }
 
 /// What rten does, with its panics as errors: a damaged or odd network must not end the process.

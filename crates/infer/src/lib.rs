@@ -30,5 +30,5 @@ pub use inpaint::Inpainter;
 pub use net::Net;
 pub use place::{Machine, Placement, Wishes, place};
 pub use tensor::Tensor;
-pub use upscale::Upscaler;
+pub use upscale::{Overrides, Upscaler};
 pub use yolo::Yolo;

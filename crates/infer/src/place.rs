@@ -20,7 +20,7 @@ pub struct Placement {
     pub threads: usize,
     /// Frames that a detector of marks or of text is shown at once at most, where it allows it.
     pub detect_batch: usize,
-    /// Crops that an inpainting network is shown at once at most, where it allows it.
+    /// Crops that an inpainting network, or tiles that one that enlarges, is shown at once at most, where it allows it.
     pub fill_batch: usize,
     /// As [`Machine::onnx_runtimes`].
     pub onnx_runtimes: Vec<PathBuf>,

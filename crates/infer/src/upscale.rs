@@ -8,10 +8,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use cleanplate_core::Raster;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::net::Net;
+use crate::net::{Net, Probed};
 use crate::place::Placement;
 use crate::tensor::Tensor;
 
@@ -49,6 +50,58 @@ pub struct Shape {
     pub reach: usize,
 }
 
+/// What a user knows better than what trying a network tells; `None` and `false` leave it to that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Overrides {
+    /// See [`Shape::channels`]. Only where the file leaves it open.
+    pub channels: Option<usize>,
+    /// See [`Shape::factor`]. Checked: a network that gives another is refused.
+    pub factor: Option<usize>,
+    /// What white is written as, in and out: 1 or 255.
+    pub white: Option<u16>,
+    /// Whether colours go blue, green, red.
+    pub is_bgr: bool,
+    /// See [`Shape::multiple`], at least 1.
+    pub multiple: Option<usize>,
+    /// See [`Shape::reach`].
+    pub reach: Option<usize>,
+}
+
+impl Overrides {
+    /// Names that [`set`](Self::set) knows.
+    pub const KEYS: [&str; 6] = ["channels", "factor", "white", "order", "multiple", "reach"];
+
+    /// Takes up `key=value`: `channels` (1, 3), `factor` (1 to 8), `white` (1, 255), `order` (rgb, bgr), `multiple` (1 to 1024), `reach` (0 to
+    /// 4096).
+    ///
+    /// # Errors
+    /// Where the key is none of these or the value not allowed, in words.
+    pub fn set(&mut self, key: &str, value: &str) -> std::result::Result<(), String> {
+        let number = |allowed: Range<usize>| {
+            let given = value.parse().ok().filter(|v| allowed.contains(v));
+            given.ok_or_else(|| {
+                format!("{key} is a number from {} to {}, not {value:?}", allowed.start, allowed.end - 1)
+            })
+        };
+        match (key, value) {
+            ("channels", "1") => self.channels = Some(1),
+            ("channels", "3") => self.channels = Some(3),
+            ("white", "1") => self.white = Some(1),
+            ("white", "255") => self.white = Some(255),
+            ("order", "rgb" | "bgr") => self.is_bgr = value == "bgr",
+            ("channels", _) => return Err(format!("channels is 1 (luma) or 3 (colours), not {value:?}")),
+            ("white", _) => return Err(format!("white is 1 or 255, not {value:?}")),
+            ("order", _) => return Err(format!("order is rgb or bgr, not {value:?}")),
+            ("factor", _) => self.factor = Some(number(1..LARGEST + 1)?),
+            ("multiple", _) => self.multiple = Some(number(1..1025)?),
+            ("reach", _) => self.reach = Some(number(0..4097)?),
+            _ => return Err(format!("there is no {key:?}; known: {}", Self::KEYS.join(", "))),
+        }
+        Ok(())
+    }
+}
+
 /// A network that enlarges.
 #[derive(Debug)]
 pub struct Upscaler {
@@ -56,16 +109,19 @@ pub struct Upscaler {
     shape: Shape,
     /// What white is written as, in and out.
     top: f32,
+    is_bgr: bool,
+    /// Tiles that it is shown at once at most.
+    batch: usize,
 }
 
 impl Upscaler {
     /// Opens the network at `path`.
     ///
     /// # Errors
-    /// As [`Net::open`]; also where it does not give an enlarged picture for a picture.
-    pub fn open(path: &Path, placement: &Placement) -> Result<Self> {
-        let (net, outputs) = Net::open(path, placement, |graph| Ok(vec![tried(graph)?]))?;
-        Self::of(net, &outputs, &path.display().to_string())
+    /// As [`Net::open`]; also where it does not give an enlarged picture for a picture, or is not as `overrides` say.
+    pub fn open(path: &Path, overrides: Overrides, placement: &Placement) -> Result<Self> {
+        let opened = Net::open(path, placement, |graph| Ok(vec![tried(graph, overrides)?]))?;
+        Self::of(opened, overrides, placement, &path.display().to_string())
     }
 
     /// As [`open`](Self::open) for a network that is `bytes` already.
@@ -73,13 +129,14 @@ impl Upscaler {
     /// # Errors
     /// As [`open`](Self::open), but for reading.
     pub fn read(name: &str, bytes: &[u8], placement: &Placement) -> Result<Self> {
-        let (net, outputs) = Net::read(name, bytes, placement, |graph| Ok(vec![tried(graph)?]))?;
-        Self::of(net, &outputs, name)
+        let overrides = Overrides::default();
+        let opened = Net::read(name, bytes, placement, |graph| Ok(vec![tried(graph, overrides)?]))?;
+        Self::of(opened, overrides, placement, name)
     }
 
-    fn of(net: Net, outputs: &[Tensor], place: &str) -> Result<Self> {
+    fn of((net, outputs): Probed, overrides: Overrides, placement: &Placement, place: &str) -> Result<Self> {
         let refuse = |why: String| Error::Model(format!("cannot use the network {place} to enlarge: {why}"));
-        let given = tried(net.graph()).map_err(refuse)?;
+        let given = tried(net.graph(), overrides).map_err(refuse)?;
         let output = outputs.first().map(Tensor::shape).unwrap_or_default();
         let factor = output.last().map_or(0, |w| w / given[3]);
         let is_enlarged = output.len() == 4
@@ -91,17 +148,50 @@ impl Upscaler {
                 "for a picture of {given:?} it gives {output:?}, which is not that picture enlarged by a whole factor"
             )));
         }
+        if let Some(wanted) = overrides.factor.filter(|wanted| *wanted != factor) {
+            return Err(refuse(format!("it enlarges {factor} times, not {wanted} times as was said")));
+        }
         let port = &net.graph().inputs[0].shape;
-        let side = port[2].zip(port[3]).map(|(h, w)| (w, h));
+        let (side, takes_many) = (port[2].zip(port[3]).map(|(h, w)| (w, h)), port[0].is_none());
         let highest = outputs[0].data().iter().fold(0.0f32, |top, v| top.max(*v));
-        let top = if highest > UNIT { 255.0 } else { 1.0 };
+        let top = overrides.white.map_or(if highest > UNIT { 255.0 } else { 1.0 }, f32::from);
         let shape = Shape { channels: given[1], factor, side, multiple: 1, reach: 0 };
-        let mut found = Self { net, shape, top };
-        if side.is_none() {
+        let mut found = Self { net, shape, top, is_bgr: overrides.is_bgr, batch: 1 };
+        if let Some(multiple) = overrides.multiple {
+            found.shape.multiple = multiple.max(1);
+        } else if side.is_none() {
             found.shape.multiple = found.multiple();
         }
-        found.shape.reach = found.looks()?;
+        found.shape.reach = match overrides.reach {
+            Some(reach) => reach,
+            None => found.looks()?,
+        };
+        if takes_many && placement.fill_batch > 1 && found.keeps_apart() {
+            found.batch = placement.fill_batch;
+        }
         Ok(found)
+    }
+
+    /// Whether two pictures at once give what each gives alone; some files leave the batch open that the network inside does not take.
+    fn keeps_apart(&mut self) -> bool {
+        let side = (self.shape.side.map_or(16, |s| s.0), self.shape.side.map_or(16, |s| s.1));
+        let (w, h) = (side.0.next_multiple_of(self.shape.multiple), side.1.next_multiple_of(self.shape.multiple));
+        let one = self.shape.channels * w * h;
+        let mut both = Tensor::zeros(vec![2, self.shape.channels, h, w]);
+        both.data_mut().iter_mut().enumerate().for_each(|(k, v)| *v = if k < one { 0.2 } else { 0.6 });
+        let mut alone = Tensor::zeros(vec![1, self.shape.channels, h, w]);
+        let Ok(given) = self.run(&both) else { return false };
+        let least = 1e-3 * self.top;
+        [0.2, 0.6].into_iter().enumerate().all(|(n, level)| {
+            alone.data_mut().fill(level);
+            let is_near = |own: &Tensor| own.data().iter().zip(given.part(n)).all(|(a, b)| (a - b).abs() < least);
+            self.run(&alone).is_ok_and(|own| is_near(&own))
+        })
+    }
+
+    /// Tiles that it is shown at once at most.
+    pub const fn batch(&self) -> usize {
+        self.batch
     }
 
     /// The least number of which sides have to be multiples.
@@ -150,64 +240,138 @@ impl Upscaler {
 
     /// What was found out about it, in words.
     pub fn words(&self) -> String {
-        let Shape { channels, factor, side, reach, .. } = self.shape;
-        let what = if channels == 1 { "luma" } else { "red, green, blue" };
+        let Shape { channels, factor, side, multiple, reach } = self.shape;
+        let what = match channels {
+            1 => "luma",
+            _ if self.is_bgr => "blue, green, red",
+            _ => "red, green, blue",
+        };
         let size = side.map_or_else(|| "any size".to_owned(), |(w, h)| format!("{w}x{h}"));
         let top = if self.top > 1.0 { "0..255" } else { "0..1" };
-        format!("{factor}x of {what} ({top}), takes {size}, looks {reach} samples around each")
+        let sides = if multiple > 1 { format!(" in multiples of {multiple}") } else { String::new() };
+        format!("{factor}x of {what} ({top}), takes {size}{sides}, looks {reach} samples around each")
     }
 
-    /// Enlarges `planes` (as many as it has channels, all of one size, 0..=1) in tiles of `tile` samples a side, without what
-    /// overlaps. The size of tiles does not show in the answer beyond rounding.
+    /// Enlarges pictures of one size, each as many planes as the network has channels (red, green, blue for three), 0..=1, in tiles of
+    /// `tile` samples a side, without what overlaps, as many of all pictures at once as [`batch`](Self::batch) says. Neither the size of
+    /// tiles nor how many are computed at once shows in the answer beyond rounding.
     ///
     /// # Errors
     /// Where the runtime fails.
-    pub fn enlarge(&mut self, planes: &[Raster<f32>], tile: usize) -> Result<Vec<Raster<f32>>> {
+    pub fn enlarge(&mut self, pictures: &[&[Raster<f32>]], tile: usize) -> Result<Vec<Vec<Raster<f32>>>> {
+        let (channels, factor) = (self.shape.channels, self.shape.factor as u32);
+        let larger = |picture: &&[Raster<f32>]| {
+            vec![Raster::new(picture[0].width() * factor, picture[0].height() * factor, 0.0f32); channels]
+        };
+        let mut made: Vec<_> = pictures.iter().map(larger).collect();
+        self.rows(pictures, tile, &mut |picture, plane, (x, y), row| {
+            let x = x as usize;
+            made[picture][plane].row_mut(y)[x..x + row.len()].copy_from_slice(row);
+        })?;
+        Ok(made)
+    }
+
+    /// As [`enlarge`](Self::enlarge), but tells of each row of a tile as soon as it is made: of which picture and plane, at which column
+    /// and row of it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn rows(
+        &mut self,
+        pictures: &[&[Raster<f32>]],
+        tile: usize,
+        tell: &mut impl FnMut(usize, usize, (u32, u32), &[f32]),
+    ) -> Result<()> {
         let Shape { channels, factor, side, multiple, reach } = self.shape;
-        let (w, h) = (planes[0].width() as usize, planes[0].height() as usize);
-        let larger = Raster::new((w * factor) as u32, (h * factor) as u32, 0.0f32);
-        let mut made = vec![larger; channels.min(planes.len())];
-        let scale = 1.0 / self.top;
+        let Some(first) = pictures.first() else { return Ok(()) };
+        let (w, h) = (first[0].width() as usize, first[0].height() as usize);
         let along = |length: usize, fixed: Option<usize>| match fixed {
             Some(side) => cut(length, side.saturating_sub(2 * reach.min(side / 4)), reach.min(side / 4), Some(side)),
             None => cut(length, tile.max(ALIGNED) / ALIGNED * ALIGNED, reach.next_multiple_of(ALIGNED), None),
         };
         let (columns, rows) = (along(w, side.map(|s| s.0)), along(h, side.map(|s| s.1)));
-        for down in &rows {
-            for across in &columns {
-                let (in_w, in_h) = match side {
-                    Some(side) => side,
-                    None => (across.seen.next_multiple_of(multiple), down.seen.next_multiple_of(multiple)),
-                };
-                let mut input = Tensor::zeros(vec![1, channels, in_h, in_w]);
-                for (target, plane) in input.data_mut().chunks_exact_mut(in_w * in_h).zip(planes) {
-                    for (n, row) in target.chunks_exact_mut(in_w).enumerate() {
-                        // Beyond the picture its last samples go on.
-                        let line = &plane.row((down.from + n).min(h - 1) as u32)[across.from..];
-                        let (inside, beyond) = row.split_at_mut(line.len().min(in_w));
-                        inside.iter_mut().zip(line).for_each(|(v, given)| *v = self.top * given);
-                        beyond.fill(self.top * line[line.len() - 1]);
-                    }
+        let size = |across: &Part, down: &Part| {
+            side.unwrap_or_else(|| (across.seen.next_multiple_of(multiple), down.seen.next_multiple_of(multiple)))
+        };
+        let mut tiles: Vec<(usize, &Part, &Part)> = Vec::new();
+        for (n, down) in (0..pictures.len()).flat_map(|n| rows.iter().map(move |down| (n, down))) {
+            tiles.extend(columns.iter().map(|across| (n, across, down)));
+        }
+        if self.batch > 1 {
+            // Those of one size beside each other, whichever picture they are of.
+            tiles.sort_by_key(|(_, across, down)| size(across, down));
+        }
+        let mut rest = &tiles[..];
+        while let [(_, across, down), ..] = rest {
+            let wanted = size(across, down);
+            let alike =
+                rest.iter().take(self.batch).take_while(|(_, across, down)| size(across, down) == wanted).count();
+            let (now, later) = rest.split_at(alike);
+            rest = later;
+            let (in_w, in_h) = wanted;
+            let mut input = Tensor::zeros(vec![now.len(), channels, in_h, in_w]);
+            for ((n, across, down), target) in now.iter().zip(input.data_mut().chunks_exact_mut(channels * in_w * in_h))
+            {
+                for (channel, target) in target.chunks_exact_mut(in_w * in_h).enumerate() {
+                    self.show(&pictures[*n][self.of_channel(channel)], (across, down), in_w, target);
                 }
-                let output = self.run(&input)?;
-                let (wide, high) = (in_w * factor, in_h * factor);
-                for (plane, part) in made.iter_mut().zip(output.data().chunks_exact(wide * high)) {
-                    let target = across.own.start * factor..across.own.end * factor;
-                    for y in down.own.start * factor..down.own.end * factor {
-                        let from = (y - down.from * factor) * wide + target.start - across.from * factor;
-                        let out = &mut plane.row_mut(y as u32)[target.clone()];
-                        out.iter_mut().zip(&part[from..]).for_each(|(out, v)| *out = scale * v);
-                    }
+            }
+            let output = self.run(&input)?;
+            for (k, (n, across, down)) in now.iter().enumerate() {
+                for (channel, part) in output.part(k).chunks_exact(in_w * in_h * factor * factor).enumerate() {
+                    let plane = self.of_channel(channel);
+                    self.take(part, (across, down), in_w, &mut |at, row| tell(*n, plane, at, row));
                 }
             }
         }
-        Ok(made)
+        Ok(())
+    }
+
+    /// Which of red, green and blue goes through a channel, or luma.
+    const fn of_channel(&self, channel: usize) -> usize {
+        if self.is_bgr && self.shape.channels == 3 { 2 - channel } else { channel }
+    }
+
+    /// The samples of `plane` that a part sees, rows of `width` samples; beyond the picture its last samples go on.
+    fn show(&self, plane: &Raster<f32>, (across, down): (&Part, &Part), width: usize, target: &mut [f32]) {
+        let last = plane.height() as usize - 1;
+        for (n, row) in target.chunks_exact_mut(width).enumerate() {
+            let line = &plane.row((down.from + n).min(last) as u32)[across.from..];
+            let (inside, beyond) = row.split_at_mut(line.len().min(width));
+            inside.iter_mut().zip(line).for_each(|(v, given)| *v = self.top * given);
+            beyond.fill(self.top * line[line.len() - 1]);
+        }
+    }
+
+    /// Tells of a part's own rows, of those that were made of what it sees, `width` samples a row before.
+    fn take(
+        &self,
+        made: &[f32],
+        (across, down): (&Part, &Part),
+        width: usize,
+        tell: &mut impl FnMut((u32, u32), &[f32]),
+    ) {
+        let (factor, scale) = (self.shape.factor, 1.0 / self.top);
+        let target = across.own.start * factor..across.own.end * factor;
+        let mut scaled = Vec::new();
+        for y in down.own.start * factor..down.own.end * factor {
+            let from = (y - down.from * factor) * width * factor + target.start - across.from * factor;
+            let row = &made[from..from + target.len()];
+            let at = (target.start as u32, y as u32);
+            if self.top > 1.0 {
+                scaled.clear();
+                scaled.extend(row.iter().map(|v| scale * v));
+                tell(at, &scaled);
+            } else {
+                tell(at, row);
+            }
+        }
     }
 
     fn run(&mut self, input: &Tensor) -> Result<Tensor> {
         let mut outputs = self.net.run(&[input])?;
         let given = input.shape();
-        let wanted = [1, given[1], given[2] * self.shape.factor, given[3] * self.shape.factor];
+        let wanted = [given[0], given[1], given[2] * self.shape.factor, given[3] * self.shape.factor];
         if outputs.first().map(Tensor::shape) != Some(&wanted[..]) {
             return Err(Error::Run {
                 name: self.net.name().to_owned(),
@@ -245,7 +409,7 @@ fn cut(length: usize, own: usize, margin: usize, side: Option<usize>) -> Vec<Par
 }
 
 /// The shape by which a network is tried.
-fn tried(graph: &Graph) -> std::result::Result<Vec<usize>, String> {
+fn tried(graph: &Graph, overrides: Overrides) -> std::result::Result<Vec<usize>, String> {
     let no = |why: &str| {
         let ports = |ports: &[crate::graph::Port]| {
             ports.iter().map(|port| format!("{} {}", port.name, port.words())).collect::<Vec<_>>().join(", ")
@@ -264,10 +428,12 @@ fn tried(graph: &Graph) -> std::result::Result<Vec<usize>, String> {
     if batch.is_some_and(|n| n != 1) {
         return no("it takes several pictures at once and no single one");
     }
-    let channels = match channels {
-        Some(n @ (1 | 3)) => n,
-        None => 3,
-        Some(_) => return no("its input has neither 1 nor 3 channels"),
+    let channels = match (channels, overrides.channels) {
+        (Some(n @ (1 | 3)), None) | (None, Some(n @ (1 | 3))) => n,
+        (Some(n @ (1 | 3)), Some(said)) if n == said => n,
+        (Some(1 | 3), Some(_)) => return no("its input has another number of channels than was said"),
+        (None, None) => 3,
+        _ => return no("its input has neither 1 nor 3 channels"),
     };
     Ok(vec![1, channels, height.unwrap_or(TRIED), width.unwrap_or(TRIED)])
 }
@@ -275,6 +441,36 @@ fn tried(graph: &Graph) -> std::result::Result<Vec<usize>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_user_knows_is_taken_by_name_and_nonsense_is_refused() {
+        let mut overrides = Overrides::default();
+        for (key, value) in
+            [("channels", "3"), ("factor", "2"), ("white", "255"), ("order", "bgr"), ("multiple", "4"), ("reach", "0")]
+        {
+            overrides.set(key, value).unwrap();
+        }
+        let all = Overrides {
+            channels: Some(3),
+            factor: Some(2),
+            white: Some(255),
+            is_bgr: true,
+            multiple: Some(4),
+            reach: Some(0),
+        };
+        assert_eq!(overrides, all);
+        for (key, value) in [
+            ("channels", "2"),
+            ("factor", "0"),
+            ("white", "1023"),
+            ("order", "gbr"),
+            ("multiple", "0"),
+            ("reach", "-1"),
+            ("size", "2"),
+        ] {
+            assert!(overrides.set(key, value).unwrap_err().contains(key));
+        }
+    }
 
     #[test]
     fn parts_cover_an_axis_once_and_see_no_more_than_there_is() {

@@ -46,6 +46,19 @@ fn h264_in_every_container() {
 }
 
 #[test]
+fn h264_tells_by_how_much_it_was_quantised() {
+    let clips = Clips::new();
+    for quantiser in [4, 23, 40] {
+        let path =
+            clips.make("fixed.mkv", &coded(&format!("-y -c:v libx264 -qp {quantiser} -g 12 -x264-params ipratio=1")));
+        let told = open(&path).unwrap().quantiser().unwrap().unwrap();
+        assert!((told - quantiser as f32).abs() < 0.1, "{told} for {quantiser}");
+    }
+    let path = clips.make("other.mkv", &coded("-c:v ffv1"));
+    assert_eq!(open(&path).unwrap().quantiser().unwrap(), None);
+}
+
+#[test]
 fn hevc_in_every_container() {
     let parameters = "keyint=12:bframes=3:scenecut=0:log-level=error";
     check(&[

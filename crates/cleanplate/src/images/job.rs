@@ -30,7 +30,7 @@ use crate::report::{CheckReport, OriginCounts, REPORT_VERSION, Report, SegmentRe
 use crate::restore::{Extras, Means, Restoration, Restored, context};
 use crate::run::{first_pass, mark_report, refuse_existing, refuse_same_file};
 use crate::store::{DirStore, Store};
-use crate::upscale::{Enlarger, Upscale};
+use crate::upscale::{Coding, Enlarger, Upscale};
 use crate::watch::Watch;
 use crate::work::{WorkFolder, need_room};
 
@@ -152,7 +152,12 @@ impl<'a> Work<'a> {
     fn enlarger(&self, sequence: &Sequence, watch: &mut Watch<'_>) -> Result<Option<Enlarger>> {
         let Some(wanted) = &self.job.options.upscale else { return Ok(None) };
         let wanted = UpscaleOptions { repeats: Repeats::Off, ..wanted.clone() };
-        let (plan, _) = Upscale::asked(&wanted, &self.job.options, sequence.clip(), Rational::new(1, 1), watch)?;
+        let is_jpeg = |file: &PathBuf| {
+            file.extension().is_some_and(|e| ["jpg", "jpeg"].iter().any(|known| e.eq_ignore_ascii_case(known)))
+        };
+        let coding = Coding::images(self.files.iter().any(is_jpeg));
+        let (plan, _) =
+            Upscale::asked(&wanted, &self.job.options, (sequence.clip(), coding), Rational::new(1, 1), watch)?;
         Enlarger::open(&plan, &placement(&self.job.options)).map(Some)
     }
 
@@ -255,7 +260,7 @@ impl<'a> Work<'a> {
         restoration.over(frames.as_mut(), &missing, keys.len() as FrameIdx, &mut |_, frame, restored| {
             let n = frame.idx as usize;
             let frame = match &mut enlarger {
-                Some(enlarger) => enlarger.enlarge(&frame)?.0,
+                Some(enlarger) => enlarger.enlarge(&[frame])?.remove(0).0,
                 None => frame,
             };
             let record = self.image(n, &frame, restored, sequence, report)?;

@@ -20,7 +20,7 @@ pub(crate) struct Enlarger {
 impl Enlarger {
     pub(crate) fn open(plan: &Upscale, placement: &Placement) -> Result<Self> {
         let net = plan.model.open(placement)?;
-        let known = Known::new(plan.firsts.as_deref(), plan.repeats);
+        let known = Known::new(plan);
         Ok(Self { plan: plan.clone(), net, resampler: Resampler::default(), known, kept: Vec::new() })
     }
 
@@ -29,19 +29,34 @@ impl Enlarger {
         self.plan.key(&(0..0))
     }
 
-    /// `frame` at its new size, and the first frame of its kind.
-    pub(crate) fn enlarge(&mut self, frame: &Frame) -> Result<(Frame, FrameIdx)> {
-        let first = self.known.first(frame);
-        self.kept.retain(|kept| self.known.comes_again(kept.0, frame.idx));
-        if let Some((_, made)) = self.kept.iter().find(|kept| kept.0 == first) {
-            return Ok((like(frame, (made.width, made.height), samples_of(made, frame)?), first));
+    /// Frames whose tiles go through the network together.
+    pub(crate) const fn batch(&self) -> usize {
+        self.net.batch()
+    }
+
+    /// Frames that follow each other at their new size, each with the first frame of its kind.
+    pub(crate) fn enlarge(&mut self, frames: &[Frame]) -> Result<Vec<(Frame, FrameIdx)>> {
+        let firsts: Vec<FrameIdx> = frames.iter().map(|frame| self.known.first(frame)).collect();
+        // Should the first of its kind be missing, the next of them stands for it.
+        let is_there = |n: usize| self.kept.iter().any(|kept| kept.0 == firsts[n]) || firsts[..n].contains(&firsts[n]);
+        let new: Vec<usize> = (0..frames.len()).filter(|n| !is_there(*n)).collect();
+        let made = self.made(&new.iter().map(|n| &frames[*n]).collect::<Vec<_>>())?;
+        self.kept.extend(new.iter().map(|n| firsts[*n]).zip(made));
+        let mut all = Vec::with_capacity(frames.len());
+        for (n, (frame, first)) in frames.iter().zip(firsts).enumerate() {
+            let Some((_, made)) = self.kept.iter().find(|kept| kept.0 == first) else {
+                return Err(Error::Internal(format!("frame {} was not enlarged", frame.idx)));
+            };
+            let own = if new.contains(&n) {
+                made.clone()
+            } else {
+                like(frame, (made.width, made.height), samples_of(made, frame)?)
+            };
+            all.push((own, first));
         }
-        let made = self.made(frame)?;
-        // Should the first of its kind be missing, this one stands for it.
-        if self.known.comes_again(first, frame.idx + 1) {
-            self.kept.push((first, made.clone()));
-        }
-        Ok((made, first))
+        let next = frames.last().map_or(0, |frame| frame.idx + 1);
+        self.kept.retain(|kept| self.known.comes_again(kept.0, next));
+        Ok(all)
     }
 
     /// What comes belongs to another segment.
@@ -49,69 +64,93 @@ impl Enlarger {
         self.known.forget();
     }
 
-    fn made(&mut self, frame: &Frame) -> Result<Frame> {
+    fn made(&mut self, frames: &[&Frame]) -> Result<Vec<Frame>> {
         let size = (self.plan.width, self.plan.height);
-        let mut surface = blank_like(frame, size)?;
-        let format = frame.format;
         let is_rgb = self.net.shape().channels == 3;
-        for plane in 0..format.planes() {
-            let is_learnt = !format.is_alpha(plane)
-                && match format.layout {
-                    PixelLayout::Gbr => true,
-                    _ => plane == 0 || is_rgb,
-                };
-            if !is_learnt {
-                self.resample(frame, plane, surface.as_mut())?;
+        let mut surfaces = frames.iter().map(|frame| Ok(blank_like(frame, size)?)).collect::<Result<Vec<_>>>()?;
+        for (frame, surface) in frames.iter().zip(&mut surfaces) {
+            let format = frame.format;
+            for plane in 0..format.planes() {
+                let is_learnt = !format.is_alpha(plane)
+                    && match format.layout {
+                        PixelLayout::Gbr => true,
+                        _ => plane == 0 || is_rgb,
+                    };
+                if !is_learnt {
+                    self.resampler.plane(frame, plane, size, surface.as_mut()).map_err(Error::Internal)?;
+                }
             }
         }
         if is_rgb {
-            self.colours(frame, surface.as_mut())?;
+            self.colours(frames, &mut surfaces)?;
         } else {
-            let planes = if format.layout == PixelLayout::Gbr { 3 } else { 1 };
+            let planes = frames.first().map_or(0, |frame| if frame.format.layout == PixelLayout::Gbr { 3 } else { 1 });
             for plane in 0..planes {
-                self.plane(frame, plane, surface.as_mut())?;
+                self.plane(frames, plane, &mut surfaces)?;
             }
         }
-        Ok(like(frame, size, surface))
+        Ok(frames.iter().zip(surfaces).map(|(frame, surface)| like(frame, size, surface)).collect())
     }
 
-    /// One plane through a network of one channel.
-    fn plane(&mut self, frame: &Frame, plane: usize, out: &mut dyn Surface) -> Result<()> {
-        let scale = 1.0 / frame.format.max_code() as f32;
-        let made = self.grown(vec![plane_of(frame, plane, scale)])?;
-        self.put(frame, plane, &made[0], out)
+    /// One plane of all through a network of one channel.
+    fn plane(&mut self, frames: &[&Frame], plane: usize, out: &mut [Box<dyn Surface>]) -> Result<()> {
+        let given = |frame: &&Frame| vec![plane_of(frame, plane, 1.0 / frame.format.max_code() as f32)];
+        let given: Vec<_> = frames.iter().map(given).collect();
+        let (most, factor) = (frames[0].format.max_code() as f32, self.net.shape().factor as u32);
+        if (self.plan.width, self.plan.height) == (factor * frames[0].width, factor * frames[0].height) {
+            // What is made is what is wanted: no need to keep it as numbers.
+            let given: Vec<_> = given.iter().map(Vec::as_slice).collect();
+            self.net.rows(&given, self.plan.tile as usize, &mut |picture, _, (x, y), values| {
+                write(values, most, out[picture].row_mut(plane, y), x as usize);
+            })?;
+            return Ok(());
+        }
+        let made = self.grown(given)?;
+        for ((frame, made), out) in frames.iter().zip(&made).zip(out) {
+            self.put(frame, plane, &made[0], out.as_mut())?;
+        }
+        Ok(())
     }
 
-    /// Planes through the network, again and again until they are as large as is wanted.
-    fn grown(&mut self, mut planes: Vec<Raster<f32>>) -> Result<Vec<Raster<f32>>> {
-        while planes[0].width() < self.plan.width || planes[0].height() < self.plan.height {
-            planes = self.net.enlarge(&planes, self.plan.tile as usize)?;
+    /// Planes of pictures through the network, again and again until they are as large as is wanted.
+    fn grown(&mut self, mut pictures: Vec<Vec<Raster<f32>>>) -> Result<Vec<Vec<Raster<f32>>>> {
+        let wanted = (self.plan.width, self.plan.height);
+        while pictures.first().is_some_and(|p| p[0].width() < wanted.0 || p[0].height() < wanted.1) {
+            let given: Vec<_> = pictures.iter().map(Vec::as_slice).collect();
+            pictures = self.net.enlarge(&given, self.plan.tile as usize)?;
             if self.net.shape().factor < 2 {
                 break;
             }
         }
-        Ok(planes)
+        Ok(pictures)
     }
 
-    /// All colours through a network of three.
-    fn colours(&mut self, frame: &Frame, out: &mut dyn Surface) -> Result<()> {
-        let mut patch = cleanplate_core::Patch::default();
-        frame.lift(frame.bounds(), Rows::All, &mut patch);
-        let rasters = self.grown(rgb::of_patch(&patch).to_vec())?;
-        let (w, h) = (rasters[0].width(), rasters[0].height());
-        let Ok(rasters) = <[Raster<f32>; 3]>::try_from(rasters) else {
-            return Err(Error::Internal("a network of three channels gave others".into()));
-        };
-        patch.rect = cleanplate_core::Rect::new(0, 0, w, h);
-        for (plane, raster) in patch.planes.iter_mut().enumerate() {
-            let (w, h) = frame.format.plane_size(plane, w, h);
-            raster.reset(w, h, 0.0);
+    /// All colours of all through a network of three.
+    fn colours(&mut self, frames: &[&Frame], out: &mut [Box<dyn Surface>]) -> Result<()> {
+        let mut patches = Vec::with_capacity(frames.len());
+        for frame in frames {
+            let mut patch = cleanplate_core::Patch::default();
+            frame.lift(frame.bounds(), Rows::All, &mut patch);
+            patches.push(patch);
         }
-        let planes = rgb::to_planes(&rasters, &patch);
-        let scale = 1.0 / frame.format.max_code() as f32;
-        for (plane, mut raster) in planes.into_iter().enumerate().filter(|(n, _)| !frame.format.is_alpha(*n)) {
-            raster.data_mut().iter_mut().for_each(|v| *v *= scale);
-            self.put(frame, plane, &raster, out)?;
+        let given = patches.iter().map(|patch| rgb::of_patch(patch).to_vec()).collect();
+        let made = self.grown(given)?;
+        for (((frame, mut patch), rasters), out) in frames.iter().zip(patches).zip(made).zip(out) {
+            let (w, h) = (rasters[0].width(), rasters[0].height());
+            let Ok(rasters) = <[Raster<f32>; 3]>::try_from(rasters) else {
+                return Err(Error::Internal("a network of three channels gave others".into()));
+            };
+            patch.rect = cleanplate_core::Rect::new(0, 0, w, h);
+            for (plane, raster) in patch.planes.iter_mut().enumerate() {
+                let (w, h) = frame.format.plane_size(plane, w, h);
+                raster.reset(w, h, 0.0);
+            }
+            let planes = rgb::to_planes(&rasters, &patch);
+            let scale = 1.0 / frame.format.max_code() as f32;
+            for (plane, mut raster) in planes.into_iter().enumerate().filter(|(n, _)| !frame.format.is_alpha(*n)) {
+                raster.data_mut().iter_mut().for_each(|v| *v *= scale);
+                self.put(frame, plane, &raster, out.as_mut())?;
+            }
         }
         Ok(())
     }
@@ -122,7 +161,7 @@ impl Enlarger {
         let most = frame.format.max_code() as f32;
         if (raster.width(), raster.height()) == (w, h) {
             for y in 0..h {
-                write(raster.row(y), most, out.row_mut(plane, y));
+                write(raster.row(y), most, out.row_mut(plane, y), 0);
             }
             return Ok(());
         }
@@ -130,7 +169,7 @@ impl Enlarger {
         let gray = cleanplate_core::PixelFormat { depth: 16, ..cleanplate_core::PixelFormat::GRAY8 };
         let mut surface = HostSurface::new(gray, raster.width(), raster.height());
         for y in 0..raster.height() {
-            write(raster.row(y), 65535.0, surface.row_mut(0, y));
+            write(raster.row(y), 65535.0, surface.row_mut(0, y), 0);
         }
         let size = (raster.width(), raster.height());
         let deep = Frame::new(frame.idx, frame.pts, frame.duration, size, gray, Box::new(surface));
@@ -139,15 +178,10 @@ impl Enlarger {
         for y in 0..h {
             if let Row::U16(row) = made.row(0, y) {
                 let row: Vec<f32> = row.iter().map(|v| f32::from(*v) / 65535.0).collect();
-                write(&row, most, out.row_mut(plane, y));
+                write(&row, most, out.row_mut(plane, y), 0);
             }
         }
         Ok(())
-    }
-
-    fn resample(&mut self, frame: &Frame, plane: usize, out: &mut dyn Surface) -> Result<()> {
-        let size = (self.plan.width, self.plan.height);
-        self.resampler.plane(frame, plane, size, out).map_err(Error::Internal)
     }
 }
 
@@ -184,11 +218,13 @@ fn plane_of(frame: &Frame, plane: usize, scale: f32) -> Raster<f32> {
     raster
 }
 
-fn write(values: &[f32], most: f32, row: RowMut<'_>) {
-    // Rounds as `round` does where nothing is negative, in instructions that every processor has.
-    let code = |v: &f32| (v * most + 0.5).clamp(0.0, most);
+/// Writes `values` (0..=1) as codes up to `most` from column `x` on.
+fn write(values: &[f32], most: f32, row: RowMut<'_>, x: usize) {
+    // Beyond it a number has no room for fractions: adding it rounds, in instructions that every processor has for many at once.
+    const WHOLE: f32 = (1u32 << 23) as f32;
+    let code = |v: &f32| ((v * most).clamp(0.0, most) + WHOLE).to_bits();
     match row {
-        RowMut::U8(row) => row.iter_mut().zip(values).for_each(|(out, v)| *out = code(v) as u8),
-        RowMut::U16(row) => row.iter_mut().zip(values).for_each(|(out, v)| *out = code(v) as u16),
+        RowMut::U8(row) => row[x..].iter_mut().zip(values).for_each(|(out, v)| *out = code(v) as u8),
+        RowMut::U16(row) => row[x..].iter_mut().zip(values).for_each(|(out, v)| *out = code(v) as u16),
     }
 }

@@ -1,10 +1,11 @@
 //! Enlarging: what a plan pins of it, and how that follows from what the user asks for.
 
+mod coding;
 mod enlarger;
 mod model;
 mod repeats;
 
-use cleanplate_core::{FrameIdx, Repeats};
+use cleanplate_core::{FrameIdx, RepeatFinder, Repeats};
 use cleanplate_media::Rational;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ use crate::options::{NewSize, Options, UpscaleOptions};
 use crate::region::shown_size;
 use crate::watch::Watch;
 
+pub(crate) use coding::Coding;
+pub use coding::Condition;
 pub(crate) use enlarger::{Enlarger, reduced};
 use model::Model;
 pub(crate) use repeats::{Known, find, shares};
@@ -40,6 +43,9 @@ pub struct Upscale {
     pub tile: u32,
     /// What counts as a repeat.
     pub repeats: Repeats,
+    /// Whether the source is quantised so coarsely that what moves a little is lost in its noise: then it takes more to be a repeat.
+    #[serde(default)]
+    pub is_coarse: bool,
     /// Frames that repeat an earlier one of their segment, rising, each with the first of its kind; the rest is new. `None`: they are
     /// found among the frames as they are enlarged.
     #[serde(default)]
@@ -54,22 +60,37 @@ impl Upscale {
             let to = firsts.partition_point(|pair| pair.0 < segment.end);
             &firsts[from..to]
         });
-        let rule = firsts.is_none().then_some(self.repeats);
+        let rule = firsts.is_none().then_some((self.repeats, self.is_coarse));
         serde_json::json!([self.width, self.height, self.model.key(), self.tile, rule, firsts])
     }
 
-    /// As [`of`](Self::of), with the network that is `wanted` opened once; says what was found out about it.
+    /// What finds its repeats.
+    pub(crate) const fn finder(&self) -> RepeatFinder {
+        RepeatFinder::new(self.repeats, self.is_coarse)
+    }
+
+    /// As [`of`](Self::of), with the network that is `wanted` and fits how the source was coded opened once; says what was found out.
     pub(crate) fn asked(
         wanted: &UpscaleOptions,
         options: &Options,
-        clip: &Clip,
+        (clip, coding): (&Clip, Coding),
         sar: Rational,
         watch: &mut Watch<'_>,
     ) -> Result<(Self, Rational)> {
-        let (model, net) = Model::of(&wanted.model, &placement(options))?;
+        let condition = wanted.condition.unwrap_or_else(|| coding.condition());
+        let (model, net) = Model::of(wanted, condition, &placement(options))?;
+        if model.path.is_none() {
+            let why = if wanted.condition.is_some() { "as was said".to_owned() } else { coding.words() };
+            watch.tell(Event::info(format!(
+                "upscale: {} has weights for {} sources: {why}",
+                model.name,
+                condition.name()
+            )));
+        }
         words("upscale", net.net()).into_iter().for_each(|line| watch.tell(Event::info(line)));
         watch.tell(Event::info(format!("upscale: {} is {}", model.name, net.words())));
-        let (upscale, sar) = Self::of(wanted, model, clip, sar)?;
+        let (mut upscale, sar) = Self::of(wanted, model, clip, sar)?;
+        upscale.is_coarse = coding.is_coarse();
         let (w, h) = clip.size;
         watch.tell(Event::info(format!("upscale: {w}x{h} to {}x{}", upscale.width, upscale.height)));
         Ok((upscale, sar))
@@ -105,7 +126,8 @@ impl Upscale {
         }
         let tile = options.tile.unwrap_or(TILE).max(16);
         let firsts = (options.repeats == Repeats::Off).then(Vec::new);
-        let upscale = Self { width: size.0, height: size.1, model, tile, repeats: options.repeats, firsts };
+        let upscale =
+            Self { width: size.0, height: size.1, model, tile, repeats: options.repeats, is_coarse: false, firsts };
         Ok((upscale, aspect(sar, (w, h), size)))
     }
 }

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use cleanplate_core::{Frame, FrameIdx, RepeatFinder, Repeats};
+use cleanplate_core::{Frame, FrameIdx, RepeatFinder};
 
+use super::Upscale;
 use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::observer::{Event, Phase};
@@ -19,9 +20,9 @@ pub(crate) enum Known {
 }
 
 impl Known {
-    /// As `said`, or by `rule`.
-    pub(crate) fn new(said: Option<&[(FrameIdx, FrameIdx)]>, rule: Repeats) -> Self {
-        said.map_or_else(|| Self::Seen(RepeatFinder::new(rule)), |said| Self::Said(said.to_vec()))
+    /// As the plan says, or by its rule.
+    pub(crate) fn new(plan: &Upscale) -> Self {
+        plan.firsts.as_ref().map_or_else(|| Self::Seen(plan.finder()), |said| Self::Said(said.clone()))
     }
 
     /// The first of the kind of `frame`: its own number where it is new.
@@ -54,11 +55,11 @@ impl Known {
     }
 }
 
-/// Looks at every frame once, for a plan. Answers with those that repeat an earlier one, each with the first of its kind. That lies in the same
+/// Looks at every frame once with `finder`, for a plan. Answers with those that repeat an earlier one, each with the first of its kind. That lies in the same
 /// of `segments`, so that each can be rendered alone, and shows the same of `marks`, so that it is restored alike.
 pub(crate) fn find(
     footage: &dyn Footage,
-    rule: Repeats,
+    mut finder: RepeatFinder,
     segments: &[Range<FrameIdx>],
     marks: &[Mark],
     threads: u32,
@@ -67,7 +68,6 @@ pub(crate) fn find(
     let mut firsts = Vec::new();
     watch.begin(Phase::Analyse, footage.count(), 0)?;
     let mut reader = footage.frames(threads)?;
-    let mut finder = RepeatFinder::new(rule);
     for segment in segments {
         finder.forget();
         for idx in segment.clone() {

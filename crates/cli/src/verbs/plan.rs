@@ -15,7 +15,9 @@ pub(crate) fn run(args: &Plan, environment: &Environment, watch: &mut Watch) -> 
     if folder::videos(&args.input)?.is_some() {
         return Err(Error::Usage(format!("{} is a folder of videos; plan takes one video", args.input.display())));
     }
-    let mut options = Options { encode: args.encode.options(), overwrite: args.overwrite, ..Options::default() };
+    let devices = args.encode.devices(environment)?;
+    let mut options =
+        Options { encode: args.encode.options(), devices, overwrite: args.overwrite, ..Options::default() };
     args.place.apply(&mut options, environment)?;
     args.how.apply(&mut options, environment)?;
     args.kept.apply(&mut options);

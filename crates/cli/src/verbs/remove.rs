@@ -21,7 +21,7 @@ pub(crate) fn run(args: &Remove, environment: &Environment, watch: &mut Watch) -
 /// Enlarges a video, or every video of a folder. Returns the exit code.
 pub(crate) fn upscale(args: &Remove, environment: &Environment, watch: &mut Watch) -> Result<u8> {
     let mut options = options(args, environment)?;
-    args.enlarge.apply(&mut options, true);
+    args.enlarge.apply(&mut options, true)?;
     if args.preview.is_some() {
         return Err(Error::Usage("--preview shows what is removed: it has nothing to show of enlarging".into()));
     }
@@ -141,13 +141,14 @@ fn preview(job: &Job, at: Option<&Times>, picture: &Path, watch: &mut Watch) -> 
 fn options(args: &Remove, environment: &Environment) -> Result<Options> {
     let mut options = Options {
         encode: args.encode.options(),
+        devices: args.encode.devices(environment)?,
         overwrite: args.overwrite,
         dry_run: args.dry_run,
         ..Options::default()
     };
     args.place.apply(&mut options, environment)?;
     args.how.apply(&mut options, environment)?;
-    args.enlarge.apply(&mut options, false);
+    args.enlarge.apply(&mut options, false)?;
     args.kept.apply(&mut options);
     args.state.apply(&mut options);
     args.found.apply(&mut options);

@@ -9,10 +9,24 @@ const SMALL: (u32, u32) = (32, 18);
 /// more than 1.5 at crf 28 (benches/repeats).
 const APART: f32 = 3.0;
 
-/// Samples a side of a block, and by how many 8-bit codes its samples may differ on average: true repeats reach 4.8, 6.9 and
+/// Samples a side of a block. By how many 8-bit codes its samples differ on average: true repeats reach 4.8, 6.9 and
 /// 9.7 in their worst block at crf 18, 23 and 28 (95 %: 4.1, 5.9, 7.4; benches/repeats).
 const BLOCK: usize = 8;
-const BLOCK_CODES: f32 = 8.0;
+
+/// By how much frames that show the same may differ, in 8-bit codes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Noise {
+    block: f32,
+    difference: f32,
+}
+
+/// As the quantiser of most streams leaves them: samples of a block on average as said above, of all of the picture less than what grain
+/// begins at (.44; 95 % of true repeats stay below .27 at crf 23).
+pub(super) const USUAL: Noise = Noise { block: 8.0, difference: 0.4 };
+
+/// Where it is so coarse that it takes grain, faint motion and slow fades away, nearly the same samples alone: what it leaves of these
+/// differs by .053 on average and 2.05 in its worst block at least (benches/repeats, crf 28), and by more in most.
+pub(super) const COARSE: Noise = Noise { block: 2.0, difference: 0.04 };
 
 /// Samples a side of a tile in which motion and light are looked for.
 const TILE: usize = 32;
@@ -28,9 +42,6 @@ const FLAT: f32 = 0.05;
 /// What motion explains of the whole picture's difference, in squared 8-bit codes a sample: 95 % of true repeats stay below .1 at crf
 /// 23 in six of seven clips, a face that hardly moves begins at .17, and at .11 at crf 28 (benches/repeats).
 const MOTION_OF_ALL: f32 = 0.1;
-
-/// By how many 8-bit codes samples may differ on average: 95 % of true repeats stay below .27 at crf 23, grain begins at .44.
-const DIFFERENCE: f32 = 0.4;
 
 /// By how many 8-bit codes the mean may change: of luma (true repeats: .06 in 95 % at crf 23, .1 at crf 28), of chroma, and of a tile.
 const LIGHT: f32 = 0.08;
@@ -90,12 +101,12 @@ pub(super) fn is_equal(a: &Frame, b: &Frame) -> bool {
         })
 }
 
-/// Whether `b` differs from `a` by no more than a codec's noise.
-pub(super) fn is_like(a: &Frame, b: &Frame) -> bool {
-    is_comparable(a, b) && (0..a.format.planes()).all(|plane| is_plane_alike(a, b, plane))
+/// Whether `b` differs from `a` by no more than a codec's `noise`.
+pub(super) fn is_like(a: &Frame, b: &Frame, noise: Noise) -> bool {
+    is_comparable(a, b) && (0..a.format.planes()).all(|plane| is_plane_alike(a, b, plane, noise))
 }
 
-fn is_plane_alike(a: &Frame, b: &Frame, plane: usize) -> bool {
+fn is_plane_alike(a: &Frame, b: &Frame, plane: usize, noise: Noise) -> bool {
     let (w, h) = a.format.plane_size(plane, a.width, a.height);
     // A subsampled plane has as many blocks as luma.
     let (sw, sh) = a.format.subsampling(plane);
@@ -106,7 +117,7 @@ fn is_plane_alike(a: &Frame, b: &Frame, plane: usize) -> bool {
     while y < h {
         let rows = TILE.min((h - y) as usize);
         strip.read(a, b, plane, y, rows, scale);
-        if strip.has_block(side) {
+        if strip.has_block(side, noise.block) {
             return false;
         }
         let Some(moved) = strip.motion(plane == 0) else { return false };
@@ -118,7 +129,7 @@ fn is_plane_alike(a: &Frame, b: &Frame, plane: usize) -> bool {
     let count = f64::from(w) * f64::from(h);
     let most = if plane == 0 { LIGHT } else { COLOUR };
     light.abs() <= f64::from(most) * count
-        && difference <= f64::from(DIFFERENCE) * count
+        && difference <= f64::from(noise.difference) * count
         && explained <= f64::from(MOTION_OF_ALL) * count
 }
 
@@ -152,9 +163,9 @@ impl Strip {
         self.difference.extend(pairs().map(|(a, b)| b - a));
     }
 
-    /// Whether a block of `side` samples differs too much.
-    fn has_block(&self, side: usize) -> bool {
-        let most = BLOCK_CODES * (side * side) as f32;
+    /// Whether a block of `side` samples differs by more than `most` on average.
+    fn has_block(&self, side: usize, most: f32) -> bool {
+        let most = most * (side * side) as f32;
         let mut sums = vec![0.0f32; self.width.div_ceil(side)];
         for rows in self.difference.chunks(self.width * side) {
             sums.fill(0.0);

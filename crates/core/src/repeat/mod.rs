@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{Frame, FrameIdx};
 
-use compare::{Thumbnail, is_equal, is_like};
+use compare::{COARSE, Noise, Thumbnail, USUAL, is_equal, is_like};
 
 /// What counts as a repeat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,13 +39,15 @@ const KEPT_BYTES: u64 = 96 << 20;
 #[derive(Debug)]
 pub struct RepeatFinder {
     rule: Repeats,
+    noise: Noise,
     kinds: VecDeque<(Thumbnail, Frame)>,
 }
 
 impl RepeatFinder {
-    /// A finder by `rule` that has seen nothing.
-    pub const fn new(rule: Repeats) -> Self {
-        Self { rule, kinds: VecDeque::new() }
+    /// A finder by `rule` that has seen nothing. `is_coarse`: the stream is quantised so coarsely that what moves a little is lost in
+    /// the noise; then nearly equal samples alone are the same.
+    pub const fn new(rule: Repeats, is_coarse: bool) -> Self {
+        Self { rule, noise: if is_coarse { COARSE } else { USUAL }, kinds: VecDeque::new() }
     }
 
     /// Forgets all frames: what comes is not compared with what was.
@@ -69,7 +71,7 @@ impl RepeatFinder {
             small.may_be(&thumbnail)
                 && match self.rule {
                     Repeats::Exact => is_equal(first, frame),
-                    _ => is_like(first, frame),
+                    _ => is_like(first, frame, self.noise),
                 }
         });
         if let Some(kind) = alike.and_then(|at| self.kinds.remove(at)) {

@@ -42,7 +42,10 @@ fn noise(x: f32, y: f32, seed: u32, level: f32) -> f32 {
 }
 
 fn firsts(rule: Repeats, frames: &[Frame]) -> Vec<FrameIdx> {
-    let mut finder = RepeatFinder::new(rule);
+    firsts_of(RepeatFinder::new(rule, false), frames)
+}
+
+fn firsts_of(mut finder: RepeatFinder, frames: &[Frame]) -> Vec<FrameIdx> {
     frames.iter().map(|frame| finder.first(frame)).collect()
 }
 
@@ -55,6 +58,17 @@ fn noise_of_a_codec_makes_no_new_frame_at_any_depth() {
         assert_eq!(firsts(Repeats::Exact, &frames), [0, 1, 2, 3]);
         assert_eq!(firsts(Repeats::Off, &frames), [0, 1, 2, 3]);
     }
+}
+
+#[test]
+fn where_the_quantiser_is_coarse_nearly_equal_samples_alone_are_the_same() {
+    let strict = |level: f32| {
+        let frames = [0, 1].map(|n| painted(n, 8, |x, y| texture(x, y) + noise(x, y, n as u32, level)));
+        firsts_of(RepeatFinder::new(Repeats::Perceptual, true), &frames)
+    };
+    let spot = |n: u64| painted(n, 8, move |x, y| texture(x, y) + if n == 1 && x < 9.0 && y < 9.0 { 1.0 } else { 0.0 });
+    assert_eq!(strict(1.5), [0, 1]);
+    assert_eq!(firsts_of(RepeatFinder::new(Repeats::Perceptual, true), &[spot(0), spot(1)]), [0, 0]);
 }
 
 #[test]

@@ -41,8 +41,16 @@ impl LogMark {
     }
 }
 
+/// The line without the places in memory that libav writes behind names (`[h264 @ 0x55d0]`): they tell nobody anything, and differ from run
+/// to run.
+fn bare(line: &str) -> String {
+    let mut parts = line.split(" @ 0x");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |bare, part| bare + part.trim_start_matches(|c: char| c.is_ascii_hexdigit()))
+}
+
 fn keep(line: &str) {
-    let line = line.trim();
+    let line = bare(line.trim());
     if line.is_empty() {
         return;
     }
@@ -51,7 +59,7 @@ fn keep(line: &str) {
         log.lines.pop_front();
         log.first += 1;
     }
-    log.lines.push_back(line.to_owned());
+    log.lines.push_back(line);
 }
 
 #[cfg(all(target_arch = "x86_64", not(windows)))]
@@ -87,4 +95,18 @@ fn install() {
     // SAFETY: sets an integer.
     unsafe { super::ffi::av_log_set_level(super::ffi::AV_LOG_QUIET as i32) };
     keep("");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bare;
+
+    #[test]
+    fn places_in_memory_are_left_out() {
+        assert_eq!(
+            bare("[h264_nvenc @ 0x558da4de4b40] Cannot load libcuda.so.1"),
+            "[h264_nvenc] Cannot load libcuda.so.1"
+        );
+        assert_eq!(bare("mail to a @ b"), "mail to a @ b");
+    }
 }

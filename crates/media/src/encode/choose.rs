@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::carry::losses_of_side_data;
 use super::formats::{self, Codec, Fit, Loss};
+use super::hardware;
 use super::options;
 use super::spec::EncoderSpec;
 use crate::error::{Error, Result};
@@ -43,6 +44,19 @@ pub struct Choice {
     pub spec: EncoderSpec,
     /// What differs from the source's own codec and samples, in words for the log and the report; empty where nothing does.
     pub substitutions: Vec<String>,
+    /// Encoders in hardware that could write the same in its place, the best first, each with all its settings or with why it cannot. Whether one
+    /// is there is not known before it is [tried](super::try_encoder).
+    #[serde(default)]
+    pub hardware: Vec<Possible>,
+}
+
+/// An encoder in hardware.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Possible {
+    /// libav's name of it.
+    pub name: String,
+    /// How it would write, or why it cannot write this.
+    pub spec: std::result::Result<EncoderSpec, String>,
 }
 
 /// Chooses the encoder for the worked-on video of `info`, to be written into `container`.
@@ -226,6 +240,7 @@ fn finish(
     let spec = EncoderSpec {
         codec,
         encoder: encoder.to_owned(),
+        stand_in: None,
         source_format: source.format,
         pix_fmt: options::encoder_format(encoder, fit.format)
             .ok_or_else(|| Error::Internal(format!("{encoder} has no sample format for {:?}", fit.format)))?,
@@ -243,7 +258,8 @@ fn finish(
         accept_loss,
     };
     let substitutions = substitutions(source, codec, &fit);
-    Ok(Choice { spec, substitutions })
+    let hardware = hardware::possible(&spec, request, container);
+    Ok(Choice { spec, substitutions, hardware })
 }
 
 fn substitutions(source: &Source<'_>, codec: Codec, fit: &Fit) -> Vec<String> {

@@ -46,7 +46,7 @@ impl Encoder {
     /// the size; its own words are in the text.
     pub fn open(spec: &EncoderSpec, hdr: &StaticSideData) -> Result<Self> {
         let log = av::capture();
-        let codec = options::find(&spec.encoder)
+        let codec = options::find(spec.works())
             .ok_or_else(|| Error::unsupported(format!("this build of libav has no encoder {}", spec.encoder)))?;
         // SAFETY: a static codec of libav.
         let mut context = unsafe { CodecContext::new(codec) }

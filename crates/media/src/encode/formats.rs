@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use cleanplate_core::{PixelFormat, PixelLayout, Scan};
 use serde::{Deserialize, Serialize};
 
+use super::hardware::HARDWARE;
 use crate::types::Container;
 
 /// A codec that is written.
@@ -62,7 +63,7 @@ impl Codec {
             "ffv1" => Self::Ffv1,
             "prores" | "prores_ks" => Self::Prores,
             "mpeg2" | "mpeg2video" => Self::Mpeg2,
-            _ => return None,
+            name => return HARDWARE.iter().find(|hardware| hardware.0 == name).map(|hardware| hardware.1),
         })
     }
 

@@ -36,9 +36,9 @@ fn parameter_list(encoder: &str) -> Option<(&'static str, &'static str, &'static
 /// The spec's options with HDR10 metadata added for those encoders that write it.
 pub(super) fn with_hdr(spec: &EncoderSpec, hdr: &StaticSideData) -> Vec<(String, String)> {
     let mut options = spec.options.clone();
-    if let Some((list, mastering, light)) = parameter_list(&spec.encoder) {
+    if let Some((list, mastering, light)) = parameter_list(spec.works()) {
         if let Some(display) = &hdr.mastering {
-            let text = if spec.encoder == "libsvtav1" { display.for_svt() } else { display.for_x26x() };
+            let text = if spec.works() == "libsvtav1" { display.for_svt() } else { display.for_x26x() };
             append(&mut options, list, &format!("{mastering}={text}"));
         }
         if let Some(level) = &hdr.light {

@@ -16,6 +16,9 @@ pub struct EncoderSpec {
     pub codec: Codec,
     /// libav's name of the encoder.
     pub encoder: String,
+    /// libav's name of one that works in its place and under its name, in rehearsals of what fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<String>,
     /// Layout of the frames that are pushed: the source's.
     pub source_format: PixelFormat,
     /// libav's name of the sample format that the encoder is given. Frames are brought into it without loss, or with the
@@ -45,4 +48,22 @@ pub struct EncoderSpec {
     pub losses: BTreeSet<Loss>,
     /// What the user has consented to lose, needed or not: frames may turn out to carry things that the codec cannot.
     pub accept_loss: BTreeSet<Loss>,
+}
+
+impl EncoderSpec {
+    /// libav's name of what does the work.
+    pub(super) fn works(&self) -> &str {
+        self.stand_in.as_deref().unwrap_or(&self.encoder)
+    }
+
+    /// The encoder with its speed and quality, in words.
+    pub fn words(&self) -> String {
+        let mut words = self.encoder.clone();
+        for key in ["preset", "crf", "cq", "global_quality"] {
+            if let Some((_, value)) = self.options.iter().find(|(k, _)| k == key) {
+                words.push_str(&format!(" {key} {value}"));
+            }
+        }
+        words
+    }
 }

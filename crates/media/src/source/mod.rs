@@ -11,6 +11,7 @@ mod index;
 mod info;
 mod io;
 mod packets;
+mod quantiser;
 mod reader;
 mod recipe;
 mod scan;
@@ -160,6 +161,15 @@ impl Source {
     /// the way.
     pub fn reader(&self, threads: u32) -> Result<VideoReader> {
         VideoReader::open(Arc::clone(&self.shared), threads)
+    }
+
+    /// By how much pictures that others lean on (I and P) were quantised in the stream that is worked on, on the scale of H.264 (0 to 51, 6
+    /// more for twice the step): the mean over some frames, which are decoded for it. `None` where that is not told: other codecs.
+    ///
+    /// # Errors
+    /// As [`reader`](Self::reader).
+    pub fn quantiser(&self) -> Result<Option<f32>> {
+        quantiser::measured(&self.shared)
     }
 
     /// A reader of every packet of every stream in file order.

@@ -8,9 +8,9 @@ use cleanplate_core::{ColorInfo, Frame, FrameIdx, PixelFormat, Scan};
 use super::damage::Damage;
 use super::demux::Demuxer;
 use super::index::Start;
-use super::recipe::{Care, MAX_REFUSALS};
+use super::recipe::{Care, MAX_REFUSALS, Recipe};
 use super::survey::{PacketEntry, Survey};
-use super::{convert, info, shown};
+use super::{convert, info, quantiser, shown};
 use crate::av::{AvError, AvFrame, Decoder, LogMark, Packet, capture, compat, ffi, text};
 use crate::error::{Error, Result};
 use crate::pixfmt;
@@ -83,10 +83,21 @@ pub struct VideoReader {
     damage: Damage,
     mark: LogMark,
     frame_side_data: BTreeSet<String>,
+    /// By how much pictures that others lean on were quantised, where that is asked for.
+    quantisers: Option<Vec<f32>>,
 }
 
 impl VideoReader {
     pub(crate) fn open(survey: Arc<Survey>, threads: u32) -> Result<Self> {
+        Self::opened(survey, threads, None)
+    }
+
+    /// As [`open`](Self::open), taking down by how much pictures were quantised.
+    pub(crate) fn measuring(survey: Arc<Survey>, threads: u32) -> Result<Self> {
+        Self::opened(survey, threads, Some(Vec::new()))
+    }
+
+    fn opened(survey: Arc<Survey>, threads: u32, quantisers: Option<Vec<f32>>) -> Result<Self> {
         if let Some((frame, what)) = survey.index.changes.first() {
             return Err(Error::unsupported(format!(
                 "the picture of {} changes at frame {frame} to {what}",
@@ -96,7 +107,8 @@ impl VideoReader {
         let mark = capture();
         let care = survey.care;
         let demuxer = Demuxer::open(&survey.path, &survey.limits)?;
-        let decoder = survey.recipe().open(threads, care)?;
+        let recipe = Recipe { tells_quantiser: quantisers.is_some(), ..survey.recipe() };
+        let decoder = recipe.open(threads, care)?;
         Ok(Self {
             survey,
             threads,
@@ -116,6 +128,7 @@ impl VideoReader {
             damage: Damage::default(),
             mark,
             frame_side_data: BTreeSet::new(),
+            quantisers,
         })
     }
 
@@ -185,6 +198,11 @@ impl VideoReader {
     /// libav's names of the side data seen on frames so far (closed captions, HDR metadata, time codes ...).
     pub fn frame_side_data(&self) -> &BTreeSet<String> {
         &self.frame_side_data
+    }
+
+    /// By how much the pictures so far that others lean on were quantised, of a reader that takes that down.
+    pub(crate) fn quantisers(&self) -> &[f32] {
+        self.quantisers.as_deref().unwrap_or_default()
     }
 
     /// In place of a frame that did not come: the one before it, or where there is none the one after.
@@ -345,6 +363,9 @@ impl VideoReader {
                 self.damage.words(self.mark.lines());
             }
         }
+        if let Some(quantisers) = &mut self.quantisers {
+            quantisers.extend(quantiser::of(&frame));
+        }
         for i in 0..usize::try_from(av.nb_side_data).unwrap_or(0) {
             // SAFETY: libav keeps nb_side_data pointers there; names are static.
             let name = unsafe { text(ffi::av_frame_side_data_name((**av.side_data.add(i)).type_)) };
@@ -362,7 +383,8 @@ impl VideoReader {
         self.counted = 0;
         self.ready.clear();
         self.last = None;
-        self.decoder = self.survey.recipe().open(self.threads, self.care)?;
+        let recipe = Recipe { tells_quantiser: self.quantisers.is_some(), ..self.survey.recipe() };
+        self.decoder = recipe.open(self.threads, self.care)?;
         if let Some(start) = start
             && self.approach(start.packet)?
         {

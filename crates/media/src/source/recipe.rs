@@ -26,6 +26,8 @@ pub(crate) struct Recipe<'a> {
     /// The decoder where libav's choice is not the one.
     pub(crate) name: Option<&'static str>,
     pub(crate) max_pixels: u64,
+    /// Whether frames carry by how much they were quantised, where the decoder tells.
+    pub(crate) tells_quantiser: bool,
 }
 
 impl Recipe<'_> {
@@ -33,6 +35,9 @@ impl Recipe<'_> {
     pub(crate) fn open(&self, threads: u32, care: Care) -> Result<Decoder> {
         use ffi::AVCodecID as C;
         let mut options = vec![("max_pixels", self.max_pixels.to_string())];
+        if self.tells_quantiser {
+            options.push(("export_side_data", "venc_params".to_owned()));
+        }
         let codec = self.parameters.get().codec_id;
         let threads = match (care, codec) {
             (Care::Strict, C::H264 | C::HEVC | C::VP8 | C::VP9 | C::AV1 | C::FFV1) => {

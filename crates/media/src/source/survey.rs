@@ -96,6 +96,7 @@ impl Survey {
             time_base: self.index.time_base,
             name: self.decoder,
             max_pixels: self.limits.max_pixels,
+            tells_quantiser: false,
         }
     }
 }
@@ -254,7 +255,9 @@ pub(crate) fn take(
         Some(index) => index,
         None => {
             drop(demuxer);
-            let recipe = Recipe { parameters: &parameters, time_base, name: decoder, max_pixels: limits.max_pixels };
+            let max_pixels = limits.max_pixels;
+            let recipe =
+                Recipe { parameters: &parameters, time_base, name: decoder, max_pixels, tells_quantiser: false };
             let mut scan = |care: Care, damage: &mut Damage| {
                 scan::scan(&mut Demuxer::open(path, limits)?, video, &recipe, care, damage, progress)
             };

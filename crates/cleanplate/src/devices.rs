@@ -1,0 +1,157 @@
+//! Where a job runs, stage by stage: candidates in order, each shown to work by a trial before it is taken, each refused alone and with its
+//! reason.
+
+use std::str::FromStr;
+
+use cleanplate_media::encode::{Choice, EncoderSpec, HARDWARE, try_encoder};
+use serde::{Deserialize, Serialize};
+
+use crate::analyse::REFUSED;
+use crate::error::{Error, Result};
+use crate::faults::Fault;
+use crate::observer::Event;
+use crate::watch::Watch;
+
+/// Which candidates of a stage may be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wish {
+    /// Hardware where it works, else software.
+    #[default]
+    Auto,
+    /// Hardware alone.
+    Hardware,
+    /// Software alone.
+    Software,
+    /// The one of that name alone.
+    Named(String),
+}
+
+impl FromStr for Wish {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        Ok(match text {
+            "" => return Err("an empty name".to_owned()),
+            "auto" => Self::Auto,
+            "hw" => Self::Hardware,
+            "sw" => Self::Software,
+            name => Self::Named(name.to_owned()),
+        })
+    }
+}
+
+/// Where a job runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeviceOptions {
+    /// The encoder of the worked-on track.
+    pub encoder: Wish,
+    /// A candidate that refuses is an error instead of a reason to take the next one.
+    pub strict: bool,
+    /// Failures to be rehearsed.
+    pub faults: Vec<Fault>,
+}
+
+/// A candidate that was not used, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// `decode`, `encode`, or what a network is for.
+    pub stage: String,
+    /// Its name.
+    pub name: String,
+    /// In the library's own words where it has any.
+    pub reason: String,
+}
+
+impl Refusal {
+    /// As plans and reports have it.
+    pub(crate) fn line(&self) -> String {
+        format!("{REFUSED} {} by {}: {}", self.stage, self.name, self.reason)
+    }
+
+    pub(crate) fn words(&self, instead: &str) -> String {
+        format!("{}: {} refused ({}), using {instead}", self.stage, self.name, self.reason)
+    }
+}
+
+/// The stage of encoding, as refusals name it.
+pub(crate) const ENCODE: &str = "encode";
+
+/// The encoder that was taken.
+pub(crate) struct Picked {
+    pub(crate) spec: EncoderSpec,
+    /// What takes its place should it be lost on the way.
+    pub(crate) substitute: Option<EncoderSpec>,
+    pub(crate) refusals: Vec<Refusal>,
+}
+
+/// Tries the encoders of `choice` that may be used, in order.
+///
+/// # Errors
+/// Where none of those works, or `strict` and one refuses.
+pub(crate) fn encoder(choice: &Choice, devices: &DeviceOptions) -> Result<Picked> {
+    let mut refusals = Vec::new();
+    let software = &choice.spec;
+    let may_be = |name: &str| match &devices.encoder {
+        Wish::Auto | Wish::Hardware => true,
+        Wish::Software => false,
+        Wish::Named(wanted) => wanted == name,
+    };
+    for possible in choice.hardware.iter().filter(|possible| may_be(&possible.name)) {
+        let tried =
+            possible.spec.clone().and_then(|spec| tried(rehearsed(spec, software, &devices.faults), &devices.faults));
+        match tried {
+            Ok(spec) => {
+                let substitute = matches!(devices.encoder, Wish::Auto).then(|| software.clone());
+                return Ok(Picked { spec, substitute, refusals });
+            }
+            Err(reason) => refusals.push(Refusal { stage: ENCODE.to_owned(), name: possible.name.clone(), reason }),
+        }
+        if let Some(refusal) = refusals.last().filter(|_| devices.strict) {
+            return Err(Error::Backend(format!("encode: {} refused ({})", refusal.name, refusal.reason)));
+        }
+    }
+    let is_meant = match &devices.encoder {
+        Wish::Auto | Wish::Software => true,
+        Wish::Hardware => false,
+        Wish::Named(name) => *name == software.encoder,
+    };
+    if is_meant {
+        return Ok(Picked { spec: software.clone(), substitute: None, refusals });
+    }
+    let reasons: Vec<String> =
+        refusals.iter().map(|refusal| format!("{} ({})", refusal.name, refusal.reason)).collect();
+    let codec = software.codec.title();
+    Err(match (&devices.encoder, reasons.is_empty()) {
+        (Wish::Named(name), true) => {
+            let known: Vec<&str> = HARDWARE.iter().filter(|own| own.1 == software.codec).map(|own| own.0).collect();
+            let known = [known, vec![software.encoder.as_str()]].concat().join(", ");
+            Error::Usage(format!("there is no encoder {name} of {codec} here; known: {known}"))
+        }
+        (_, true) => Error::Backend(format!("encode: no hardware is known here that writes {codec}")),
+        _ => Error::Backend(format!("encode: refused: {}", reasons.join("; "))),
+    })
+}
+
+/// The candidate, or in its place and under its name the software encoder, where that is rehearsed.
+fn rehearsed(spec: EncoderSpec, software: &EncoderSpec, faults: &[Fault]) -> EncoderSpec {
+    let is_played = faults.iter().any(|fault| fault.is_stand_in(ENCODE, &spec.encoder));
+    if is_played {
+        return EncoderSpec { encoder: spec.encoder, stand_in: Some(software.encoder.clone()), ..software.clone() };
+    }
+    spec
+}
+
+fn tried(spec: EncoderSpec, faults: &[Fault]) -> std::result::Result<EncoderSpec, String> {
+    if let Some(reason) = faults.iter().find_map(|fault| fault.refuses(ENCODE, &spec.encoder)) {
+        return Err(reason);
+    }
+    try_encoder(&spec)?;
+    Ok(spec)
+}
+
+/// Tells of what was refused and what is used instead.
+pub(crate) fn tell(refusals: &[Refusal], instead: &str, watch: &mut Watch<'_>) {
+    refusals.iter().for_each(|refusal| watch.tell(Event::info(refusal.words(instead))));
+}

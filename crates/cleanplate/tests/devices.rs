@@ -1,0 +1,94 @@
+//! What a job promises about hardware: a stage that fails is lost alone, with its reason, and the pixels are those of the substitute.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also outside of test functions
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cleanplate::{Error, ErrorKind, Job, Options, Report, Silent, Wish, run};
+use common::frames;
+
+/// 60 frames that move, with a key frame every 20, so that there are several segments.
+fn clip(folder: &Path) -> PathBuf {
+    let path = folder.join("in.mp4");
+    let done = Command::new("ffmpeg")
+        .args(["-v", "error", "-y", "-nostdin", "-f", "lavfi", "-i", "testsrc2=s=160x96:r=25:d=2.4"])
+        .args(["-pix_fmt", "yuv420p", "-c:v", "libx264", "-g", "20", "-crf", "20"])
+        .arg(&path)
+        .status();
+    assert!(done.unwrap().success());
+    path
+}
+
+fn removed(input: &Path, output: &Path, faults: &[&str], encoder: Wish) -> Result<Report, Error> {
+    let mut options =
+        Options { fill_regions: vec!["10,10,24,16".parse().unwrap()], overwrite: true, ..Options::default() };
+    options.encode.preset = Some("veryfast".to_owned());
+    options.devices.encoder = encoder;
+    options.devices.faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
+    run(&Job { input: input.to_owned(), output: output.to_owned(), options }, &mut Silent)
+}
+
+/// Samples of all planes of all frames.
+fn samples(path: &Path) -> Vec<String> {
+    let lines = |frame: &cleanplate_core::Frame| {
+        let planes = (0..3).flat_map(|plane| (0..frame.format.plane_size(plane, 160, 96).1).map(move |y| (plane, y)));
+        planes.map(|(plane, y)| format!("{:?}", frame.row(plane, y))).collect::<String>()
+    };
+    frames(path).iter().map(lines).collect()
+}
+
+/// No machine that tests this has them, or they would answer themselves.
+const NO_OTHERS: [&str; 2] = ["encode:h264_nvenc:absent", "encode:h264_qsv:absent"];
+
+#[test]
+fn an_encoder_that_is_absent_does_not_open_or_is_lost_costs_that_stage_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (clip(folder.path()), folder.path().join("out.mp4"));
+    let report = removed(&input, &output, &[], Wish::Software).unwrap();
+    assert!(report.refusals.is_empty() && report.encoder_settings == "libx264 preset veryfast crf 18", "{report:?}");
+    let software = samples(&output);
+    let standing = |fault: &'static str| vec!["encode:h264_nvenc:standin", "encode:h264_qsv:absent", fault];
+    for (faults, reason) in [
+        (NO_OTHERS.to_vec(), "h264_nvenc: it is not there"),
+        (vec!["encode:h264_nvenc:open", "encode:h264_qsv:open"], "h264_qsv: it does not open"),
+        (standing("encode:h264_nvenc:frame=0:oom"), "h264_nvenc: at frame 0: out of memory"),
+        (standing("encode:h264_nvenc:frame=37:dies"), "h264_nvenc: at frame 37: the device is lost"),
+        (standing("encode:h264_nvenc:frame=59:oom"), "h264_nvenc: at frame 59: out of memory"),
+    ] {
+        let report = removed(&input, &output, &faults, Wish::Auto).unwrap();
+        assert!(report.refusals.iter().any(|line| line.contains(reason)), "{faults:?}: {:?}", report.refusals);
+        assert_eq!(report.encoder_settings, "libx264 preset veryfast crf 18");
+        assert!(report.checks.iter().all(|check| check.ok), "{:?}", report.checks);
+        assert!(samples(&output) == software, "{faults:?}");
+    }
+}
+
+#[test]
+fn hardware_that_passes_its_trial_is_used_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (clip(folder.path()), folder.path().join("out.mp4"));
+    for wish in [Wish::Auto, Wish::Hardware, Wish::Named("h264_nvenc".to_owned())] {
+        let report = removed(&input, &output, &["encode:h264_nvenc:standin"], wish).unwrap();
+        assert_eq!(report.encoder_settings, "h264_nvenc preset veryfast crf 18");
+        assert_eq!(frames(&output).len(), 60);
+    }
+}
+
+#[test]
+fn what_is_asked_for_and_refuses_is_an_error_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (clip(folder.path()), folder.path().join("out.mp4"));
+    for wish in [Wish::Hardware, Wish::Named("h264_nvenc".to_owned())] {
+        let error = removed(&input, &output, &NO_OTHERS, wish).unwrap_err();
+        assert!(error.kind() == ErrorKind::Backend && error.to_string().contains("it is not there"), "{error}");
+    }
+    // There is nothing to take its place.
+    let lost = ["encode:h264_nvenc:standin", "encode:h264_nvenc:frame=5:oom"];
+    let error = removed(&input, &output, &lost, Wish::Named("h264_nvenc".to_owned())).unwrap_err();
+    assert!(error.kind() == ErrorKind::Backend && error.to_string().contains("out of memory"), "{error}");
+    let error = removed(&input, &output, &[], Wish::Named("hevc_nvenc".to_owned())).unwrap_err();
+    assert!(error.kind() == ErrorKind::Usage && error.to_string().contains("known: h264_nvenc"), "{error}");
+    assert!(!output.exists());
+}
