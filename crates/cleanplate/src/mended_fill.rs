@@ -121,7 +121,7 @@ impl MendedFill {
         }
         let net = match &mut self.net {
             Some(net) => net,
-            none => none.insert(open(&self.placement)?),
+            none => none.insert(network(&self.placement)?),
         };
         let output = net.run(&[&input])?;
         let Some(made) = output.first().filter(|made| made.shape() == [1, 1, h, w]) else {
@@ -139,7 +139,8 @@ impl MendedFill {
     }
 }
 
-fn open(placement: &Placement) -> Result<Net> {
+/// The network, open.
+pub(crate) fn network(placement: &Placement) -> Result<Net> {
     let probed = vec![vec![1, 2, 16 * CELL as usize, 16 * CELL as usize]];
     let (net, _) = Net::read("the built-in fill network", NETWORK, placement, |_| Ok(probed))?;
     Ok(net)

@@ -1,6 +1,7 @@
 //! Users' networks: which machine they run on, how plans name them, and what is said about them.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use cleanplate_core::Reach;
 use cleanplate_infer::{Inpainter, Machine, Net, Placement, Wishes, place};
@@ -10,7 +11,9 @@ use crate::analyse::REFUSED;
 use crate::error::{Error, Result};
 use crate::observer::Event;
 use crate::options::{Options, Tier};
+use crate::upscale::Model;
 use crate::watch::Watch;
+use crate::{mended_fill, segmenter};
 
 /// What a network sees around a hole and of how many frames: it continues structures from about as far as the hole is wide,
 /// and two neighbours on each side quiet what it makes of noise.
@@ -59,6 +62,23 @@ impl FillModel {
     pub(crate) fn key(&self) -> serde_json::Value {
         serde_json::json!([self.digest, self.reach])
     }
+}
+
+/// Opens every network that the program brings, as jobs do; name, what came of it, and how long it took.
+pub(crate) fn own(placement: &Placement) -> Vec<(String, std::result::Result<(), String>, Duration)> {
+    let timed = |name: &str, open: &dyn Fn() -> Result<()>| {
+        let since = Instant::now();
+        let verdict = open().map_err(|error| error.to_string());
+        (name.to_owned(), verdict, since.elapsed())
+    };
+    let upscalers = Model::OWN.map(|name| timed(&format!("upscale {name}"), &|| Model::check(name, placement)));
+    [
+        timed("fill", &|| mended_fill::network(placement).map(drop)),
+        timed("text", &|| segmenter::network(placement).map(drop)),
+    ]
+    .into_iter()
+    .chain(upscalers)
+    .collect()
 }
 
 fn open(path: &Path, placement: &Placement) -> Result<Inpainter> {

@@ -17,6 +17,12 @@ const NETWORK: &[u8] = include_bytes!("../networks/text.onnx");
 /// The sides of its input are multiples of this.
 const MULTIPLE: u32 = 16;
 
+/// The network, open.
+pub(crate) fn network(placement: &Placement) -> Result<Net> {
+    let probed = vec![vec![1, 3, 4 * MULTIPLE as usize, 6 * MULTIPLE as usize]];
+    Ok(Net::read("the built-in text network", NETWORK, placement, |_| Ok(probed))?.0)
+}
+
 /// Shows frames of one size to the network.
 pub(crate) struct Segmenter {
     net: Net,
@@ -28,8 +34,7 @@ pub(crate) struct Segmenter {
 impl Segmenter {
     /// For frames on `grid`.
     pub(crate) fn open(placement: &Placement, grid: Grid) -> Result<Self> {
-        let probed = vec![vec![1, 3, 4 * MULTIPLE as usize, 6 * MULTIPLE as usize]];
-        let (net, _) = Net::read("the built-in text network", NETWORK, placement, |_| Ok(probed))?;
+        let net = network(placement)?;
         Ok(Self { net, grid, batch: placement.detect_batch, input: Tensor::zeros(vec![0]) })
     }
 }

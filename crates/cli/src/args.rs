@@ -87,6 +87,11 @@ Examples:
       edit the plan, then: cleanplate remove in.mp4 -o out.mp4 --plan-in plan.json
   cleanplate plan in.mp4 --region bottom --json | jq .";
 
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  cleanplate doctor
+  cleanplate doctor --json | jq '.candidates[] | select(.available | not)'";
+
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   cleanplate completions bash > ~/.local/share/bash-completion/completions/cleanplate
@@ -128,6 +133,9 @@ pub(crate) enum Verb {
     /// Find the marks and write what would be done, to be edited and run later
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(Box<Plan>),
+    /// Try everything that jobs need on this machine, and say what would help
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(Doctor),
     /// Print completions for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -141,6 +149,13 @@ pub(crate) enum Verb {
         #[arg(value_hint = ValueHint::DirPath)]
         dir: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,8 @@ use cleanplate::{Error, ErrorKind, Report};
 pub(crate) const DONE: u8 = 0;
 pub(crate) const DEFECT: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
+/// A device or library refused.
+pub(crate) const BACKEND: u8 = 6;
 /// Written, but a mark still shows in frames that the report lists.
 pub(crate) const SHOWS: u8 = 11;
 pub(crate) const INTERRUPTED: u8 = 130;
@@ -18,7 +20,7 @@ pub(crate) const fn code(kind: ErrorKind) -> u8 {
         ErrorKind::Input => 3,
         ErrorKind::Unsupported => 4,
         ErrorKind::Io => 5,
-        ErrorKind::Backend => 6,
+        ErrorKind::Backend => BACKEND,
         ErrorKind::NothingFound => 10,
         ErrorKind::Cancelled => INTERRUPTED,
         _ => DEFECT,
@@ -53,7 +55,7 @@ pub(crate) const fn word(code: u8) -> &'static str {
         3 => "input",
         4 => "unsupported",
         5 => "io",
-        6 => "backend",
+        BACKEND => "backend",
         10 => "nothing-found",
         SHOWS => "mark-shows",
         INTERRUPTED => "interrupted",

@@ -73,8 +73,9 @@ fn dispatch(verb: Verb, command: &Command, matches: &ArgMatches) -> u8 {
         Verb::Plan(args) => {
             session(&args.talk, false, &args.input, &environment, |watch| verbs::plan::run(&args, &environment, watch))
         }
-        Verb::Completions { shell } => without_session(verbs::shell::completions(shell)),
-        Verb::Man { dir } => without_session(verbs::shell::man(dir.as_deref())),
+        Verb::Doctor(args) => without_session(verbs::doctor::run(&args, &environment)),
+        Verb::Completions { shell } => without_session(verbs::shell::completions(shell).map(|()| exit::DONE)),
+        Verb::Man { dir } => without_session(verbs::shell::man(dir.as_deref()).map(|()| exit::DONE)),
     }
 }
 
@@ -127,9 +128,9 @@ fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
         .unwrap_or_else(|_| Err(Error::Internal("a thread panicked, see the line above".to_owned())))
 }
 
-fn without_session(result: Result<()>) -> u8 {
+fn without_session(result: Result<u8>) -> u8 {
     match result {
-        Ok(()) => exit::DONE,
+        Ok(code) => code,
         Err(error) => {
             Screen::default().line(&format!("error: {error}"));
             exit::code(error.kind())

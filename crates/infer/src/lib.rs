@@ -27,7 +27,7 @@ pub use dbnet::DbNet;
 pub use error::{Error, Result};
 pub use graph::{Graph, Port};
 pub use inpaint::Inpainter;
-pub use net::Net;
+pub use net::{Checked, Net, runtimes};
 pub use place::{Machine, Placement, Wishes, place};
 pub use tensor::Tensor;
 pub use upscale::{Overrides, Upscaler};

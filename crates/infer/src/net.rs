@@ -1,7 +1,8 @@
 //! A network of a file, opened on the first runtime that proves to compute it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
@@ -9,13 +10,39 @@ use crate::error::{Error, Result};
 use crate::golden;
 use crate::graph::Graph;
 use crate::mend::mended;
+use crate::onnx_runtime::{self, OnnxRuntime};
 use crate::place::Placement;
-use crate::runtime::{CANDIDATES, Runtime};
+use crate::runtime::{CANDIDATES, Candidate, Runtime};
 use crate::tensor::Tensor;
 use crate::wire;
 
 /// A file beyond this is no network for single frames, and would not fit beside them.
 const LARGEST: u64 = 2 << 30;
+
+/// How a runtime has done on a network of which the answer is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// Its name.
+    pub name: &'static str,
+    /// Where its library lies, of one that is loaded.
+    pub library: Option<PathBuf>,
+    /// Why it cannot be used.
+    pub verdict: std::result::Result<(), String>,
+    /// How long it took to find out.
+    pub took: Duration,
+}
+
+/// Asks every runtime, in the order in which networks are given to them.
+pub fn runtimes(placement: &Placement) -> Vec<Checked> {
+    let checked = |candidate: &Candidate| {
+        let since = Instant::now();
+        let verdict = golden::passes(candidate, placement);
+        let is_loaded = candidate.name == OnnxRuntime::NAME && verdict.is_ok();
+        let library = is_loaded.then(onnx_runtime::loaded).flatten().map(Path::to_owned);
+        Checked { name: candidate.name, library, verdict, took: since.elapsed() }
+    };
+    CANDIDATES.iter().map(checked).collect()
+}
 
 /// A network that runs.
 pub struct Net {

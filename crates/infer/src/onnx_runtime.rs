@@ -1,7 +1,7 @@
 //! ONNX Runtime, where it is installed: loaded while the program runs, never linked.
 
 use std::panic::catch_unwind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use ort::environment::Environment;
@@ -59,6 +59,14 @@ impl Runtime for OnnxRuntime {
     }
 }
 
+/// The library of that environment.
+static LOADED: OnceLock<PathBuf> = OnceLock::new();
+
+/// Where the library that this process has loaded lies.
+pub(crate) fn loaded() -> Option<&'static Path> {
+    LOADED.get().map(PathBuf::as_path)
+}
+
 /// The one environment of this process. The first library that loads is kept; which of several failed, and why, too.
 fn environment(placement: &Placement) -> Result<&'static Environment, String> {
     static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
@@ -71,7 +79,10 @@ fn environment(placement: &Placement) -> Result<&'static Environment, String> {
     let mut reasons = Vec::new();
     for path in &placement.onnx_runtimes {
         match load(path) {
-            Ok(environment) => return Ok(ENVIRONMENT.get_or_init(|| environment)),
+            Ok(environment) => {
+                let _ = LOADED.set(path.clone());
+                return Ok(ENVIRONMENT.get_or_init(|| environment));
+            }
             Err(reason) => reasons.push(reason),
         }
     }

@@ -20,7 +20,7 @@ use crate::watch::Watch;
 pub(crate) use coding::Coding;
 pub use coding::Condition;
 pub(crate) use enlarger::{Enlarger, reduced};
-use model::Model;
+pub use model::Model;
 pub(crate) use repeats::{Known, find, shares};
 
 /// The longest side that is written: what codecs and players know.

@@ -60,6 +60,15 @@ impl Model {
         Ok((model, net))
     }
 
+    /// Names of our own networks.
+    pub(crate) const OWN: [&str; OWN.len()] = [OWN[0].0, OWN[1].0, OWN[2].0, OWN[3].0];
+
+    /// Opens one of our own, to see whether that goes.
+    pub(crate) fn check(name: &str, placement: &Placement) -> Result<()> {
+        let model = Self { name: name.to_owned(), ..Self::default() };
+        model.read(placement).map(drop)
+    }
+
     fn read(&self, placement: &Placement) -> Result<Upscaler> {
         Ok(match &self.path {
             Some(path) => Upscaler::open(path, self.overrides, placement)?,

@@ -4,16 +4,17 @@
 
 use std::time::{Duration, Instant};
 
-use cleanplate_core::{Frame, HostSurface, PixelLayout, RowMut, Surface};
+use cleanplate_core::{ColorInfo, Frame, HostSurface, PixelFormat, PixelLayout, RowMut, Scan, Surface};
 
-use super::choose::EncodeRequest;
+use super::choose::{Choice, EncodeRequest, Possible, choose_encoder};
 use super::encoder::Encoder;
 use super::formats::Codec;
 use super::hdr::StaticSideData;
 use super::spec::EncoderSpec;
-use crate::av;
+use crate::av::{self, AvError, Decoder, Packet};
 use crate::error::{Error, Result};
-use crate::types::Container;
+use crate::pixfmt;
+use crate::types::{Container, Rational, SourceInfo, StreamInfo, StreamKind, VideoParams};
 
 /// One of them.
 struct Hardware {
@@ -67,14 +68,10 @@ const UNWRITTEN: [&str; 7] = [
 ];
 
 /// Those that could write in place of `software`, each with its settings or why it cannot.
-pub(super) fn possible(
-    software: &EncoderSpec,
-    request: &EncodeRequest,
-    container: Container,
-) -> Vec<super::choose::Possible> {
+pub(super) fn possible(software: &EncoderSpec, request: &EncodeRequest, container: Container) -> Vec<Possible> {
     let of_codec = ALL.iter().filter(|hardware| hardware.codec == software.codec);
     let spec = |hardware: &Hardware| instead(hardware, software, request, container);
-    of_codec.map(|hardware| super::choose::Possible { name: hardware.name.to_owned(), spec: spec(hardware) }).collect()
+    of_codec.map(|hardware| Possible { name: hardware.name.to_owned(), spec: spec(hardware) }).collect()
 }
 
 fn instead(
@@ -154,7 +151,61 @@ fn constant(codec: Codec, crf: f32) -> u32 {
     (scaled.round() as i64).clamp(1, 51) as u32
 }
 
-/// Opens the encoder of `spec` and has it code frames of the real size and depth: how long that took.
+/// How `codec` is written where nothing is said, for a picture of `size` (columns, rows), 4:2:0 of 8 bits: the software encoder, and those in hardware.
+///
+/// # Errors
+/// As [`choose_encoder`].
+pub fn usual_encoders(codec: Codec, size: (u32, u32)) -> Result<Choice> {
+    // The first of its own samples, where it has no 4:2:0 of 8 bits.
+    let format = if codec == Codec::Prores {
+        PixelFormat { depth: 10, log2_chroma_h: 0, ..PixelFormat::YUV420P8 }
+    } else {
+        PixelFormat::YUV420P8
+    };
+    let pix_fmt = pixfmt::to_av(format).map(pixfmt::name).unwrap_or_default();
+    let video = VideoParams {
+        width: size.0,
+        height: size.1,
+        format: Some(format),
+        pix_fmt,
+        color: ColorInfo::default(),
+        sar: Rational::new(1, 1),
+        scan: Scan::Progressive,
+        frame_rate: Rational::new(25, 1),
+        rotation: (0, false),
+        profile: -99,
+        reorder: 0,
+        bit_rate: 0,
+    };
+    let stream = StreamInfo {
+        index: 0,
+        kind: StreamKind::Video,
+        codec: codec.name().to_owned(),
+        time_base: Rational::new(1, 25),
+        metadata: Vec::new(),
+        disposition: Vec::new(),
+        packets: 0,
+        bytes: 0,
+        start: None,
+        end: None,
+        sha256: String::new(),
+        side_data: Vec::new(),
+        video: Some(video),
+        audio: None,
+    };
+    let info = SourceInfo {
+        container: Container::Mkv,
+        demuxer: String::new(),
+        size: 0,
+        streams: vec![stream],
+        chapters: Vec::new(),
+        metadata: Vec::new(),
+        video: 0,
+    };
+    choose_encoder(&info, Container::Mkv, &EncodeRequest::default())
+}
+
+/// Opens the encoder of `spec`, has it code frames of the real size and depth, and decodes what it gives: how long that took.
 ///
 /// # Errors
 /// What kept it from that, in the library's own words where it has any.
@@ -168,41 +219,57 @@ pub fn try_encoder(spec: &EncoderSpec) -> std::result::Result<Duration, String> 
     })
 }
 
+/// Frames of a trial.
+const FRAMES: u32 = 3;
+
 fn code_some(spec: &EncoderSpec) -> Result<Duration> {
-    const FRAMES: i64 = 3;
     let since = Instant::now();
     let mut encoder = Encoder::open(spec, &StaticSideData::default())?;
-    let mut bytes = 0;
-    let step = (spec.time_base.den / spec.time_base.num.max(1) / 25).max(1);
-    for n in 0..FRAMES {
-        let mut surface = HostSurface::new(spec.source_format, spec.width, spec.height);
-        for plane in 0..spec.source_format.planes() {
-            let (w, h) = spec.source_format.plane_size(plane, spec.width, spec.height);
-            for y in 0..h {
-                // A ramp that moves, in the middle of the codes of any depth.
-                let code = |x: u32| 64 + (x + y + 4 * n as u32) % 128;
-                match surface.row_mut(plane, y) {
-                    RowMut::U8(row) => row.iter_mut().zip(0..w).for_each(|(v, x)| *v = code(x) as u8),
-                    RowMut::U16(row) => row.iter_mut().zip(0..w).for_each(|(v, x)| {
-                        *v = (code(x) << (spec.source_format.depth - 8)) as u16;
-                    }),
-                }
-            }
+    let (parameters, failed) = (encoder.parameters()?, |e: AvError| {
+        Error::Backend(format!("what {} gives does not decode: {e}", spec.encoder))
+    });
+    let mut decoder = Decoder::open(&parameters, spec.time_base, 1, None, &[]).map_err(failed)?;
+    let mut decoded = 0;
+    let mut take = |packet: Option<&Packet>| {
+        decoder.send(packet).map_err(failed)?;
+        while decoder.receive().map_err(failed)?.is_some() {
+            decoded += 1;
         }
-        let step = i64::from(step);
-        let size = (spec.width, spec.height);
-        let frame = Frame::new(n as u64, n * step, step, size, spec.source_format, Box::new(surface));
-        encoder.push(frame, &mut |packet| {
-            bytes += i64::from(packet.get().size);
-            Ok(())
-        })?;
-    }
-    encoder.finish(&mut |packet| {
-        bytes += i64::from(packet.get().size);
         Ok(())
-    })?;
-    if bytes == 0 {
-        return Err(Error::Backend(format!("{} gave empty packets", spec.encoder)));
+    };
+    let step = i64::from((spec.time_base.den / spec.time_base.num.max(1) / 25).max(1));
+    for n in 0..FRAMES {
+        let frame = Frame::new(
+            u64::from(n),
+            i64::from(n) * step,
+            step,
+            (spec.width, spec.height),
+            spec.source_format,
+            Box::new(ramp(spec, 4 * n)),
+        );
+        encoder.push(frame, &mut |packet| take(Some(packet)))?;
+    }
+    encoder.finish(&mut |packet| take(Some(packet)))?;
+    take(None)?;
+    if decoded != FRAMES {
+        return Err(Error::Backend(format!("{} gave {decoded} pictures for {FRAMES}", spec.encoder)));
     }
     Ok(since.elapsed())
+}
+
+/// A ramp, moved by some samples, in the middle of the codes of any depth.
+fn ramp(spec: &EncoderSpec, by: u32) -> HostSurface {
+    let mut surface = HostSurface::new(spec.source_format, spec.width, spec.height);
+    for plane in 0..spec.source_format.planes() {
+        let (w, h) = spec.source_format.plane_size(plane, spec.width, spec.height);
+        for y in 0..h {
+            let code = |x: u32| 64 + (x + y + by) % 128;
+            let deep = spec.source_format.depth.saturating_sub(8);
+            match surface.row_mut(plane, y) {
+                RowMut::U8(row) => row.iter_mut().zip(0..w).for_each(|(v, x)| *v = code(x) as u8),
+                RowMut::U16(row) => row.iter_mut().zip(0..w).for_each(|(v, x)| *v = (code(x) << deep) as u16),
+            }
+        }
+    }
+    surface
 }

@@ -22,6 +22,6 @@ pub use choose::{Choice, EncodeRequest, Possible, choose_encoder};
 pub(crate) use convert::planar;
 pub use encoder::Encoder;
 pub use formats::{Codec, Loss};
-pub use hardware::{HARDWARE, try_encoder};
+pub use hardware::{HARDWARE, try_encoder, usual_encoders};
 pub use hdr::{ContentLight, MasteringDisplay, StaticSideData};
 pub use spec::EncoderSpec;

@@ -30,12 +30,22 @@ struct Block {
 /// Of which codec the numbers are: libav's `AV_VIDEO_ENC_PARAMS_H264`.
 const H264: i32 = 1;
 
+/// How much a picture was quantised.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    /// Whether it leans on others, which lean on it in turn.
+    is_predicted: bool,
+    /// The mean quantiser.
+    quantiser: f32,
+}
+
 /// The mean quantiser of a picture of H.264 that others lean on: 0 to 51, where 6 more double the step.
-pub(super) fn of(frame: &AvFrame) -> Option<f32> {
+pub(super) fn of(frame: &AvFrame) -> Option<Told> {
     let av = frame.get();
     if av.pict_type == ffi::AVPictureType::B {
         return None;
     }
+    let is_predicted = av.pict_type == ffi::AVPictureType::P;
     // SAFETY: the frame is valid, and what is found in it lives as long.
     let bytes = unsafe {
         let data = ffi::av_frame_get_side_data(av, ffi::AVFrameSideDataType::VIDEO_ENC_PARAMS);
@@ -51,7 +61,7 @@ pub(super) fn of(frame: &AvFrame) -> Option<f32> {
         let block: Block = read(bytes, head.offset.checked_add(n.checked_mul(head.size)?)?)?;
         sum += f64::from(head.quantiser.saturating_add(block.more));
     }
-    Some((sum / f64::from(head.blocks.max(1))) as f32)
+    Some(Told { is_predicted, quantiser: (sum / f64::from(head.blocks.max(1))) as f32 })
 }
 
 /// What lies at a place of `bytes`, where all of it does. `T` holds numbers alone.
@@ -81,6 +91,10 @@ pub(super) fn measured(survey: &Arc<Survey>) -> Result<Option<f32>> {
             reader.read()?;
         }
     }
+    // Key pictures are quantised less than what follows them, by more or less.
     let told = reader.quantisers();
-    Ok((!told.is_empty()).then(|| told.iter().sum::<f32>() / told.len() as f32))
+    let predicted = told.iter().any(|told| told.is_predicted);
+    let counted = told.iter().filter(|told| told.is_predicted == predicted).map(|told| told.quantiser);
+    let (sum, count) = counted.fold((0.0, 0.0f32), |(sum, count), quantiser| (sum + quantiser, count + 1.0));
+    Ok((count > 0.0).then(|| sum / count))
 }

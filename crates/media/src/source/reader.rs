@@ -84,7 +84,7 @@ pub struct VideoReader {
     mark: LogMark,
     frame_side_data: BTreeSet<String>,
     /// By how much pictures that others lean on were quantised, where that is asked for.
-    quantisers: Option<Vec<f32>>,
+    quantisers: Option<Vec<quantiser::Told>>,
 }
 
 impl VideoReader {
@@ -97,7 +97,7 @@ impl VideoReader {
         Self::opened(survey, threads, Some(Vec::new()))
     }
 
-    fn opened(survey: Arc<Survey>, threads: u32, quantisers: Option<Vec<f32>>) -> Result<Self> {
+    fn opened(survey: Arc<Survey>, threads: u32, quantisers: Option<Vec<quantiser::Told>>) -> Result<Self> {
         if let Some((frame, what)) = survey.index.changes.first() {
             return Err(Error::unsupported(format!(
                 "the picture of {} changes at frame {frame} to {what}",
@@ -201,7 +201,7 @@ impl VideoReader {
     }
 
     /// By how much the pictures so far that others lean on were quantised, of a reader that takes that down.
-    pub(crate) fn quantisers(&self) -> &[f32] {
+    pub(crate) fn quantisers(&self) -> &[quantiser::Told] {
         self.quantisers.as_deref().unwrap_or_default()
     }
 

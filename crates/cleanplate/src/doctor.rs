@@ -1,0 +1,204 @@
+//! What this machine can do, shown by doing it: every candidate of every stage with one unit of its work.
+
+use std::path::Path;
+use std::time::Instant;
+
+use cleanplate_infer::runtimes;
+use cleanplate_media::encode::{Choice, Codec, try_encoder, usual_encoders};
+use serde::{Deserialize, Serialize};
+
+use crate::devices::ENCODE;
+use crate::faults::Fault;
+use crate::networks::{own, placement};
+use crate::options::Options;
+use crate::resources;
+
+/// What was found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Doctor {
+    /// Version of the engine.
+    pub engine: String,
+    /// The machine.
+    pub machine: Machine,
+    /// Name and version, or place, of every library that is loaded.
+    pub libraries: Vec<(String, String)>,
+    /// Every candidate of every stage, in the order in which they are tried.
+    pub candidates: Vec<Candidate>,
+    /// Whether every job can be done here, on hardware or not.
+    pub is_healthy: bool,
+}
+
+/// The machine as the system tells.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Machine {
+    /// Operating system and processor family.
+    pub system: String,
+    /// The processor's own name.
+    pub processor: String,
+    /// Cores that this process may use.
+    pub cores: usize,
+    /// Bytes of memory that could be taken now, within what a container allows.
+    pub free_memory: u64,
+    /// NVIDIA cards that the driver tells of, by name.
+    pub nvidia: Vec<String>,
+    /// Devices through which other cards are reached (`/dev/dri/renderD128`).
+    pub render_devices: Vec<String>,
+}
+
+/// One candidate of a stage.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Candidate {
+    /// `decode`, `encode`, `net` or `disk`.
+    pub stage: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it has just done one unit of its work.
+    pub available: bool,
+    /// Whether nothing can be done without it, or what stands for it.
+    pub is_needed: bool,
+    /// Why not, in the library's own words.
+    pub reason: Option<String>,
+    /// What would help.
+    pub remedy: Option<String>,
+    /// How long the trial took.
+    pub ms: f64,
+}
+
+/// The size at which encoders are tried.
+const SIZE: (u32, u32) = (1280, 720);
+
+/// Examines the machine. Nothing is left behind but what libraries keep for themselves.
+pub fn doctor(options: &Options) -> Doctor {
+    let machine = machine();
+    let mut candidates = Vec::new();
+    for codec in Codec::ALL {
+        match usual_encoders(codec, SIZE) {
+            Ok(choice) => encoders(codec, &choice, &machine, &options.devices.faults, &mut candidates),
+            Err(error) => {
+                let reason = error.to_string();
+                candidates.push(Candidate::of(ENCODE, codec.name(), Err(reason), is_needed(codec), 0.0, &machine));
+            }
+        }
+    }
+    let placement = placement(options);
+    let mut libraries = vec![("libav".to_owned(), cleanplate_media::build())];
+    for checked in runtimes(&placement) {
+        libraries.extend(checked.library.map(|path| (checked.name.to_owned(), path.display().to_string())));
+        let ms = 1e3 * checked.took.as_secs_f64();
+        // The embedded one is a part of this program.
+        candidates.push(Candidate::of("net", checked.name, checked.verdict, checked.name == "rten", ms, &machine));
+    }
+    for (name, verdict, took) in own(&placement) {
+        candidates.push(Candidate::of("net", &name, verdict, true, 1e3 * took.as_secs_f64(), &machine));
+    }
+    let since = Instant::now();
+    let verdict = tempfile::tempfile().map(|_| ()).map_err(|error| error.to_string());
+    let folder = std::env::temp_dir().display().to_string();
+    candidates.push(Candidate::of("disk", &folder, verdict, true, 1e3 * since.elapsed().as_secs_f64(), &machine));
+    let is_healthy = candidates.iter().all(|candidate| candidate.available || !candidate.is_needed);
+    Doctor { engine: env!("CARGO_PKG_VERSION").to_owned(), machine, libraries, candidates, is_healthy }
+}
+
+/// Without these not even ordinary sources can be written, or masks and pictures.
+const fn is_needed(codec: Codec) -> bool {
+    matches!(codec, Codec::H264 | Codec::Ffv1)
+}
+
+fn encoders(codec: Codec, choice: &Choice, machine: &Machine, faults: &[Fault], candidates: &mut Vec<Candidate>) {
+    let software = (choice.spec.encoder.clone(), Ok(choice.spec.clone()), is_needed(codec));
+    let hardware = choice.hardware.iter().map(|possible| (possible.name.clone(), possible.spec.clone(), false));
+    for (name, spec, is_needed) in hardware.chain([software]) {
+        let since = Instant::now();
+        let verdict = match faults.iter().find_map(|fault| fault.refuses(ENCODE, &name)) {
+            Some(reason) => Err(reason),
+            None => spec.and_then(|spec| try_encoder(&spec)).map(|_| ()),
+        };
+        let ms = 1e3 * since.elapsed().as_secs_f64();
+        candidates.push(Candidate::of(ENCODE, &name, verdict, is_needed, ms, machine));
+    }
+}
+
+impl Candidate {
+    fn of(stage: &str, name: &str, verdict: Result<(), String>, is_needed: bool, ms: f64, machine: &Machine) -> Self {
+        let reason = verdict.err();
+        let remedy = reason.as_deref().map(|reason| remedy(name, reason, machine));
+        let available = reason.is_none();
+        Self { stage: stage.to_owned(), name: name.to_owned(), available, is_needed, reason, remedy, ms }
+    }
+}
+
+/// What helps where `name` refuses for `reason`.
+fn remedy(name: &str, reason: &str, machine: &Machine) -> String {
+    let has = |words: &str| reason.contains(words);
+    let has_nvidia = !machine.nvidia.is_empty();
+    let words = if has("rehearsed") {
+        "CLEANPLATE_FAULT asks for it"
+    } else if has("libcuda") && has_nvidia {
+        "the driver's libraries are not in this container: run it with --gpus all and NVIDIA_DRIVER_CAPABILITIES=compute,utility,video"
+    } else if has("libcuda") {
+        "this needs an NVIDIA card and its driver; without one nothing is amiss"
+    } else if has("libnvidia-encode") || has("libnvcuvid") {
+        "the container lacks the video capability: NVIDIA_DRIVER_CAPABILITIES=compute,utility,video"
+    } else if name.contains("nvenc") && (has("No capable devices") || has("unsupported device")) {
+        "this card has no encoder (H100, H200 and A100 have none): another card, or software"
+    } else if has("MFX") || has("libmfx") || has("oneVPL") {
+        "this needs an Intel graphics unit and its runtime (intel-media-va-driver, libmfx-gen or libmfx); without one nothing is amiss"
+    } else if has("no encoder") {
+        "a build of FFmpeg that has it"
+    } else if name == "onnxruntime" {
+        "pip install onnxruntime (1.24 or later), or name its library in ORT_DYLIB_PATH; networks run on the embedded runtime without it, half as fast"
+    } else if name.starts_with('/') {
+        "make room there, or set TMPDIR"
+    } else {
+        "software does it instead"
+    };
+    words.to_owned()
+}
+
+fn machine() -> Machine {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let processor = read("/proc/cpuinfo")
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map(|rest| rest.trim_start_matches(['\t', ' ', ':']).to_owned());
+    let entries = |folder: &str| -> Vec<std::path::PathBuf> {
+        let mut paths: Vec<_> =
+            std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        paths
+    };
+    let model = |folder: &Path| {
+        let text = std::fs::read_to_string(folder.join("information")).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("Model:")).map(|name| name.trim().to_owned())
+    };
+    let is_render = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("renderD"));
+    Machine {
+        system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        processor: processor.unwrap_or_default(),
+        cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        free_memory: resources::free_memory(),
+        nvidia: entries("/proc/driver/nvidia/gpus").iter().filter_map(|folder| model(folder)).collect(),
+        render_devices: entries("/dev/dri")
+            .iter()
+            .filter(|path| is_render(path))
+            .map(|path| path.display().to_string())
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_have_remedies_that_fit_the_machine() {
+        let bare = machine();
+        let with_card = Machine { nvidia: vec!["NVIDIA H200".to_owned()], ..bare.clone() };
+        let without = Machine { nvidia: Vec::new(), ..bare };
+        assert!(remedy("h264_nvenc", "Cannot load libcuda.so.1", &without).contains("nothing is amiss"));
+        assert!(remedy("h264_nvenc", "Cannot load libcuda.so.1", &with_card).contains("--gpus all"));
+        assert!(remedy("h264_nvenc", "Cannot load libnvidia-encode.so.1", &with_card).contains("video capability"));
+        assert!(remedy("h264_nvenc", "No capable devices found", &with_card).contains("H200"));
+        assert!(remedy("onnxruntime", "it is not installed", &without).contains("pip install"));
+    }
+}

@@ -1,0 +1,61 @@
+//! `cleanplate doctor`: what this machine can do, and what would help where it cannot.
+
+use cleanplate::{Candidate, DeviceOptions, Options, Result};
+
+use crate::args::Doctor;
+use crate::environment::{self, Environment};
+use crate::exit;
+use crate::human;
+use crate::terminal;
+
+/// Examines the machine and prints what was found. Returns the exit code: 6 where something is missing without which jobs fail.
+pub(crate) fn run(args: &Doctor, environment: &Environment) -> Result<u8> {
+    let devices = DeviceOptions { faults: environment.faults()?, ..DeviceOptions::default() };
+    let options = Options { devices, onnx_runtimes: environment::onnx_runtimes(), ..Options::default() };
+    let found = cleanplate::doctor(&options);
+    let printed = if args.json { terminal::print_document(&found) } else { terminal::print(&text(&found)) };
+    printed.map_err(terminal::failed)?;
+    Ok(if found.is_healthy { exit::DONE } else { exit::BACKEND })
+}
+
+fn text(found: &cleanplate::Doctor) -> String {
+    let machine = &found.machine;
+    let mut lines = vec![
+        format!("cleanplate {} on {}", found.engine, machine.system),
+        format!(
+            "  processor  {}, {} cores, {} of memory free",
+            machine.processor,
+            machine.cores,
+            human::size(machine.free_memory as f64)
+        ),
+    ];
+    let cards = [&machine.nvidia[..], &machine.render_devices[..]].concat();
+    lines.push(format!(
+        "  graphics   {}",
+        if cards.is_empty() { "none that this process can reach".to_owned() } else { cards.join(", ") }
+    ));
+    lines.extend(found.libraries.iter().map(|(name, what)| format!("  {name:<10} {what}")));
+    let width = found.candidates.iter().map(|c| c.stage.len() + c.name.len() + 2).max().unwrap_or(0);
+    lines.push(String::new());
+    for candidate in &found.candidates {
+        let Candidate { stage, name, available, is_needed, reason, remedy, ms } = candidate;
+        let mark = match (available, is_needed) {
+            (true, _) => "OK  ",
+            (false, true) => "FAIL",
+            (false, false) => "no  ",
+        };
+        let what = format!("{stage}: {name}");
+        lines.push(match (reason, remedy) {
+            (Some(reason), Some(remedy)) => format!("{mark} {what:<width$} {reason}\n       -> {remedy}"),
+            _ => format!("{mark} {what:<width$} {ms:.0} ms"),
+        });
+    }
+    let there = found.candidates.iter().filter(|c| c.available).count();
+    let failed = found.candidates.iter().filter(|c| !c.available && c.is_needed).count();
+    let verdict = if found.is_healthy { "healthy" } else { "not healthy" };
+    lines.push(format!(
+        "\n{there} of {} are there, {failed} that are needed are not: {verdict}\n",
+        found.candidates.len()
+    ));
+    lines.join("\n")
+}
