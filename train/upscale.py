@@ -38,7 +38,7 @@ SHOWN = 64
 LPIPS_SIDE = 512
 BATCH = 16
 # Channels and convolutions between the first and the last.
-NETS = {"fast": (24, 3), "quality": (64, 6)}
+NETS = {"fast": (32, 5), "quality": (64, 6)}
 
 
 def luma(bgr):

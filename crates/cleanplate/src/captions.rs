@@ -11,7 +11,7 @@ use crate::footage::Footage;
 use crate::grid::Grid;
 use crate::looks::{Look, look};
 use crate::marks::{Claim, Marker, places};
-use crate::networks::{placement, words};
+use crate::networks::{lost, placement, words};
 use crate::observer::{Event, Phase};
 use crate::options::Options;
 use crate::panels::Backing;
@@ -39,7 +39,8 @@ pub(crate) fn find(
 ) -> Result<(Vec<String>, Vec<Backing>)> {
     let (clip, count) = (footage.clip(), footage.count());
     let grid = Grid::new(clip.size, clip.rotation);
-    let (mut detector, inferred) = texts::open(options.captions.network.as_deref(), &placement(options), grid)?;
+    let placement = placement(options);
+    let (mut detector, inferred) = texts::open(options.captions.network.as_deref(), &placement, grid)?;
     let role = if inferred.is_some() { "text model" } else { "captions" };
     let mut said = words(role, detector.net());
     said.extend(inferred.map(|inferred| format!("{role}: {inferred}")));
@@ -77,6 +78,7 @@ pub(crate) fn find(
     in_order(marker.since(first).0, first, &mut told.backings);
     crate::entries::complete(footage, options, every, marker.since(first), watch)?;
     let backings = std::mem::take(&mut told.backings);
+    said.extend(lost(&placement, watch));
     said.extend(told.words());
     watch.tell(Event::info(format!("captions: {}", said.last().map_or("", String::as_str))));
     Ok((said, backings))

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::grid::stored as stored_at;
 use crate::marks::{Claim, Clip, Marker, named_places};
-use crate::networks::{placement, words};
+use crate::networks::{lost, placement, words};
 use crate::observer::{Event, Phase};
 use crate::options::{DetectOptions, Options};
 use crate::plan::MarkSource;
@@ -27,11 +27,13 @@ pub(crate) fn detect(
     watch: &mut Watch<'_>,
 ) -> Result<Vec<String>> {
     let Some(path) = &options.detect.network else { return Ok(Vec::new()) };
-    let mut yolo = Yolo::open(path, &placement(options))?;
+    let placement = placement(options);
+    let mut yolo = Yolo::open(path, &placement)?;
     let mut said = words("detector", yolo.net());
     said.iter().for_each(|line| watch.tell(Event::info(line.clone())));
     let (clip, count) = (footage.clip(), footage.count());
     let seen = look(footage, options, &mut yolo, watch)?;
+    said.extend(lost(&placement, watch));
     let boxes: usize = seen.iter().map(|(_, boxes)| boxes.len()).sum();
     let linking = linking(&options.detect, options.dilate.unwrap_or(GROWN), rate(clip));
     let tracks = link(&seen, count, clip.size, &linking);

@@ -78,6 +78,9 @@ impl Refusal {
 /// The stage of encoding, as refusals name it.
 pub(crate) const ENCODE: &str = "encode";
 
+/// The stage of running networks, as faults name it.
+pub(crate) const NET: &str = "net";
+
 /// The encoder that was taken.
 pub(crate) struct Picked {
     pub(crate) spec: EncoderSpec,

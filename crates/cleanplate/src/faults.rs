@@ -3,7 +3,10 @@
 use std::str::FromStr;
 
 use cleanplate_core::FrameIdx;
+use cleanplate_infer::{NetFailure, NetFault};
 use serde::{Deserialize, Serialize};
+
+use crate::devices::{ENCODE, NET};
 
 /// Something that goes wrong, as `stage:candidate:what`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +24,8 @@ enum What {
     Open,
     /// It fails at a frame, in such words.
     Frame(FrameIdx, String),
+    /// A network fails from a run on, or at one alone, in such words.
+    Run { first: u64, is_once: bool, words: String },
     /// It is there: software plays it.
     StandIn,
 }
@@ -32,7 +37,7 @@ impl Fault {
             _ if !self.is_of(stage, candidate) => None,
             What::Absent => Some("it is not there (rehearsed)".to_owned()),
             What::Open => Some("it does not open (rehearsed)".to_owned()),
-            What::Frame(..) | What::StandIn => None,
+            What::Frame(..) | What::Run { .. } | What::StandIn => None,
         }
     }
 
@@ -51,6 +56,18 @@ impl Fault {
         self.is_of(stage, candidate) && self.what == What::StandIn
     }
 
+    /// What it means for runtimes of networks, where it is about one.
+    pub(crate) fn of_network(&self) -> Option<NetFault> {
+        let what = match &self.what {
+            What::Absent | What::Open => NetFailure::Refuses(self.refuses(NET, &self.candidate)?),
+            What::Run { first, is_once: true, words } => NetFailure::Once(*first, format!("{words} (rehearsed)")),
+            What::Run { first, is_once: false, words } => NetFailure::From(*first, format!("{words} (rehearsed)")),
+            What::StandIn => NetFailure::StandIn,
+            What::Frame(..) => return None,
+        };
+        (self.stage == NET).then(|| NetFault { runtime: self.candidate.clone(), what })
+    }
+
     fn is_of(&self, stage: &str, candidate: &str) -> bool {
         self.stage == stage && self.candidate == candidate
     }
@@ -62,28 +79,28 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, String> {
         let usage = || {
             format!(
-                "{text:?} is no fault: stage:candidate:absent, :open, :standin, or :frame=N:oom or dies (encode:h264_nvenc:frame=37:oom)"
+                "{text:?} is no fault: stage:candidate:absent, :open or :standin; of encode also :frame=N:oom or :dies, of net :run=N:oom or :dies \
+                 (encode:h264_nvenc:frame=37:oom)"
             )
         };
         let parts: Vec<&str> = text.split(':').collect();
+        let words = |how: &str| match how {
+            "oom" => Ok("out of memory".to_owned()),
+            "dies" => Ok("the device is lost".to_owned()),
+            _ => Err(usage()),
+        };
+        let number = |text: &str, key: &str| text.strip_prefix(key).and_then(|n| n.parse().ok());
         let what = match parts[..] {
-            [_, _, "absent"] => What::Absent,
-            [_, _, "open"] => What::Open,
-            [_, _, "standin"] => What::StandIn,
-            [_, _, at, how] => {
-                let idx = at.strip_prefix("frame=").and_then(|n| n.parse().ok()).ok_or_else(usage)?;
-                match how {
-                    "oom" => What::Frame(idx, "out of memory".to_owned()),
-                    "dies" => What::Frame(idx, "the device is lost".to_owned()),
-                    _ => return Err(usage()),
-                }
+            [ENCODE | NET, _, "absent"] => What::Absent,
+            [ENCODE | NET, _, "open"] => What::Open,
+            [ENCODE | NET, _, "standin"] => What::StandIn,
+            [ENCODE, _, at, how] => What::Frame(number(at, "frame=").ok_or_else(usage)?, words(how)?),
+            // What memory does not hold fits when there is less of it; what is lost stays lost.
+            [NET, _, at, how] => {
+                What::Run { first: number(at, "run=").ok_or_else(usage)?, is_once: how == "oom", words: words(how)? }
             }
             _ => return Err(usage()),
         };
-        let known = ["encode"];
-        if !known.contains(&parts[0]) {
-            return Err(format!("{} is no stage in which faults are rehearsed; known: {}", parts[0], known.join(", ")));
-        }
         Ok(Self { stage: parts[0].to_owned(), candidate: parts[1].to_owned(), what })
     }
 }
@@ -99,9 +116,19 @@ mod tests {
         assert_eq!(fault.fails("encode", "h264_nvenc", 36), None);
         assert_eq!(fault.fails("encode", "libx264", 37), None);
         assert_eq!(fault.refuses("encode", "h264_nvenc"), None);
+        let lost: Fault = "net:onnxruntime:run=2:dies".parse().unwrap();
+        assert!(lost.of_network().is_some() && fault.of_network().is_none());
         let absent: Fault = "encode:h264_nvenc:absent".parse().unwrap();
         assert!(absent.refuses("encode", "h264_nvenc").is_some());
-        for text in ["", "encode", "encode:x", "encode:x:sometimes", "encode:x:frame=a:oom", "mux:x:absent"] {
+        for text in [
+            "",
+            "encode",
+            "encode:x",
+            "encode:x:sometimes",
+            "encode:x:frame=a:oom",
+            "net:x:frame=1:oom",
+            "mux:x:absent",
+        ] {
             assert!(text.parse::<Fault>().is_err(), "{text}");
         }
     }

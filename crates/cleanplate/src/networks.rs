@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analyse::REFUSED;
 use crate::error::{Error, Result};
+use crate::faults::Fault;
 use crate::observer::Event;
 use crate::options::{Options, Tier};
 use crate::upscale::Model;
@@ -91,7 +92,15 @@ pub(crate) fn placement(options: &Options) -> Placement {
     let free_memory = crate::resources::free_memory();
     let onnx_runtimes = options.onnx_runtimes.clone();
     let wishes = Wishes { detect_batch: options.detect.batch, fill_batch: options.fill_batch };
-    place(&Machine { cores, free_memory, onnx_runtimes }, wishes)
+    let placed = place(&Machine { cores, free_memory, onnx_runtimes }, wishes);
+    Placement { faults: options.devices.faults.iter().filter_map(Fault::of_network).collect(), ..placed }
+}
+
+/// What has gone wrong with networks on the way, told and as plans and reports have it.
+pub(crate) fn lost(placement: &Placement, watch: &mut Watch<'_>) -> Vec<String> {
+    let lines: Vec<String> = placement.incidents.take().iter().map(|line| format!("{REFUSED} {line}")).collect();
+    lines.iter().for_each(|line| watch.tell(Event::warning(line.clone())));
+    lines
 }
 
 /// What runs `net`, and what refused to, a line each; the first is about the network itself.

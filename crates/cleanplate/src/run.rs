@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::images;
 use crate::inks::is_picture;
 use crate::marks::Clip;
-use crate::networks::placement;
+use crate::networks::{lost, placement};
 use crate::observer::{Event, Observer, Phase};
 use crate::options::{Job, Options, Target, Tier, VerifyMode};
 use crate::pictures;
@@ -276,6 +276,7 @@ fn render(
         queue_bytes: options.queue_bytes,
         placement: placement(options),
     };
+    let placed = render.placement.clone();
     let done = render.done()?;
     let before: u64 = done.iter().flatten().map(|r| r.frames.end - r.frames.start).sum();
     watch.begin(Phase::Render, plan.source.frames, before)?;
@@ -296,6 +297,7 @@ fn render(
     let watch = shared.into_inner();
     watch.poll()?;
     watch.end();
+    let rendered = Rendered { incidents: lost(&placed, watch), ..rendered };
     let damage: Vec<String> = rendered.records.iter().flat_map(|(r, _)| r.damage.summary()).collect();
     damage.into_iter().for_each(|line| watch.tell(Event::warning(format!("decode: damaged: {line}"))));
     Ok(rendered)
@@ -594,6 +596,7 @@ fn finish_report(report: &mut Report, rendered: &Rendered, keys: &[String]) {
             frames_marked: record.frames_marked,
         });
     }
+    report.refusals.extend(rendered.incidents.iter().cloned());
     report.origins = origins;
     report.stages = rendered.stages.clone();
 }

@@ -6,7 +6,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cleanplate::{Error, ErrorKind, Job, Options, Report, Silent, Wish, run};
+use cleanplate::{Error, ErrorKind, Job, Options, Repeats, Report, Silent, Target, UpscaleOptions, Wish, run};
 use common::frames;
 
 /// 60 frames that move, with a key frame every 20, so that there are several segments.
@@ -33,7 +33,9 @@ fn removed(input: &Path, output: &Path, faults: &[&str], encoder: Wish) -> Resul
 /// Samples of all planes of all frames.
 fn samples(path: &Path) -> Vec<String> {
     let lines = |frame: &cleanplate_core::Frame| {
-        let planes = (0..3).flat_map(|plane| (0..frame.format.plane_size(plane, 160, 96).1).map(move |y| (plane, y)));
+        let planes = (0..3).flat_map(|plane| {
+            (0..frame.format.plane_size(plane, frame.width, frame.height).1).map(move |y| (plane, y))
+        });
         planes.map(|(plane, y)| format!("{:?}", frame.row(plane, y))).collect::<String>()
     };
     frames(path).iter().map(lines).collect()
@@ -91,4 +93,34 @@ fn what_is_asked_for_and_refuses_is_an_error_and_writes_nothing() {
     let error = removed(&input, &output, &[], Wish::Named("hevc_nvenc".to_owned())).unwrap_err();
     assert!(error.kind() == ErrorKind::Usage && error.to_string().contains("known: h264_nvenc"), "{error}");
     assert!(!output.exists());
+}
+
+fn enlarged(input: &Path, output: &Path, faults: &[&str]) -> Report {
+    let upscale = UpscaleOptions { repeats: Repeats::Off, ..UpscaleOptions::default() };
+    let mut options =
+        Options { target: Target::Nothing, upscale: Some(upscale), overwrite: true, ..Options::default() };
+    (options.encode.codec, options.fill_batch) = (Some("ffv1".to_owned()), Some(4));
+    options.devices.faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
+    run(&Job { input: input.to_owned(), output: output.to_owned(), options }, &mut Silent).unwrap()
+}
+
+#[test]
+fn a_network_whose_runtime_fails_goes_on_elsewhere_with_the_same_pixels() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (clip(folder.path()), folder.path().join("out.mkv"));
+    enlarged(&input, &output, &[]);
+    let wanted = samples(&output);
+    for (fault, reason) in [
+        ("net:onnxruntime:absent", None),
+        ("net:onnxruntime:open", None),
+        ("net:onnxruntime:run=1:dies", Some("onnxruntime: the device is lost")),
+        ("net:onnxruntime:run=9:dies", Some("onnxruntime: the device is lost")),
+        ("net:onnxruntime:run=3:oom", Some("4 at once: out of memory")),
+    ] {
+        let report = enlarged(&input, &output, &["net:onnxruntime:standin", fault]);
+        let is_told = |reason: &str| report.refusals.iter().any(|line| line.contains(reason));
+        assert!(reason.is_none_or(is_told), "{fault}: {:?}", report.refusals);
+        assert!(report.checks.iter().all(|check| check.ok), "{:?}", report.checks);
+        assert!(samples(&output) == wanted, "{fault}");
+    }
 }

@@ -29,6 +29,9 @@ struct Known {
 
 /// Whether `candidate` computes the golden network right. Asked once a process and place.
 pub(crate) fn passes(candidate: &Candidate, placement: &Placement) -> Result<(), String> {
+    if !placement.faults.is_empty() {
+        return compare(candidate, placement);
+    }
     let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let same = |known: &&Known| known.name == candidate.name && known.looked_for == placement.onnx_runtimes;
     if let Some(Known { verdict, .. }) = known.iter().find(same) {
@@ -42,7 +45,7 @@ pub(crate) fn passes(candidate: &Candidate, placement: &Placement) -> Result<(),
 
 fn compare(candidate: &Candidate, placement: &Placement) -> Result<(), String> {
     let graph = Graph::read(NET)?;
-    let mut runtime = (candidate.open)(NET, &graph, placement)?;
+    let mut runtime = candidate.opened(NET, &graph, placement)?;
     let x = Tensor::new(X_SHAPE.to_vec(), floats(X)).ok_or("the golden input is damaged")?;
     let y = runtime.run(&[("x", &x)])?;
     let (got, wanted) = (y.first().map(Tensor::data).unwrap_or_default(), floats(Y));

@@ -28,7 +28,7 @@ pub use error::{Error, Result};
 pub use graph::{Graph, Port};
 pub use inpaint::Inpainter;
 pub use net::{Checked, Net, runtimes};
-pub use place::{Machine, Placement, Wishes, place};
+pub use place::{Incidents, Machine, NetFailure, NetFault, Placement, Wishes, place};
 pub use tensor::Tensor;
 pub use upscale::{Overrides, Upscaler};
 pub use yolo::Yolo;

@@ -1,6 +1,7 @@
 //! Where networks run: chosen from what the machine has. It never shows in the results beyond rounding.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a machine has, as far as networks care.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,77 @@ pub struct Placement {
     pub fill_batch: usize,
     /// As [`Machine::onnx_runtimes`].
     pub onnx_runtimes: Vec<PathBuf>,
+    /// Failures to be rehearsed.
+    pub faults: Vec<NetFault>,
+    /// What goes wrong with networks on the way.
+    pub incidents: Incidents,
+}
+
+/// What goes wrong with networks after they were opened, a line each: the runtime and its reason. All that is placed alike writes into one.
+#[derive(Clone, Debug, Default)]
+pub struct Incidents(Arc<Mutex<Vec<String>>>);
+
+impl Incidents {
+    pub(crate) fn add(&self, line: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
+    }
+
+    /// What has come since it was last asked.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl PartialEq for Incidents {
+    /// What has happened makes no other placement.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Incidents {}
+
+/// A failure of a runtime on demand, so that every way out is walked on machines that lack the hardware.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetFault {
+    /// The runtime's name.
+    pub runtime: String,
+    /// What happens.
+    pub what: NetFailure,
+}
+
+/// What happens to a runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetFailure {
+    /// It cannot be opened, for this reason.
+    Refuses(String),
+    /// From so many runs of a network on (the first is 1, after those of its probe) it fails, for this reason.
+    From(u64, String),
+    /// As that, once.
+    Once(u64, String),
+    /// It is there: the embedded runtime plays it.
+    StandIn,
+}
+
+impl NetFault {
+    pub(crate) fn refuses(&self, runtime: &str) -> Option<String> {
+        match &self.what {
+            NetFailure::Refuses(reason) if self.runtime == runtime => Some(reason.clone()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn fails(&self, runtime: &str, run: u64) -> Option<String> {
+        match &self.what {
+            NetFailure::From(first, reason) if self.runtime == runtime && run >= *first => Some(reason.clone()),
+            NetFailure::Once(at, reason) if self.runtime == runtime && run == *at => Some(reason.clone()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_stand_in(&self, runtime: &str) -> bool {
+        self.runtime == runtime && self.what == NetFailure::StandIn
+    }
 }
 
 /// Bytes that a run may take for each of its inputs: YOLO-type networks at 640 pixels take about 150 MB in ONNX Runtime.
@@ -53,6 +125,8 @@ pub fn place(machine: &Machine, wishes: Wishes) -> Placement {
         // A single crop keeps all cores busy, and inpainting networks take gigabytes.
         fill_batch: wishes.fill_batch.unwrap_or(1).max(1),
         onnx_runtimes: machine.onnx_runtimes.clone(),
+        faults: Vec::new(),
+        incidents: Incidents::default(),
     }
 }
 

@@ -180,12 +180,12 @@ impl Upscaler {
         let mut both = Tensor::zeros(vec![2, self.shape.channels, h, w]);
         both.data_mut().iter_mut().enumerate().for_each(|(k, v)| *v = if k < one { 0.2 } else { 0.6 });
         let mut alone = Tensor::zeros(vec![1, self.shape.channels, h, w]);
-        let Ok(given) = self.run(&both) else { return false };
+        let Ok(given) = self.attempt(&both) else { return false };
         let least = 1e-3 * self.top;
         [0.2, 0.6].into_iter().enumerate().all(|(n, level)| {
             alone.data_mut().fill(level);
             let is_near = |own: &Tensor| own.data().iter().zip(given.part(n)).all(|(a, b)| (a - b).abs() < least);
-            self.run(&alone).is_ok_and(|own| is_near(&own))
+            self.attempt(&alone).is_ok_and(|own| is_near(&own))
         })
     }
 
@@ -199,7 +199,7 @@ impl Upscaler {
         let mut takes = |multiple: &usize| {
             // No multiple of the next one.
             let side = TRIED - multiple;
-            self.run(&Tensor::zeros(vec![1, self.shape.channels, side, side])).is_ok()
+            self.attempt(&Tensor::zeros(vec![1, self.shape.channels, side, side])).is_ok()
         };
         MULTIPLES.into_iter().find(|multiple| takes(multiple)).unwrap_or(2 * ALIGNED)
     }
@@ -210,13 +210,13 @@ impl Upscaler {
         let mut picture = Tensor::zeros(vec![1, self.shape.channels, h, w]);
         let grain = |k: usize| (k.wrapping_mul(2_654_435_761) >> 7) % 97;
         picture.data_mut().iter_mut().enumerate().for_each(|(k, v)| *v = 0.3 + 0.004 * grain(k) as f32);
-        let before = self.run(&picture)?;
+        let before = self.attempt(&picture)?;
         // The samples of one place in all channels.
         let at = (h / 2) * w + w / 2;
         for channel in 0..self.shape.channels {
             picture.data_mut()[channel * w * h + at] += 0.5;
         }
-        let after = self.run(&picture)?;
+        let after = self.attempt(&picture)?;
         let (wide, high) = (w * self.shape.factor, h * self.shape.factor);
         let mut reach = 0;
         for (k, (a, b)) in before.data().iter().zip(after.data()).enumerate() {
@@ -369,7 +369,19 @@ impl Upscaler {
     }
 
     fn run(&mut self, input: &Tensor) -> Result<Tensor> {
-        let mut outputs = self.net.run(&[input])?;
+        let outputs = self.net.run(&[input])?;
+        self.enlarged(input, outputs)
+    }
+
+    /// As [`run`](Self::run), to find out what it takes.
+    fn attempt(&mut self, input: &Tensor) -> Result<Tensor> {
+        match self.net.attempt(&[input]) {
+            Ok(outputs) => self.enlarged(input, outputs),
+            Err(reason) => Err(Error::Run { name: self.net.name().to_owned(), runtime: self.net.runtime(), reason }),
+        }
+    }
+
+    fn enlarged(&self, input: &Tensor, mut outputs: Vec<Tensor>) -> Result<Tensor> {
         let given = input.shape();
         let wanted = [given[0], given[1], given[2] * self.shape.factor, given[3] * self.shape.factor];
         if outputs.first().map(Tensor::shape) != Some(&wanted[..]) {
