@@ -4,6 +4,7 @@
 use std::str::FromStr;
 
 use cleanplate_media::encode::{Choice, EncoderSpec, HARDWARE, try_encoder};
+use cleanplate_media::source::{DECODERS, DecodeDevice, Source, is_known_device};
 use serde::{Deserialize, Serialize};
 
 use crate::analyse::REFUSED;
@@ -45,6 +46,8 @@ impl FromStr for Wish {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DeviceOptions {
+    /// What decodes the source. Never shows in the pixels.
+    pub decoder: Wish,
     /// The encoder of the worked-on track.
     pub encoder: Wish,
     /// A candidate that refuses is an error instead of a reason to take the next one.
@@ -75,11 +78,67 @@ impl Refusal {
     }
 }
 
-/// The stage of encoding, as refusals name it.
+/// The stage of decoding, as refusals name it.
+pub(crate) const DECODE: &str = "decode";
+
+/// The stage of encoding.
 pub(crate) const ENCODE: &str = "encode";
 
 /// The stage of running networks, as faults name it.
 pub(crate) const NET: &str = "net";
+
+/// Tries the devices that may decode `source`, in order; the first one that works does from then on, until it is lost.
+///
+/// # Errors
+/// Where none of those that are asked for works, or `strict` and one refuses.
+pub(crate) fn decoder(source: &Source, devices: &DeviceOptions) -> Result<Vec<Refusal>> {
+    let mut refusals: Vec<Refusal> = Vec::new();
+    if devices.decoder == Wish::Software {
+        return Ok(refusals);
+    }
+    let is_meant = |name: &str| !matches!(&devices.decoder, Wish::Named(wanted) if wanted != name);
+    for (name, kind) in DECODERS.iter().filter(|own| is_meant(own.0)) {
+        let is_played = devices.faults.iter().any(|fault| fault.is_stand_in(DECODE, name));
+        if !is_played && !is_known_device(kind) && devices.decoder == Wish::Auto {
+            // Of another system: no candidate here.
+            continue;
+        }
+        let fault = devices.faults.iter().find_map(|fault| fault.refuses(DECODE, name));
+        let opened = match fault {
+            Some(reason) => Err(reason),
+            None if is_played => {
+                let fails = devices.faults.iter().find_map(|fault| fault.failure(DECODE, name));
+                Ok(DecodeDevice::stand_in(name, fails))
+            }
+            None => DecodeDevice::open(name),
+        };
+        match opened.and_then(|device| source.decode_on(device)) {
+            Ok(_) => return Ok(refusals),
+            Err(reason) => refusals.push(Refusal { stage: DECODE.to_owned(), name: (*name).to_owned(), reason }),
+        }
+        if let Some(refusal) = refusals.last().filter(|_| devices.strict) {
+            return Err(Error::Backend(format!("decode: {} refused ({})", refusal.name, refusal.reason)));
+        }
+    }
+    match &devices.decoder {
+        Wish::Named(name) if refusals.is_empty() => {
+            let known: Vec<&str> = DECODERS.iter().map(|own| own.0).collect();
+            Err(Error::Usage(format!("there is no decoder {name}; known: {}, and sw", known.join(", "))))
+        }
+        Wish::Hardware | Wish::Named(_) => {
+            let reasons: Vec<String> = refusals.iter().map(|own| format!("{} ({})", own.name, own.reason)).collect();
+            Err(Error::Backend(format!("decode: refused: {}", reasons.join("; "))))
+        }
+        _ => Ok(refusals),
+    }
+}
+
+/// The device that was lost while it decoded `source`.
+pub(crate) fn lost_decoder(source: &Source) -> Option<Refusal> {
+    let device = source.device()?;
+    let reason = device.lost()?;
+    Some(Refusal { stage: DECODE.to_owned(), name: device.name().to_owned(), reason })
+}
 
 /// The encoder that was taken.
 pub(crate) struct Picked {

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use cleanplate_infer::runtimes;
 use cleanplate_media::encode::{Choice, Codec, try_encoder, usual_encoders};
+use cleanplate_media::source::{DECODERS, DecodeDevice, is_known_device};
 use serde::{Deserialize, Serialize};
 
-use crate::devices::ENCODE;
+use crate::devices::{DECODE, ENCODE};
 use crate::faults::Fault;
 use crate::networks::{own, placement};
 use crate::options::Options;
@@ -71,6 +72,14 @@ const SIZE: (u32, u32) = (1280, 720);
 pub fn doctor(options: &Options) -> Doctor {
     let machine = machine();
     let mut candidates = Vec::new();
+    for (name, _) in DECODERS.iter().filter(|own| is_known_device(own.1)) {
+        let since = Instant::now();
+        let verdict = match options.devices.faults.iter().find_map(|fault| fault.refuses(DECODE, name)) {
+            Some(reason) => Err(reason),
+            None => DecodeDevice::open(name).map(drop),
+        };
+        candidates.push(Candidate::of(DECODE, name, verdict, false, 1e3 * since.elapsed().as_secs_f64(), &machine));
+    }
     for codec in Codec::ALL {
         match usual_encoders(codec, SIZE) {
             Ok(choice) => encoders(codec, &choice, &machine, &options.devices.faults, &mut candidates),
@@ -143,6 +152,8 @@ fn remedy(name: &str, reason: &str, machine: &Machine) -> String {
         "this card has no encoder (H100, H200 and A100 have none): another card, or software"
     } else if has("MFX") || has("libmfx") || has("oneVPL") {
         "this needs an Intel graphics unit and its runtime (intel-media-va-driver, libmfx-gen or libmfx); without one nothing is amiss"
+    } else if name == "vaapi" {
+        "this needs an Intel or AMD graphics unit (/dev/dri/renderD128) and its driver for VA-API; without one nothing is amiss"
     } else if has("no encoder") {
         "a build of FFmpeg that has it"
     } else if name == "onnxruntime" {

@@ -6,7 +6,7 @@ use cleanplate_core::FrameIdx;
 use cleanplate_infer::{NetFailure, NetFault};
 use serde::{Deserialize, Serialize};
 
-use crate::devices::{ENCODE, NET};
+use crate::devices::{DECODE, ENCODE, NET};
 
 /// Something that goes wrong, as `stage:candidate:what`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +51,14 @@ impl Fault {
         }
     }
 
+    /// At which frame the candidate fails, and why.
+    pub(crate) fn failure(&self, stage: &str, candidate: &str) -> Option<(FrameIdx, String)> {
+        match &self.what {
+            What::Frame(at, words) if self.is_of(stage, candidate) => Some((*at, format!("{words} (rehearsed)"))),
+            _ => None,
+        }
+    }
+
     /// Whether software plays the candidate.
     pub(crate) fn is_stand_in(&self, stage: &str, candidate: &str) -> bool {
         self.is_of(stage, candidate) && self.what == What::StandIn
@@ -79,7 +87,7 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, String> {
         let usage = || {
             format!(
-                "{text:?} is no fault: stage:candidate:absent, :open or :standin; of encode also :frame=N:oom or :dies, of net :run=N:oom or :dies \
+                "{text:?} is no fault: stage:candidate:absent, :open or :standin; of decode and encode also :frame=N:oom or :dies, of net :run=N:oom or :dies \
                  (encode:h264_nvenc:frame=37:oom)"
             )
         };
@@ -91,10 +99,10 @@ impl FromStr for Fault {
         };
         let number = |text: &str, key: &str| text.strip_prefix(key).and_then(|n| n.parse().ok());
         let what = match parts[..] {
-            [ENCODE | NET, _, "absent"] => What::Absent,
-            [ENCODE | NET, _, "open"] => What::Open,
-            [ENCODE | NET, _, "standin"] => What::StandIn,
-            [ENCODE, _, at, how] => What::Frame(number(at, "frame=").ok_or_else(usage)?, words(how)?),
+            [DECODE | ENCODE | NET, _, "absent"] => What::Absent,
+            [DECODE | ENCODE | NET, _, "open"] => What::Open,
+            [DECODE | ENCODE | NET, _, "standin"] => What::StandIn,
+            [DECODE | ENCODE, _, at, how] => What::Frame(number(at, "frame=").ok_or_else(usage)?, words(how)?),
             // What memory does not hold fits when there is less of it; what is lost stays lost.
             [NET, _, at, how] => {
                 What::Run { first: number(at, "run=").ok_or_else(usage)?, is_once: how == "oom", words: words(how)? }

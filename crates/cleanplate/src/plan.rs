@@ -56,6 +56,9 @@ pub struct Plan {
     pub substitute: Option<EncoderSpec>,
     /// How the encoder was chosen, in words.
     pub encoder_words: Vec<String>,
+    /// Encoders that would have been taken before, each with why it was not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<String>,
     /// What becomes of every other stream.
     pub copy: CopyPlan,
     /// What was looked for and seen, in words.

@@ -10,7 +10,7 @@ use cleanplate_media::mux::{container_of, plan_copy};
 use cleanplate_media::source::{OpenOptions, Source};
 use cleanplate_media::{Container, Error as MediaError, Rational};
 
-use crate::devices;
+use crate::devices::{self, Refusal};
 use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::marks::{Clip, Marker};
@@ -31,6 +31,8 @@ pub(crate) struct Opened {
     pub(crate) scan: Scan,
     /// libav's names of the side data on its first frame.
     pub(crate) frame_side_data: BTreeSet<String>,
+    /// Devices that do not decode it.
+    pub(crate) refusals: Vec<Refusal>,
 }
 
 /// Opens and indexes the source of a job.
@@ -69,12 +71,18 @@ pub(crate) fn open(input: &Path, options: &Options, watch: &mut Watch<'_>) -> Re
         let lines = source.damage().summary();
         lines.into_iter().for_each(|line| watch.tell(Event::warning(format!("source: damaged: {line}"))));
     }
+    let refusals = devices::decoder(&source, &options.devices)?;
+    devices::tell(
+        &refusals,
+        &source.device().map_or_else(|| "software".to_owned(), |own| own.name().to_owned()),
+        watch,
+    );
     // What frames carry is known only from frames: the first one speaks for all until they are encoded.
     let first = source.reader(1)?.read()?;
     let hdr = first.as_ref().map(StaticSideData::of).unwrap_or_default();
     let frame_side_data = first.as_ref().map(side_data_of).unwrap_or_default();
     let scan = first.map(|frame| frame.scan).unwrap_or_default();
-    Ok(Opened { source, clip, hdr, scan, frame_side_data })
+    Ok(Opened { source, clip, hdr, scan, frame_side_data, refusals })
 }
 
 /// Makes the plan of a job, on paper only or to be carried out at once. Masks are kept in `masks`.
@@ -101,7 +109,7 @@ pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, on_paper: bool, wat
     let copy = plan_copy(source, container, &picked.spec, options.drop_streams, &options.accept_loss)?;
     let (fill_model, refused) = FillModel::of(options, watch)?;
     let (marks, mut words) = place_marks(options, opened, masks, watch)?;
-    words.splice(0..0, refused.into_iter().chain(picked.refusals.iter().map(devices::Refusal::line)));
+    words.splice(0..0, refused);
     let keys: Vec<bool> = source.index().frames.iter().map(|f| f.key).collect();
     let segments = cut(&clip.starts, |idx| keys.get(idx).copied().unwrap_or(false));
     // A job that is carried out finds repeats on its way and decodes nothing for them.
@@ -119,6 +127,7 @@ pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, on_paper: bool, wat
         marks,
         segments,
         encoder_words: choice.substitutions,
+        refusals: picked.refusals.iter().map(Refusal::line).collect(),
         encoder: picked.spec,
         substitute: picked.substitute,
         copy,

@@ -10,7 +10,7 @@ use cleanplate_media::mux;
 use cleanplate_media::pack::PackReader;
 use cleanplate_media::source::Timing;
 
-use crate::devices::Refusal;
+use crate::devices::{Refusal, lost_decoder};
 use crate::error::{Error, Result};
 use crate::images;
 use crate::inks::is_picture;
@@ -205,6 +205,10 @@ fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &m
         plan.repairs.extend(repairs);
     };
     report.encoder_settings = plan.encoder.words();
+    if let Some(lost) = lost_decoder(&opened.source) {
+        watch.tell(Event::warning(lost.words("software")));
+        report.refusals.push(lost.line());
+    }
     finish_report(&mut report, &rendered, &keys);
     let segments = Segments { keys: &keys, store: &store };
     match folder {
@@ -533,7 +537,9 @@ fn describe(job: &Job, plan: &Plan, opened: &Opened) -> Report {
         encoder: plan.encoder_words.clone(),
         marks: plan.marks.iter().filter(|m| m.enabled).map(|m| mark_report(m, &opened.clip)).collect(),
         frames: plan.source.frames,
-        refusals: crate::analyse::doubts(&plan.words)
+        refusals: (opened.refusals.iter().map(Refusal::line))
+            .chain(plan.refusals.iter().cloned())
+            .chain(crate::analyse::doubts(&plan.words))
             .chain(plan.copy.losses.iter().map(|l| format!("lost with consent ({}): {}", l.kind, l.what)))
             .collect(),
         damage: opened.source.damage().summary(),

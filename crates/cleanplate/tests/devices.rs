@@ -49,7 +49,11 @@ fn an_encoder_that_is_absent_does_not_open_or_is_lost_costs_that_stage_only() {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = (clip(folder.path()), folder.path().join("out.mp4"));
     let report = removed(&input, &output, &[], Wish::Software).unwrap();
-    assert!(report.refusals.is_empty() && report.encoder_settings == "libx264 preset veryfast crf 18", "{report:?}");
+    assert!(
+        !report.refusals.iter().any(|line| line.contains("encode"))
+            && report.encoder_settings == "libx264 preset veryfast crf 18",
+        "{report:?}"
+    );
     let software = samples(&output);
     let standing = |fault: &'static str| vec!["encode:h264_nvenc:standin", "encode:h264_qsv:absent", fault];
     for (faults, reason) in [
@@ -64,6 +68,28 @@ fn an_encoder_that_is_absent_does_not_open_or_is_lost_costs_that_stage_only() {
         assert_eq!(report.encoder_settings, "libx264 preset veryfast crf 18");
         assert!(report.checks.iter().all(|check| check.ok), "{:?}", report.checks);
         assert!(samples(&output) == software, "{faults:?}");
+    }
+}
+
+#[test]
+fn a_decoder_that_is_absent_does_not_open_or_is_lost_hands_over_to_software() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (clip(folder.path()), folder.path().join("out.mp4"));
+    removed(&input, &output, &["decode:nvdec:absent", "decode:vaapi:absent"], Wish::Software).unwrap();
+    let software = samples(&output);
+    for (fault, reason) in [
+        ("decode:nvdec:absent", "decode by nvdec: it is not there"),
+        ("decode:nvdec:open", "decode by nvdec: it does not open"),
+        // A loss within the frames of its trial is a refusal.
+        ("decode:nvdec:frame=1:oom", "decode by nvdec: at frame 1: out of memory"),
+        ("decode:nvdec:frame=21:dies", "decode by nvdec: at frame 21: the device is lost"),
+        ("decode:nvdec:frame=59:oom", "decode by nvdec: at frame 59: out of memory"),
+    ] {
+        let faults = if reason.contains("at frame") { vec!["decode:nvdec:standin", fault] } else { vec![fault] };
+        let report = removed(&input, &output, &faults, Wish::Software).unwrap();
+        assert!(report.refusals.iter().any(|line| line.contains(reason)), "{fault}: {:?}", report.refusals);
+        assert!(report.checks.iter().all(|check| check.ok) && report.damage.is_empty(), "{:?}", report.checks);
+        assert!(samples(&output) == software, "{fault}");
     }
 }
 

@@ -126,7 +126,7 @@ pub(crate) enum Verb {
     Upscale(Box<Remove>),
     /// Tell what is in a file, what will be kept and what cannot be
     #[command(after_help = PROBE_EXAMPLES)]
-    Probe(Probe),
+    Probe(Box<Probe>),
     /// Draw masks and origins over frames, as a picture or a clip
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(Box<Inspect>),
@@ -398,6 +398,12 @@ pub(crate) struct Stream {
     pub(crate) stream: Option<usize>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Device {
+    Auto,
+    Cpu,
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Encoder (default: as the source)")]
 pub(crate) struct Encode {
@@ -416,6 +422,13 @@ pub(crate) struct Encode {
     /// The encoder's own option; repeatable
     #[arg(short = 'e', long, value_name = "KEY=VALUE", value_parser = values::pair)]
     pub(crate) encoder_option: Vec<(String, String)>,
+    /// What decodes the source: auto (a device that decodes the first frames as software does, else software), hw, sw, or a device by name
+    /// (nvdec, vaapi, videotoolbox, d3d11va); never shows in the pixels [default: auto]
+    #[arg(long, value_name = "auto|hw|sw|NAME")]
+    pub(crate) decoder: Option<Wish>,
+    /// auto, or cpu: no hardware but the processor, where --decoder and --encoder say nothing else [default: auto]
+    #[arg(long, value_name = "auto|cpu", value_enum)]
+    pub(crate) device: Option<Device>,
     /// Where it is encoded: auto (hardware that passes a trial, else software), hw, sw, or libav's name of an encoder (h264_nvenc) [default: auto]
     #[arg(long, value_name = "auto|hw|sw|NAME")]
     pub(crate) encoder: Option<Wish>,

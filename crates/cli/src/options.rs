@@ -124,8 +124,10 @@ impl Encode {
         // An encoder's own name as the codec means that encoder.
         let is_encoder = |name: &&String| name.starts_with("lib") || name.contains('_');
         let named = self.codec.as_ref().filter(is_encoder).map(|name| Wish::Named(name.clone()));
-        let encoder = self.encoder.clone().or(named).unwrap_or_default();
-        Ok(DeviceOptions { encoder, strict: self.strict, faults: environment.faults()? })
+        let usual = || if self.device == Some(args::Device::Cpu) { Wish::Software } else { Wish::Auto };
+        let encoder = self.encoder.clone().or(named).unwrap_or_else(usual);
+        let decoder = self.decoder.clone().unwrap_or_else(usual);
+        Ok(DeviceOptions { decoder, encoder, strict: self.strict, faults: environment.faults()? })
     }
 }
 

@@ -33,7 +33,12 @@ pub(crate) fn of(report: &Report, job: &Job) -> Vec<String> {
             .filter(|stream| stream.fate.starts_with("dropped"))
             .map(|stream| format!("{} {}: {}", stream.index, printable(&stream.what), printable(&stream.fate))),
     ));
-    lines.extend(titled("refused", report.refusals.iter().map(|line| printable(line).into_owned())));
+    // What no part of this machine does was told when the job began; that says nothing about the result.
+    let is_told = |line: &&String| {
+        !["refused decode by ", "refused encode by "].iter().any(|own| line.starts_with(own))
+            || line.contains("at frame")
+    };
+    lines.extend(titled("refused", report.refusals.iter().filter(is_told).map(|line| printable(line).into_owned())));
     lines.extend(titled("damage", report.damage.iter().map(|line| printable(line).into_owned())));
     if !report.checks.is_empty() {
         let held = report.checks.iter().filter(|check| check.ok).count();

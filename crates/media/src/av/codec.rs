@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::ptr;
 
+use super::device::{self, Device};
 use super::{AvError, AvFrame, Dict, Packet, check, ffi, text};
 use crate::types::Rational;
 
@@ -155,24 +156,27 @@ impl Drop for CodecContext {
     }
 }
 
-/// A software decoder of one video stream.
+/// A decoder of one video stream.
 #[derive(Debug)]
 pub struct Decoder {
     context: CodecContext,
+    /// The format of pictures that lie on a device.
+    on_device: Option<ffi::AVPixelFormat>,
 }
 
 impl Decoder {
-    /// Opens libav's decoder for `parameters` (`name` forces one). `threads` 0 lets libav choose; `options` are the codec's
-    /// own, `max_pixels` among them.
+    /// Opens libav's decoder for `parameters` (`name` forces one), in software or on a device. `threads` 0 lets libav choose;
+    /// `options` are the codec's own, `max_pixels` among them.
     ///
     /// # Errors
-    /// Where there is no decoder, or it refuses the stream.
+    /// Where there is no decoder, it cannot decode on the device, or it refuses the stream.
     pub fn open(
         parameters: &Parameters,
         time_base: Rational,
         threads: u32,
         name: Option<&str>,
         options: &[(&str, String)],
+        device: Option<&Device>,
     ) -> Result<Self, AvError> {
         // SAFETY: look-ups in libav's static tables; the string lives during the call.
         let codec = unsafe {
@@ -190,10 +194,14 @@ impl Decoder {
         check(unsafe { ffi::avcodec_parameters_to_context(context.as_ptr(), parameters.as_ptr()) })?;
         context.get_mut().pkt_timebase = time_base.into();
         context.get_mut().thread_count = i32::try_from(threads).unwrap_or(0);
+        let on_device = match device {
+            None => None,
+            Some(device) => Some(device.attach(&mut context)?.ok_or(AvError::UNSUPPORTED)?),
+        };
         let mut dict = Dict::new();
         options.iter().for_each(|(key, value)| dict.set(key, value));
         context.open(&mut dict)?;
-        Ok(Self { context })
+        Ok(Self { context, on_device })
     }
 
     /// Hands over a packet; `None` starts draining.
@@ -214,6 +222,9 @@ impl Decoder {
         let frame = AvFrame::new()?;
         // SAFETY: context open, frame ours.
         match check(unsafe { ffi::avcodec_receive_frame(self.context.as_ptr(), frame.as_ptr()) }) {
+            Ok(_) if self.on_device == Some(ffi::AVPixelFormat(frame.get().format)) => {
+                device::downloaded(&frame).map(Some)
+            }
             Ok(_) => Ok(Some(frame)),
             Err(AvError::AGAIN | AvError::EOF) => Ok(None),
             Err(error) => Err(error),

@@ -41,6 +41,16 @@ impl LogMark {
     }
 }
 
+/// Why something failed since `mark`: libav's first line since then, which says what the later ones follow from, or `error` where it said
+/// nothing.
+pub fn reason(mark: LogMark, error: &impl std::fmt::Display) -> String {
+    let words = mark.lines().into_iter().next();
+    words.map_or_else(
+        || error.to_string(),
+        |line| line.split_once("] ").map_or_else(|| line.clone(), |(_, words)| words.to_owned()),
+    )
+}
+
 /// The line without the places in memory that libav writes behind names (`[h264 @ 0x55d0]`): they tell nobody anything, and differ from run
 /// to run.
 fn bare(line: &str) -> String {

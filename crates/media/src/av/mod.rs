@@ -3,16 +3,18 @@
 
 mod codec;
 pub mod compat;
+mod device;
 mod dict;
 mod frame;
 mod log;
 mod packet;
 
 pub use codec::{CodecContext, Decoder, Parameters};
+pub use device::Device;
 pub use dict::Dict;
 pub use ffmpeg_sys_the_third as ffi;
 pub use frame::AvFrame;
-pub use log::{LogMark, capture};
+pub use log::{LogMark, capture, reason};
 pub use packet::Packet;
 
 use std::ffi::{CStr, c_int};
@@ -30,6 +32,8 @@ impl AvError {
     pub const AGAIN: Self = Self(-(libc_eagain()));
     /// The data makes no sense.
     pub const INVALID: Self = Self(ffi::AVERROR_INVALIDDATA);
+    /// Not done by this codec on that device.
+    pub const UNSUPPORTED: Self = Self(ffi::AVERROR(if cfg!(target_os = "linux") { 95 } else { 45 }));
     /// A callback asked to stop at once.
     pub const EXIT: Self = Self(-i32::from_le_bytes(*b"EXIT"));
 }

@@ -211,12 +211,7 @@ pub fn usual_encoders(codec: Codec, size: (u32, u32)) -> Result<Choice> {
 /// What kept it from that, in the library's own words where it has any.
 pub fn try_encoder(spec: &EncoderSpec) -> std::result::Result<Duration, String> {
     let log = av::capture();
-    code_some(spec).map_err(|error| {
-        // What follows the first reason is what became of it.
-        let words = log.lines().into_iter().next();
-        let own = words.map(|line| line.split_once("] ").map_or(line.clone(), |(_, words)| words.to_owned()));
-        own.unwrap_or_else(|| error.to_string())
-    })
+    code_some(spec).map_err(|error| av::reason(log, &error))
 }
 
 /// Frames of a trial.
@@ -228,7 +223,7 @@ fn code_some(spec: &EncoderSpec) -> Result<Duration> {
     let (parameters, failed) = (encoder.parameters()?, |e: AvError| {
         Error::Backend(format!("what {} gives does not decode: {e}", spec.encoder))
     });
-    let mut decoder = Decoder::open(&parameters, spec.time_base, 1, None, &[]).map_err(failed)?;
+    let mut decoder = Decoder::open(&parameters, spec.time_base, 1, None, &[], None).map_err(failed)?;
     let mut decoded = 0;
     let mut take = |packet: Option<&Packet>| {
         decoder.send(packet).map_err(failed)?;

@@ -53,7 +53,7 @@ pub fn check_pack<R: Read>(
     let time_base = pack.header().time_base;
     let codec = pack.header().stream.codec.clone();
     av::capture();
-    let mut decoder = Decoder::open(&parameters, time_base, threads, None, &[])
+    let mut decoder = Decoder::open(&parameters, time_base, threads, None, &[], None)
         .map_err(|e| Error::Backend(format!("cannot open a decoder for {codec}: {e}")))?;
     let mut visitor = Visitor { check: PackCheck::default(), expected: expected_pts, durations: Vec::new(), visit };
     let mut first = true;

@@ -81,8 +81,18 @@ pub(crate) fn planar(frame: AvFrame) -> Result<AvFrame> {
     // SAFETY: both frames are valid; only properties are copied.
     check(unsafe { ffi::av_frame_copy_props(out.as_ptr(), frame.as_ptr()) }).map_err(failed)?;
     let mut surface = AvSurface::new(out)?;
+    // What devices give.
+    let pairs = match pixfmt::name(format).as_str() {
+        "nv12" => Some(0),
+        "p010le" if cfg!(target_endian = "little") => Some(6),
+        _ => None,
+    };
     let mut line = vec![0u16; width as usize];
     for plane in 0..layout.target.planes() {
+        if let Some(shift) = pairs {
+            apart(&frame, &mut surface, plane, shift);
+            continue;
+        }
         let (columns, rows) = layout.target.plane_size(plane, width, height);
         for y in 0..rows {
             read_row(&frame, format, &layout, plane, y, &mut line[..columns as usize]);
@@ -93,6 +103,29 @@ pub(crate) fn planar(frame: AvFrame) -> Result<AvFrame> {
         }
     }
     Ok(surface.into_frame())
+}
+
+/// One plane of a picture whose chroma samples lie in pairs, codes `shift` bits higher than ours where they have two bytes.
+fn apart(frame: &AvFrame, surface: &mut AvSurface, plane: usize, shift: u32) {
+    let av = frame.get();
+    let (index, every, first) = if plane == 0 { (0, 1, 0) } else { (1, 2, plane - 1) };
+    let rows = if plane == 0 { av.height } else { (av.height + 1) / 2 };
+    for y in 0..rows.max(0) as u32 {
+        // SAFETY: row y of that plane lies inside the picture.
+        let start = unsafe { av.data[index].offset(av.linesize[index] as isize * y as isize) };
+        match surface.row_mut(plane, y) {
+            RowMut::U8(row) => {
+                // SAFETY: a row of the plane holds `every` samples for each of ours.
+                let from = unsafe { std::slice::from_raw_parts(start, row.len() * every) };
+                row.iter_mut().zip(from.chunks_exact(every)).for_each(|(out, pair)| *out = pair[first]);
+            }
+            RowMut::U16(row) => {
+                // SAFETY: as above; libav aligns rows to more than two bytes.
+                let from = unsafe { std::slice::from_raw_parts(start.cast::<u16>(), row.len() * every) };
+                row.iter_mut().zip(from.chunks_exact(every)).for_each(|(out, pair)| *out = pair[first] >> shift);
+            }
+        }
+    }
 }
 
 /// One row of one of our planes, in codes of the target's depth.

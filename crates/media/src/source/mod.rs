@@ -7,6 +7,7 @@ mod bitstream;
 mod convert;
 mod damage;
 mod demux;
+mod hardware;
 mod index;
 mod info;
 mod io;
@@ -20,9 +21,10 @@ mod survey;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 pub use damage::Damage;
+pub use hardware::{DECODERS, DecodeDevice, is_known_device};
 pub use index::{FrameEntry, Index, Timing};
 pub use packets::PacketReader;
 pub use reader::VideoReader;
@@ -84,6 +86,7 @@ pub struct Unread {
 #[derive(Debug)]
 pub struct Source {
     pub(crate) shared: Arc<survey::Survey>,
+    device: Mutex<Option<Arc<DecodeDevice>>>,
 }
 
 impl Source {
@@ -110,7 +113,7 @@ impl Source {
             survey = Arc::into_inner(shared).ok_or_else(|| Error::Internal("a reader outlived its source".into()))?;
             survey.believe(first, seen, &damage)?;
         }
-        Ok(Self { shared: Arc::new(survey) })
+        Ok(Self { shared: Arc::new(survey), device: Mutex::new(None) })
     }
 
     /// Where the file was opened.
@@ -160,7 +163,8 @@ impl Source {
     /// As [`open`](Self::open); [`Unsupported`](crate::Error::Unsupported) where the picture changes its size or format on
     /// the way.
     pub fn reader(&self, threads: u32) -> Result<VideoReader> {
-        VideoReader::open(Arc::clone(&self.shared), threads)
+        let device = self.device().filter(|device| device.lost().is_none());
+        VideoReader::on(Arc::clone(&self.shared), threads, device)
     }
 
     /// By how much predicted pictures that others lean on (P; I where there are none) were quantised in the stream that is worked on, on the scale of H.264 (0 to 51, 6

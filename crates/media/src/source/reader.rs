@@ -7,11 +7,12 @@ use cleanplate_core::{ColorInfo, Frame, FrameIdx, PixelFormat, Scan};
 
 use super::damage::Damage;
 use super::demux::Demuxer;
+use super::hardware::DecodeDevice;
 use super::index::Start;
 use super::recipe::{Care, MAX_REFUSALS, Recipe};
 use super::survey::{PacketEntry, Survey};
 use super::{convert, info, quantiser, shown};
-use crate::av::{AvError, AvFrame, Decoder, LogMark, Packet, capture, compat, ffi, text};
+use crate::av::{AvError, AvFrame, Decoder, LogMark, Packet, capture, compat, ffi, reason, text};
 use crate::error::{Error, Result};
 use crate::pixfmt;
 use crate::surface::AvSurface;
@@ -85,19 +86,31 @@ pub struct VideoReader {
     frame_side_data: BTreeSet<String>,
     /// By how much pictures that others lean on were quantised, where that is asked for.
     quantisers: Option<Vec<quantiser::Told>>,
+    /// What decodes instead of software.
+    device: Option<Arc<DecodeDevice>>,
 }
 
 impl VideoReader {
     pub(crate) fn open(survey: Arc<Survey>, threads: u32) -> Result<Self> {
-        Self::opened(survey, threads, None)
+        Self::opened(survey, threads, None, None)
+    }
+
+    /// As [`open`](Self::open), on a device as long as that works.
+    pub(crate) fn on(survey: Arc<Survey>, threads: u32, device: Option<Arc<DecodeDevice>>) -> Result<Self> {
+        Self::opened(survey, threads, None, device)
     }
 
     /// As [`open`](Self::open), taking down by how much pictures were quantised.
     pub(crate) fn measuring(survey: Arc<Survey>, threads: u32) -> Result<Self> {
-        Self::opened(survey, threads, Some(Vec::new()))
+        Self::opened(survey, threads, Some(Vec::new()), None)
     }
 
-    fn opened(survey: Arc<Survey>, threads: u32, quantisers: Option<Vec<quantiser::Told>>) -> Result<Self> {
+    fn opened(
+        survey: Arc<Survey>,
+        threads: u32,
+        quantisers: Option<Vec<quantiser::Told>>,
+        device: Option<Arc<DecodeDevice>>,
+    ) -> Result<Self> {
         if let Some((frame, what)) = survey.index.changes.first() {
             return Err(Error::unsupported(format!(
                 "the picture of {} changes at frame {frame} to {what}",
@@ -108,7 +121,9 @@ impl VideoReader {
         let care = survey.care;
         let demuxer = Demuxer::open(&survey.path, &survey.limits)?;
         let recipe = Recipe { tells_quantiser: quantisers.is_some(), ..survey.recipe() };
-        let decoder = recipe.open(threads, care)?;
+        // What conceals damage is software.
+        let mut device = device.filter(|_| care == Care::Strict);
+        let decoder = opened(&recipe, threads, care, &mut device)?;
         Ok(Self {
             survey,
             threads,
@@ -129,6 +144,7 @@ impl VideoReader {
             mark,
             frame_side_data: BTreeSet::new(),
             quantisers,
+            device,
         })
     }
 
@@ -314,6 +330,10 @@ impl VideoReader {
 
     /// The decoder refused something.
     fn complaint(&mut self, refusals: u32) -> Result<()> {
+        if self.device.is_some() {
+            let reason = reason(self.mark, &"it refuses a packet");
+            return self.leave_device(&reason);
+        }
         if self.care == Care::Conceal {
             self.damage.decode_errors += u64::from(refusals);
             self.damage.words(self.mark.lines());
@@ -325,10 +345,19 @@ impl VideoReader {
         Ok(())
     }
 
+    /// Decodes in software from the next frame on: what a device refuses may be damage, or its own fault.
+    fn leave_device(&mut self, reason: &str) -> Result<()> {
+        if let Some(device) = self.device.take() {
+            device.lose(reason.to_owned());
+        }
+        self.begin(self.survey.index.start_for(self.next))
+    }
+
     /// Decodes anew with concealment: nothing that leans on the damage has come out yet. What is concealed leans on whatever
     /// the decoder's memory holds, even across key frames, so only the start of the stream gives the same every time.
     fn conceal(&mut self) -> Result<()> {
         self.care = Care::Conceal;
+        self.device = None;
         self.begin(None)
     }
 
@@ -347,12 +376,20 @@ impl VideoReader {
         };
         self.counted += 1;
         let Some(idx) = idx else { return Ok(false) };
+        if let Some(reason) = self.device.as_ref().and_then(|device| device.fails(idx)) {
+            self.leave_device(&reason)?;
+            return Ok(true);
+        }
         let after = self.ready.back().map_or(self.next, |(last, _)| last + 1);
         if idx < after && !self.ready.is_empty() {
             return Ok(false); // a second picture for a place that is taken
         }
         let av = frame.get();
         if av.flags & ffi::AV_FRAME_FLAG_CORRUPT != 0 || av.decode_error_flags != 0 {
+            if self.device.is_some() {
+                self.leave_device("it gives a damaged picture")?;
+                return Ok(true);
+            }
             let settled = self.from_start || index.by_packet.get(&self.settled).is_none_or(|first| idx >= *first);
             if self.care == Care::Strict && settled {
                 self.conceal()?;
@@ -384,7 +421,7 @@ impl VideoReader {
         self.ready.clear();
         self.last = None;
         let recipe = Recipe { tells_quantiser: self.quantisers.is_some(), ..self.survey.recipe() };
-        self.decoder = recipe.open(self.threads, self.care)?;
+        self.decoder = opened(&recipe, self.threads, self.care, &mut self.device)?;
         if let Some(start) = start
             && self.approach(start.packet)?
         {
@@ -425,6 +462,19 @@ impl VideoReader {
         }
         Ok(false)
     }
+}
+
+/// Opens the decoder on the device, or in software where that fails.
+fn opened(recipe: &Recipe<'_>, threads: u32, care: Care, device: &mut Option<Arc<DecodeDevice>>) -> Result<Decoder> {
+    let log = capture();
+    if let Some(own) = device {
+        match recipe.open(threads, care, own.device()) {
+            Ok(decoder) => return Ok(decoder),
+            Err(error) => own.lose(reason(log, &error)),
+        }
+        *device = None;
+    }
+    recipe.open(threads, care, None)
 }
 
 fn memory(error: AvError) -> Error {

@@ -1,7 +1,7 @@
 //! How a stream is decoded: which decoder, with how many threads, and what happens when it meets damage.
 
 use super::bitstream::is_intra;
-use crate::av::{AvError, Decoder, Parameters, ffi, text};
+use crate::av::{AvError, Decoder, Device, Parameters, ffi, text};
 use crate::error::{Error, Result};
 use crate::types::Rational;
 
@@ -31,8 +31,8 @@ pub(crate) struct Recipe<'a> {
 }
 
 impl Recipe<'_> {
-    /// Opens it. `threads` 0 lets libav choose.
-    pub(crate) fn open(&self, threads: u32, care: Care) -> Result<Decoder> {
+    /// Opens it, in software or on a device. `threads` 0 lets libav choose.
+    pub(crate) fn open(&self, threads: u32, care: Care, device: Option<&Device>) -> Result<Decoder> {
         use ffi::AVCodecID as C;
         let mut options = vec![("max_pixels", self.max_pixels.to_string())];
         if self.tells_quantiser {
@@ -49,7 +49,9 @@ impl Recipe<'_> {
             // libav's MPEG-4 decoder aborts the process when it is to refuse damage and has several threads.
             _ => 1,
         };
-        Decoder::open(self.parameters, self.time_base, threads, self.name, &options).map_err(|error| {
+        // A device has its own.
+        let threads = if device.is_some() { 1 } else { threads };
+        Decoder::open(self.parameters, self.time_base, threads, self.name, &options, device).map_err(|error| {
             // SAFETY: a static name.
             let codec = unsafe { text(ffi::avcodec_get_name(self.parameters.get().codec_id)) };
             match error {

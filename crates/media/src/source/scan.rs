@@ -54,7 +54,7 @@ pub(crate) fn scan(
     progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<Option<Scanned>> {
     let mark = capture();
-    let mut decoder = recipe.open(0, care)?;
+    let mut decoder = recipe.open(0, care, None)?;
     let mut scanned = Scanned::default();
     let before = damage.clone();
     let mut packet = Packet::new().map_err(|e| Error::Backend(format!("cannot make a packet: {e}")))?;

@@ -1,0 +1,134 @@
+//! Decoding on a device: which there may be, the trial that shows whether one works, and how it is lost.
+//!
+//! None of them was ever run on hardware here. What a device decodes has to equal what software decodes, sample for sample.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use cleanplate_core::{Frame, FrameIdx, Row};
+
+use super::Source;
+use super::reader::VideoReader;
+use crate::av::{self, AvError, Device};
+use crate::error::{Error, Result};
+
+/// Names of devices that may decode, each with libav's name of its kind, the best first.
+pub const DECODERS: [(&str, &str); 4] =
+    [("nvdec", "cuda"), ("vaapi", "vaapi"), ("videotoolbox", "videotoolbox"), ("d3d11va", "d3d11va")];
+
+/// Whether this build of libav knows devices of that kind.
+pub fn is_known_device(kind: &str) -> bool {
+    Device::is_known(kind)
+}
+
+/// A device that decodes for a source, until it is lost.
+#[derive(Debug)]
+pub struct DecodeDevice {
+    name: String,
+    /// `None` where software plays it.
+    device: Option<Device>,
+    /// At which frame it is lost, and why, where that is rehearsed.
+    fails: Option<(FrameIdx, String)>,
+    lost: Mutex<Option<String>>,
+}
+
+impl DecodeDevice {
+    /// Opens the device of that name.
+    ///
+    /// # Errors
+    /// Where there is none, in the library's own words where it has any.
+    pub fn open(name: &str) -> std::result::Result<Self, String> {
+        let kind = DECODERS.iter().find(|own| own.0 == name).map_or(name, |own| own.1);
+        if !Device::is_known(kind) {
+            return Err(format!("this build of libav knows no {kind}"));
+        }
+        let log = av::capture();
+        // libav does not say what VA-API lacks.
+        let is_without = kind == "vaapi" && !std::path::Path::new("/dev/dri").exists();
+        let words =
+            |error: AvError| if is_without { "there is no /dev/dri".to_owned() } else { av::reason(log, &error) };
+        let device = Device::open(kind).map_err(words)?;
+        Ok(Self { name: name.to_owned(), device: Some(device), fails: None, lost: Mutex::new(None) })
+    }
+
+    /// Software under the name of a device, which is lost at a frame where that is wished: for rehearsals.
+    pub fn stand_in(name: &str, fails: Option<(FrameIdx, String)>) -> Self {
+        Self { name: name.to_owned(), device: None, fails, lost: Mutex::new(None) }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Why it was lost, once it is.
+    pub fn lost(&self) -> Option<String> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) const fn device(&self) -> Option<&Device> {
+        self.device.as_ref()
+    }
+
+    /// Takes it out of service.
+    pub(super) fn lose(&self, reason: String) {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+    }
+
+    /// Why it fails at frame `idx`.
+    pub(super) fn fails(&self, idx: FrameIdx) -> Option<String> {
+        self.fails.as_ref().filter(|(at, _)| idx >= *at).map(|(at, words)| format!("at frame {at}: {words}"))
+    }
+}
+
+impl Source {
+    /// Has `device` decode the first frames, compares them with what software decodes, and decodes on it from then on until it is lost: how
+    /// long that took.
+    ///
+    /// # Errors
+    /// Why it cannot be used; in the library's own words where it has any.
+    pub fn decode_on(&self, device: DecodeDevice) -> std::result::Result<Duration, String> {
+        const FRAMES: usize = 3;
+        let (device, since, log) = (Arc::new(device), Instant::now(), av::capture());
+        let words = |error: &Error| av::reason(log, error);
+        let first = |device: Option<Arc<DecodeDevice>>| -> Result<Vec<Frame>> {
+            let mut reader = VideoReader::on(Arc::clone(&self.shared), 1, device)?;
+            let mut frames = Vec::new();
+            while frames.len() < FRAMES
+                && let Some(frame) = reader.read()?
+            {
+                frames.push(frame);
+            }
+            Ok(frames)
+        };
+        let here = first(Some(Arc::clone(&device))).map_err(|error| words(&error))?;
+        if let Some(reason) = device.lost() {
+            return Err(reason);
+        }
+        let took = since.elapsed();
+        let software = first(None).map_err(|error| words(&error))?;
+        if here.len() != software.len() || !here.iter().zip(&software).all(|(a, b)| is_same(a, b)) {
+            return Err("it decodes other samples than software does".to_owned());
+        }
+        *self.device.lock().unwrap_or_else(PoisonError::into_inner) = Some(device);
+        Ok(took)
+    }
+
+    /// The device that decodes, or did until it was lost.
+    pub fn device(&self) -> Option<Arc<DecodeDevice>> {
+        self.device.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Whether both have the same samples.
+fn is_same(a: &Frame, b: &Frame) -> bool {
+    (a.width, a.height, a.format) == (b.width, b.height, b.format)
+        && (0..a.format.planes()).all(|plane| {
+            let (_, rows) = a.format.plane_size(plane, a.width, a.height);
+            (0..rows).all(|y| match (a.row(plane, y), b.row(plane, y)) {
+                (Row::U8(a), Row::U8(b)) => a == b,
+                (Row::U16(a), Row::U16(b)) => a == b,
+                _ => false,
+            })
+        })
+}
