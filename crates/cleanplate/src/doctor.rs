@@ -157,7 +157,7 @@ fn remedy(name: &str, reason: &str, machine: &Machine) -> String {
     } else if has("no encoder") {
         "a build of FFmpeg that has it"
     } else if name == "onnxruntime" {
-        "pip install onnxruntime (1.24 or later), or name its library in ORT_DYLIB_PATH; networks run on the embedded runtime without it, half as fast"
+        "`pip download --no-deps onnxruntime` (1.24 or later), then `cleanplate runtime install --wheel FILE.whl`; networks run on the embedded runtime without it, half as fast"
     } else if name.starts_with('/') {
         "make room there, or set TMPDIR"
     } else {
@@ -210,6 +210,6 @@ mod tests {
         assert!(remedy("h264_nvenc", "Cannot load libcuda.so.1", &with_card).contains("--gpus all"));
         assert!(remedy("h264_nvenc", "Cannot load libnvidia-encode.so.1", &with_card).contains("video capability"));
         assert!(remedy("h264_nvenc", "No capable devices found", &with_card).contains("H200"));
-        assert!(remedy("onnxruntime", "it is not installed", &without).contains("pip install"));
+        assert!(remedy("onnxruntime", "it is not installed", &without).contains("runtime install"));
     }
 }

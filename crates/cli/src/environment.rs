@@ -150,8 +150,16 @@ impl Environment {
     }
 }
 
-/// Where the library of ONNX Runtime may lie: what `ORT_DYLIB_PATH` names, alone where it is set; else Python packages of
-/// this user and this machine, then what the loader knows.
+/// Where runtimes that the user has installed lie.
+pub(crate) fn runtimes() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let usual = || Some(set(if cfg!(windows) { "USERPROFILE" } else { "HOME" })?.join(".local/share"));
+    let data = if cfg!(windows) { set("LOCALAPPDATA") } else { set("XDG_DATA_HOME") };
+    Some(data.or_else(usual)?.join("cleanplate/runtimes"))
+}
+
+/// Where the library of ONNX Runtime may lie: what `ORT_DYLIB_PATH` names, alone where it is set; else what the user has installed, Python
+/// packages of this user and this machine, then what the loader knows.
 pub(crate) fn onnx_runtimes() -> Vec<PathBuf> {
     if let Some(path) = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
         return vec![path.into()];
@@ -159,7 +167,9 @@ pub(crate) fn onnx_runtimes() -> Vec<PathBuf> {
     let homes = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
     let user = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local"));
     let roots = homes.chain(user).chain(["/usr/local", "/usr"].map(PathBuf::from));
-    let mut found: Vec<PathBuf> = roots.flat_map(|root| packaged(&root.join("lib"))).collect();
+    let own = runtimes().map(|folder| cleanplate::installed(&folder)).unwrap_or_default();
+    let own = own.into_iter().map(|installed| installed.library);
+    let mut found: Vec<PathBuf> = own.chain(roots.flat_map(|root| packaged(&root.join("lib")))).collect();
     let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     found.push(format!("{prefix}onnxruntime{suffix}").into());
     found

@@ -74,6 +74,7 @@ fn dispatch(verb: Verb, command: &Command, matches: &ArgMatches) -> u8 {
             session(&args.talk, false, &args.input, &environment, |watch| verbs::plan::run(&args, &environment, watch))
         }
         Verb::Doctor(args) => without_session(verbs::doctor::run(&args, &environment)),
+        Verb::Runtime { action } => without_session(verbs::runtime::run(&action)),
         Verb::Completions { shell } => without_session(verbs::shell::completions(shell).map(|()| exit::DONE)),
         Verb::Man { dir } => without_session(verbs::shell::man(dir.as_deref()).map(|()| exit::DONE)),
     }

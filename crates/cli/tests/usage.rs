@@ -34,6 +34,9 @@ fn every_flag_of_the_help_is_documented_and_every_documented_flag_exists() {
     for verb in VERBS {
         helped.append(&mut flags(&dir.run([verb, "--help"]).exits(0).out));
     }
+    for action in ["install", "list"] {
+        helped.append(&mut flags(&dir.run(["runtime", action, "--help"]).exits(0).out));
+    }
     let documented = flags(include_str!("../../../docs/cli.md"));
     let undocumented: Vec<_> = helped.difference(&documented).collect();
     assert!(undocumented.is_empty(), "not in docs/cli.md: {undocumented:?}");

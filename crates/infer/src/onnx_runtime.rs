@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use ort::environment::Environment;
+use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
@@ -30,6 +31,9 @@ impl OnnxRuntime {
             .with_optimization_level(GraphOptimizationLevel::Level3)
             .map_err(words)?
             .with_intra_threads(placement.threads)
+            .map_err(words)?
+            // Its reasons come back as errors, and are told where they matter.
+            .with_log_level(LogLevel::Fatal)
             .map_err(words)?
             .commit_from_memory(bytes)
             .map_err(|e| e.to_string())?;

@@ -5,4 +5,5 @@ pub(crate) mod inspect;
 pub(crate) mod plan;
 pub(crate) mod probe;
 pub(crate) mod remove;
+pub(crate) mod runtime;
 pub(crate) mod shell;
