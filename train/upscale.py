@@ -5,12 +5,12 @@
     train/upscale.py samples --data ../shared/testdata --out /tmp/up       # pairs of sharp and half-size luma, clean and after x264
     train/upscale.py train --samples /tmp/up --net fast --source coded --minutes 60
     train/upscale.py export --samples /tmp/up --net fast --source coded
-    train/upscale.py measure crates/cleanplate/networks/upscale-fast.onnx --peers ../shared/testdata/models/upscale
+    train/upscale.py measure crates/cleanplate/networks/upscale-*.onnx --peers ../shared/testdata/models/upscale
 
 One plane of luma in, one of twice the size out. The network computes on cells of 2 x 2 samples (the samples of a cell are its channels),
 where a convolution costs a quarter, and its answer is added to a fixed bicubic one (Shi et al., Real-Time Single Image and Video
 Super-Resolution Using an Efficient Sub-Pixel CNN, CVPR 2016; Kim et al., Accurate Image Super-Resolution Using Very Deep
-Convolutional Networks, CVPR 2016, for the residual).
+Convolutional Networks, CVPR 2016, for the residual). Kernels between the first and the last convolution are trained by Muon, the rest by Adam.
 """
 
 import argparse
@@ -264,7 +264,7 @@ def train(args):
         made = net(torch.from_numpy(x).to(memory_format=torch.channels_last))
         # Between the absolute and the squared error: sharp where it can be, mean where it cannot.
         off = made - torch.from_numpy(y)
-        loss = torch.sqrt(off * off + args.bend).mean()
+        loss = torch.sqrt(off * off + 1e-5).mean()
         optimiser.zero_grad()
         net.zero_grad()
         loss.backward()
@@ -390,7 +390,7 @@ def lpips(net, a, b):
 
 
 def measure(args):
-    """PSNR, SSIM and LPIPS of luma against held-out truth: clean, and after x264 at crf 23 and 28; milliseconds at 480x270."""
+    """PSNR, SSIM and LPIPS of luma against held-out truth, clean or after x264; milliseconds at 480x270."""
     cv2.setNumThreads(1)
     nets = {path.stem: session(path) for path in [*map(Path, args.networks), *sorted(Path(args.peers).glob("ArtCNN*.onnx"))]}
     learnt = session(Path(args.metrics) / "lpips_sq.onnx")
@@ -399,8 +399,8 @@ def measure(args):
         small = [halved(f) for f in frames]
         h, w = small[0].shape[:2]
         planes = np.stack([cv2.cvtColor(s, cv2.COLOR_BGR2YUV_I420).ravel() for s in small])
-        for kind in ("clean", 23, 28):
-            given = planes if kind == "clean" else encode(planes, w, h, kind)
+        for kind in args.sources:
+            given = planes if kind == "clean" else encode(planes, w, h, int(kind))
             y, want = given[-1][: w * h].reshape(h, w), luma(frames[-1]).astype(np.float64)
             made = {"bicubic": cv2.resize(y, (2 * w, 2 * h), interpolation=cv2.INTER_CUBIC),
                     "lanczos": cv2.resize(y, (2 * w, 2 * h), interpolation=cv2.INTER_LANCZOS4)}
@@ -413,7 +413,7 @@ def measure(args):
     names = ["bicubic", "lanczos", *nets]
     for at, (title, digits) in enumerate((("PSNR", 2), ("SSIM", 4), ("LPIPS", 4))):
         print(f"\n{title}\n\n| source | on | " + " | ".join(names) + " |\n|---|---|" + "---|" * len(names))
-        for kind in ("clean", 23, 28):
+        for kind in args.sources:
             rows = {name: {n: np.mean([f[at] for f in row[n]]) for n in names} for (k, name), row in sums.items() if k == kind}
             for name, row in rows.items():
                 print(f"| {kind} | {name} | " + " | ".join(f"{row[n]:.{digits}f}" for n in names) + " |")
@@ -450,7 +450,6 @@ def main():
             s.add_argument("--threads", type=int, default=1)
             s.add_argument("--rate", type=float, default=2e-3)
             s.add_argument("--turn", type=float, default=4, help="rate of the kernels between the first and the last convolution, in --rate")
-            s.add_argument("--bend", type=float, default=1e-5)
             s.add_argument("--start", help="weights to go on from, of this network or of a smaller one: .pt of a run, .onnx of another")
         else:
             s.add_argument("--out", default=str(ROOT / "crates/cleanplate/networks"))
@@ -459,6 +458,7 @@ def main():
     s.add_argument("--data", default=data)
     s.add_argument("--peers", default=data + "/models/upscale")
     s.add_argument("--metrics", default=data + "/models/metrics")
+    s.add_argument("--sources", nargs="+", default=["clean", "23", "28"], help="clean, or the crf at which x264 has coded them")
     s.set_defaults(run=measure)
     args = p.parse_args()
     args.run(args)
