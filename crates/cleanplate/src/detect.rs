@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use cleanplate_core::track::link;
-use cleanplate_core::{FrameIdx, Linking, Rect, Sighting, rgb};
+use cleanplate_core::{Frame, FrameIdx, Linking, Rect, Sighting, rgb};
 use cleanplate_infer::Yolo;
 
 use crate::analyse::GROWN;
@@ -65,17 +65,29 @@ fn look(
     let stored_inner = if turned { (inner.1, inner.0) } else { inner };
     let mut reader = footage.frames(options.decoder_threads.unwrap_or(0))?;
     let mut seen: Vec<(FrameIdx, Vec<Sighting>)> = Vec::with_capacity((count / every) as usize + 1);
-    let (mut pictures, mut frames) = (Vec::new(), Vec::new());
+    // Frames that have the samples of the one that was shown last are not shown again: the answer is the same.
+    let (mut pictures, mut frames, mut last) = (Vec::new(), Vec::new(), None::<Frame>);
+    let mut before: Vec<Sighting> = Vec::new();
     for idx in (0..count).step_by(every as usize) {
         let Some(frame) = reader.at(idx)? else { break };
-        pictures.push(upright(&rgb::scaled(&frame, stored_inner.0, stored_inner.1), stored_inner, clip.rotation));
-        frames.push(idx);
-        drop(frame);
+        let is_new = !last.as_ref().is_some_and(|last| last.has_samples_of(&frame));
+        frames.push((idx, is_new));
+        if is_new {
+            pictures.push(upright(&rgb::scaled(&frame, stored_inner.0, stored_inner.1), stored_inner, clip.rotation));
+            last = Some(frame);
+        }
         if pictures.len() == yolo.batch() || idx + every >= count {
-            let found = yolo.detect(&pictures, shown, options.detect.min_score)?;
-            for (idx, boxes) in frames.drain(..).zip(found) {
-                let stored = boxes.into_iter().map(|b| Sighting { sides: stored(b.sides, shown, clip.rotation), ..b });
-                seen.push((idx, stored.filter(|b| is_wanted(b, idx, &wanted)).collect()));
+            let mut found = Vec::new();
+            if !pictures.is_empty() {
+                found = yolo.detect(&pictures, shown, options.detect.min_score)?;
+            }
+            let mut found = found.into_iter();
+            for (idx, is_new) in frames.drain(..) {
+                if is_new && let Some(boxes) = found.next() {
+                    let stored = |b: Sighting| Sighting { sides: stored(b.sides, shown, clip.rotation), ..b };
+                    before = boxes.into_iter().map(stored).collect();
+                }
+                seen.push((idx, before.iter().filter(|b| is_wanted(b, idx, &wanted)).cloned().collect()));
             }
             pictures.clear();
         }

@@ -125,6 +125,25 @@ impl Frame {
         Self { idx, pts, duration, width, height, format, color, scan: Scan::Progressive, surface }
     }
 
+    /// Whether both are of one size and layout, and mean the same by their codes.
+    pub fn is_comparable(&self, other: &Self) -> bool {
+        (self.width, self.height, self.format, self.scan) == (other.width, other.height, other.format, other.scan)
+            && self.color == other.color
+    }
+
+    /// Whether every sample is that of `other`, whose codes mean the same.
+    pub fn has_samples_of(&self, other: &Self) -> bool {
+        self.is_comparable(other)
+            && (0..self.format.planes()).all(|plane| {
+                let (_, rows) = self.format.plane_size(plane, self.width, self.height);
+                (0..rows).all(|y| match (self.row(plane, y), other.row(plane, y)) {
+                    (Row::U8(a), Row::U8(b)) => a == b,
+                    (Row::U16(a), Row::U16(b)) => a == b,
+                    _ => false,
+                })
+            })
+    }
+
     /// The whole picture as a rectangle.
     pub const fn bounds(&self) -> Rect {
         Rect::new(0, 0, self.width, self.height)

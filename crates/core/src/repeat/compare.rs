@@ -83,27 +83,9 @@ fn code(frame: &Frame) -> f32 {
     1.0 / (1u32 << (frame.format.depth - 8)) as f32
 }
 
-/// Whether both are of one size and layout.
-fn is_comparable(a: &Frame, b: &Frame) -> bool {
-    (a.width, a.height, a.format, a.scan) == (b.width, b.height, b.format, b.scan) && a.color == b.color
-}
-
-/// Whether every sample is the same.
-pub(super) fn is_equal(a: &Frame, b: &Frame) -> bool {
-    is_comparable(a, b)
-        && (0..a.format.planes()).all(|plane| {
-            let (_, h) = a.format.plane_size(plane, a.width, a.height);
-            (0..h).all(|y| match (a.row(plane, y), b.row(plane, y)) {
-                (Row::U8(a), Row::U8(b)) => a == b,
-                (Row::U16(a), Row::U16(b)) => a == b,
-                _ => false,
-            })
-        })
-}
-
 /// Whether `b` differs from `a` by no more than a codec's `noise`.
 pub(super) fn is_like(a: &Frame, b: &Frame, noise: Noise) -> bool {
-    is_comparable(a, b) && (0..a.format.planes()).all(|plane| is_plane_alike(a, b, plane, noise))
+    a.is_comparable(b) && (0..a.format.planes()).all(|plane| is_plane_alike(a, b, plane, noise))
 }
 
 fn is_plane_alike(a: &Frame, b: &Frame, plane: usize, noise: Noise) -> bool {

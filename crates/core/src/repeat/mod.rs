@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{Frame, FrameIdx};
 
-use compare::{COARSE, Noise, Thumbnail, USUAL, is_equal, is_like};
+use compare::{COARSE, Noise, Thumbnail, USUAL, is_like};
 
 /// What counts as a repeat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ impl RepeatFinder {
         let alike = self.kinds.iter().rposition(|(small, first)| {
             small.may_be(&thumbnail)
                 && match self.rule {
-                    Repeats::Exact => is_equal(first, frame),
+                    Repeats::Exact => first.has_samples_of(frame),
                     _ => is_like(first, frame, self.noise),
                 }
         });

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cleanplate_core::{Frame, FrameIdx, Row};
+use cleanplate_core::{Frame, FrameIdx};
 
 use super::Source;
 use super::reader::VideoReader;
@@ -107,7 +107,7 @@ impl Source {
         }
         let took = since.elapsed();
         let software = first(None).map_err(|error| words(&error))?;
-        if here.len() != software.len() || !here.iter().zip(&software).all(|(a, b)| is_same(a, b)) {
+        if here.len() != software.len() || !here.iter().zip(&software).all(|(a, b)| a.has_samples_of(b)) {
             return Err("it decodes other samples than software does".to_owned());
         }
         *self.device.lock().unwrap_or_else(PoisonError::into_inner) = Some(device);
@@ -118,17 +118,4 @@ impl Source {
     pub fn device(&self) -> Option<Arc<DecodeDevice>> {
         self.device.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
-
-/// Whether both have the same samples.
-fn is_same(a: &Frame, b: &Frame) -> bool {
-    (a.width, a.height, a.format) == (b.width, b.height, b.format)
-        && (0..a.format.planes()).all(|plane| {
-            let (_, rows) = a.format.plane_size(plane, a.width, a.height);
-            (0..rows).all(|y| match (a.row(plane, y), b.row(plane, y)) {
-                (Row::U8(a), Row::U8(b)) => a == b,
-                (Row::U16(a), Row::U16(b)) => a == b,
-                _ => false,
-            })
-        })
 }
