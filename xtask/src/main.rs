@@ -4,6 +4,7 @@
 
 mod ci;
 mod deny;
+mod dist;
 mod docs;
 mod layers;
 mod step;
@@ -15,7 +16,8 @@ const USAGE: &str = "usage: cargo xtask TASK
   ci [STEP ...]     all checks, or the named ones: fmt docs layers clippy test doc deny
   demo [ARGS ...]   make a marked clip with known truth, clean it, report how close it came
   fixtures [DIR]    write pictures of every synthetic scenery and mark (default: target/fixtures)
-  bench [ARGS ...]  run the benches";
+  bench [ARGS ...]  run the benches
+  dist              build the program for this machine and pack it with its manual pages: target/dist/*.tar.gz";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         "demo" => step::demo(&rest),
         "fixtures" => step::fixtures(&rest),
         "bench" => step::bench(&rest),
+        "dist" => dist::dist(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
