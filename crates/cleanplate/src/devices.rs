@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use cleanplate_media::encode::{Choice, EncoderSpec, HARDWARE, try_encoder};
+use cleanplate_media::encode::{Choice, EncoderSpec, HARDWARE, Possible, try_encoder};
 use cleanplate_media::source::{DECODERS, DecodeDevice, Source, is_known_device};
 use serde::{Deserialize, Serialize};
 
@@ -57,14 +57,14 @@ pub struct DeviceOptions {
 }
 
 /// A candidate that was not used, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// `decode`, `encode`, or what a network is for.
-    pub stage: String,
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    /// [`DECODE`] or [`ENCODE`].
+    pub(crate) stage: &'static str,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// In the library's own words where it has any.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 impl Refusal {
@@ -76,6 +76,17 @@ impl Refusal {
     pub(crate) fn words(&self, instead: &str) -> String {
         format!("{}: {} refused ({}), using {instead}", self.stage, self.name, self.reason)
     }
+
+    /// As the error that it is where nothing may be refused.
+    fn strictly(&self) -> Error {
+        Error::Backend(format!("{}: {} refused ({})", self.stage, self.name, self.reason))
+    }
+}
+
+/// The error where all that were asked for have refused.
+fn all_refused(stage: &str, refusals: &[Refusal]) -> Error {
+    let reasons: Vec<String> = refusals.iter().map(|own| format!("{} ({})", own.name, own.reason)).collect();
+    Error::Backend(format!("{stage}: refused: {}", reasons.join("; ")))
 }
 
 /// The stage of decoding, as refusals name it.
@@ -103,21 +114,12 @@ pub(crate) fn decoder(source: &Source, devices: &DeviceOptions) -> Result<Vec<Re
             // Of another system: no candidate here.
             continue;
         }
-        let fault = devices.faults.iter().find_map(|fault| fault.refuses(DECODE, name));
-        let opened = match fault {
-            Some(reason) => Err(reason),
-            None if is_played => {
-                let fails = devices.faults.iter().find_map(|fault| fault.failure(DECODE, name));
-                Ok(DecodeDevice::stand_in(name, fails))
-            }
-            None => DecodeDevice::open(name),
-        };
-        match opened.and_then(|device| source.decode_on(device)) {
-            Ok(_) => return Ok(refusals),
-            Err(reason) => refusals.push(Refusal { stage: DECODE.to_owned(), name: (*name).to_owned(), reason }),
+        match device(name, &devices.faults).and_then(|device| source.decode_on(device)) {
+            Ok(()) => return Ok(refusals),
+            Err(reason) => refusals.push(Refusal { stage: DECODE, name: (*name).to_owned(), reason }),
         }
         if let Some(refusal) = refusals.last().filter(|_| devices.strict) {
-            return Err(Error::Backend(format!("decode: {} refused ({})", refusal.name, refusal.reason)));
+            return Err(refusal.strictly());
         }
     }
     match &devices.decoder {
@@ -125,19 +127,28 @@ pub(crate) fn decoder(source: &Source, devices: &DeviceOptions) -> Result<Vec<Re
             let known: Vec<&str> = DECODERS.iter().map(|own| own.0).collect();
             Err(Error::Usage(format!("there is no decoder {name}; known: {}, and sw", known.join(", "))))
         }
-        Wish::Hardware | Wish::Named(_) => {
-            let reasons: Vec<String> = refusals.iter().map(|own| format!("{} ({})", own.name, own.reason)).collect();
-            Err(Error::Backend(format!("decode: refused: {}", reasons.join("; "))))
-        }
+        Wish::Hardware | Wish::Named(_) => Err(all_refused(DECODE, &refusals)),
         _ => Ok(refusals),
     }
+}
+
+/// The device of that name that decodes, or software in its place, where that is rehearsed; or why there is none.
+pub(crate) fn device(name: &str, faults: &[Fault]) -> std::result::Result<DecodeDevice, String> {
+    if let Some(reason) = faults.iter().find_map(|fault| fault.refuses(DECODE, name)) {
+        return Err(reason);
+    }
+    if faults.iter().any(|fault| fault.is_stand_in(DECODE, name)) {
+        let fails = faults.iter().find_map(|fault| fault.failure(DECODE, name));
+        return Ok(DecodeDevice::stand_in(name, fails));
+    }
+    DecodeDevice::open(name)
 }
 
 /// The device that was lost while it decoded `source`.
 pub(crate) fn lost_decoder(source: &Source) -> Option<Refusal> {
     let device = source.device()?;
     let reason = device.lost()?;
-    Some(Refusal { stage: DECODE.to_owned(), name: device.name().to_owned(), reason })
+    Some(Refusal { stage: DECODE, name: device.name().to_owned(), reason })
 }
 
 /// The encoder that was taken.
@@ -161,17 +172,15 @@ pub(crate) fn encoder(choice: &Choice, devices: &DeviceOptions) -> Result<Picked
         Wish::Named(wanted) => wanted == name,
     };
     for possible in choice.hardware.iter().filter(|possible| may_be(&possible.name)) {
-        let tried =
-            possible.spec.clone().and_then(|spec| tried(rehearsed(spec, software, &devices.faults), &devices.faults));
-        match tried {
+        match tried(possible, software, &devices.faults) {
             Ok(spec) => {
                 let substitute = matches!(devices.encoder, Wish::Auto).then(|| software.clone());
                 return Ok(Picked { spec, substitute, refusals });
             }
-            Err(reason) => refusals.push(Refusal { stage: ENCODE.to_owned(), name: possible.name.clone(), reason }),
+            Err(reason) => refusals.push(Refusal { stage: ENCODE, name: possible.name.clone(), reason }),
         }
         if let Some(refusal) = refusals.last().filter(|_| devices.strict) {
-            return Err(Error::Backend(format!("encode: {} refused ({})", refusal.name, refusal.reason)));
+            return Err(refusal.strictly());
         }
     }
     let is_meant = match &devices.encoder {
@@ -182,32 +191,32 @@ pub(crate) fn encoder(choice: &Choice, devices: &DeviceOptions) -> Result<Picked
     if is_meant {
         return Ok(Picked { spec: software.clone(), substitute: None, refusals });
     }
-    let reasons: Vec<String> =
-        refusals.iter().map(|refusal| format!("{} ({})", refusal.name, refusal.reason)).collect();
     let codec = software.codec.title();
-    Err(match (&devices.encoder, reasons.is_empty()) {
+    Err(match (&devices.encoder, refusals.is_empty()) {
         (Wish::Named(name), true) => {
             let known: Vec<&str> = HARDWARE.iter().filter(|own| own.1 == software.codec).map(|own| own.0).collect();
             let known = [known, vec![software.encoder.as_str()]].concat().join(", ");
             Error::Usage(format!("there is no encoder {name} of {codec} here; known: {known}"))
         }
         (_, true) => Error::Backend(format!("encode: no hardware is known here that writes {codec}")),
-        _ => Error::Backend(format!("encode: refused: {}", reasons.join("; "))),
+        _ => all_refused(ENCODE, &refusals),
     })
 }
 
-/// The candidate, or in its place and under its name the software encoder, where that is rehearsed.
-fn rehearsed(spec: EncoderSpec, software: &EncoderSpec, faults: &[Fault]) -> EncoderSpec {
-    let is_played = faults.iter().any(|fault| fault.is_stand_in(ENCODE, &spec.encoder));
-    if is_played {
-        return EncoderSpec { encoder: spec.encoder, stand_in: Some(software.encoder.clone()), ..software.clone() };
-    }
-    spec
-}
-
-fn tried(spec: EncoderSpec, faults: &[Fault]) -> std::result::Result<EncoderSpec, String> {
-    if let Some(reason) = faults.iter().find_map(|fault| fault.refuses(ENCODE, &spec.encoder)) {
+/// The candidate's settings once it has done its trial, or those of the software encoder under its name, where that is rehearsed; or why it
+/// cannot be used.
+pub(crate) fn tried(
+    possible: &Possible,
+    software: &EncoderSpec,
+    faults: &[Fault],
+) -> std::result::Result<EncoderSpec, String> {
+    let name = &possible.name;
+    if let Some(reason) = faults.iter().find_map(|fault| fault.refuses(ENCODE, name)) {
         return Err(reason);
+    }
+    let mut spec = possible.spec.clone()?;
+    if faults.iter().any(|fault| fault.is_stand_in(ENCODE, name)) {
+        spec = EncoderSpec { encoder: spec.encoder, stand_in: Some(software.encoder.clone()), ..software.clone() };
     }
     try_encoder(&spec)?;
     Ok(spec)

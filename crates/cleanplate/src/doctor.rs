@@ -1,14 +1,14 @@
 //! What this machine can do, shown by doing it: every candidate of every stage with one unit of its work.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cleanplate_infer::runtimes;
-use cleanplate_media::encode::{Choice, Codec, try_encoder, usual_encoders};
-use cleanplate_media::source::{DECODERS, DecodeDevice, is_known_device};
+use cleanplate_media::encode::{Choice, Codec, Possible, usual_encoders};
+use cleanplate_media::source::{DECODERS, is_known_device};
 use serde::{Deserialize, Serialize};
 
-use crate::devices::{DECODE, ENCODE};
+use crate::devices::{self, DECODE, ENCODE};
 use crate::faults::Fault;
 use crate::networks::{own, placement};
 use crate::options::Options;
@@ -70,22 +70,26 @@ const SIZE: (u32, u32) = (1280, 720);
 
 /// Examines the machine. Nothing is left behind but what libraries keep for themselves.
 pub fn doctor(options: &Options) -> Doctor {
-    let machine = machine();
+    let (machine, faults) = (machine(), &options.devices.faults);
     let mut candidates = Vec::new();
     for (name, _) in DECODERS.iter().filter(|own| is_known_device(own.1)) {
         let since = Instant::now();
-        let verdict = match options.devices.faults.iter().find_map(|fault| fault.refuses(DECODE, name)) {
-            Some(reason) => Err(reason),
-            None => DecodeDevice::open(name).map(drop),
-        };
-        candidates.push(Candidate::of(DECODE, name, verdict, false, 1e3 * since.elapsed().as_secs_f64(), &machine));
+        let verdict = devices::device(name, faults).map(drop);
+        candidates.push(Candidate::of(DECODE, name, verdict, false, since.elapsed(), &machine));
     }
     for codec in Codec::ALL {
         match usual_encoders(codec, SIZE) {
-            Ok(choice) => encoders(codec, &choice, &machine, &options.devices.faults, &mut candidates),
+            Ok(choice) => encoders(codec, &choice, &machine, faults, &mut candidates),
             Err(error) => {
                 let reason = error.to_string();
-                candidates.push(Candidate::of(ENCODE, codec.name(), Err(reason), is_needed(codec), 0.0, &machine));
+                candidates.push(Candidate::of(
+                    ENCODE,
+                    codec.name(),
+                    Err(reason),
+                    is_needed(codec),
+                    Duration::ZERO,
+                    &machine,
+                ));
             }
         }
     }
@@ -93,17 +97,23 @@ pub fn doctor(options: &Options) -> Doctor {
     let mut libraries = vec![("libav".to_owned(), cleanplate_media::build())];
     for checked in runtimes(&placement) {
         libraries.extend(checked.library.map(|path| (checked.name.to_owned(), path.display().to_string())));
-        let ms = 1e3 * checked.took.as_secs_f64();
         // The embedded one is a part of this program.
-        candidates.push(Candidate::of("net", checked.name, checked.verdict, checked.name == "rten", ms, &machine));
+        candidates.push(Candidate::of(
+            "net",
+            checked.name,
+            checked.verdict,
+            checked.name == "rten",
+            checked.took,
+            &machine,
+        ));
     }
     for (name, verdict, took) in own(&placement) {
-        candidates.push(Candidate::of("net", &name, verdict, true, 1e3 * took.as_secs_f64(), &machine));
+        candidates.push(Candidate::of("net", &name, verdict, true, took, &machine));
     }
     let since = Instant::now();
     let verdict = tempfile::tempfile().map(|_| ()).map_err(|error| error.to_string());
     let folder = std::env::temp_dir().display().to_string();
-    candidates.push(Candidate::of("disk", &folder, verdict, true, 1e3 * since.elapsed().as_secs_f64(), &machine));
+    candidates.push(Candidate::of("disk", &folder, verdict, true, since.elapsed(), &machine));
     let is_healthy = candidates.iter().all(|candidate| candidate.available || !candidate.is_needed);
     Doctor { engine: env!("CARGO_PKG_VERSION").to_owned(), machine, libraries, candidates, is_healthy }
 }
@@ -114,22 +124,25 @@ const fn is_needed(codec: Codec) -> bool {
 }
 
 fn encoders(codec: Codec, choice: &Choice, machine: &Machine, faults: &[Fault], candidates: &mut Vec<Candidate>) {
-    let software = (choice.spec.encoder.clone(), Ok(choice.spec.clone()), is_needed(codec));
-    let hardware = choice.hardware.iter().map(|possible| (possible.name.clone(), possible.spec.clone(), false));
-    for (name, spec, is_needed) in hardware.chain([software]) {
+    let software = Possible { name: choice.spec.encoder.clone(), spec: Ok(choice.spec.clone()) };
+    let hardware = choice.hardware.iter().map(|possible| (possible, false));
+    for (possible, is_needed) in hardware.chain([(&software, is_needed(codec))]) {
         let since = Instant::now();
-        let verdict = match faults.iter().find_map(|fault| fault.refuses(ENCODE, &name)) {
-            Some(reason) => Err(reason),
-            None => spec.and_then(|spec| try_encoder(&spec)).map(|_| ()),
-        };
-        let ms = 1e3 * since.elapsed().as_secs_f64();
-        candidates.push(Candidate::of(ENCODE, &name, verdict, is_needed, ms, machine));
+        let verdict = devices::tried(possible, &choice.spec, faults).map(drop);
+        candidates.push(Candidate::of(ENCODE, &possible.name, verdict, is_needed, since.elapsed(), machine));
     }
 }
 
 impl Candidate {
-    fn of(stage: &str, name: &str, verdict: Result<(), String>, is_needed: bool, ms: f64, machine: &Machine) -> Self {
-        let reason = verdict.err();
+    fn of(
+        stage: &str,
+        name: &str,
+        verdict: Result<(), String>,
+        is_needed: bool,
+        took: Duration,
+        machine: &Machine,
+    ) -> Self {
+        let (reason, ms) = (verdict.err(), 1e3 * took.as_secs_f64());
         let remedy = reason.as_deref().map(|reason| remedy(name, reason, machine));
         let available = reason.is_none();
         Self { stage: stage.to_owned(), name: name.to_owned(), available, is_needed, reason, remedy, ms }
@@ -186,7 +199,7 @@ fn machine() -> Machine {
     Machine {
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         processor: processor.unwrap_or_default(),
-        cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        cores: resources::cores(),
         free_memory: resources::free_memory(),
         nvidia: entries("/proc/driver/nvidia/gpus").iter().filter_map(|folder| model(folder)).collect(),
         render_devices: entries("/dev/dri")

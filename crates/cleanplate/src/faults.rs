@@ -43,18 +43,13 @@ impl Fault {
 
     /// Why the candidate fails at frame `idx`.
     pub(crate) fn fails(&self, stage: &str, candidate: &str, idx: FrameIdx) -> Option<String> {
-        match &self.what {
-            What::Frame(at, words) if self.is_of(stage, candidate) && *at == idx => {
-                Some(format!("{words} (rehearsed)"))
-            }
-            _ => None,
-        }
+        self.failure(stage, candidate).filter(|(at, _)| *at == idx).map(|(_, words)| words)
     }
 
     /// At which frame the candidate fails, and why.
     pub(crate) fn failure(&self, stage: &str, candidate: &str) -> Option<(FrameIdx, String)> {
         match &self.what {
-            What::Frame(at, words) if self.is_of(stage, candidate) => Some((*at, format!("{words} (rehearsed)"))),
+            What::Frame(at, words) if self.is_of(stage, candidate) => Some((*at, words.clone())),
             _ => None,
         }
     }
@@ -68,8 +63,8 @@ impl Fault {
     pub(crate) fn of_network(&self) -> Option<NetFault> {
         let what = match &self.what {
             What::Absent | What::Open => NetFailure::Refuses(self.refuses(NET, &self.candidate)?),
-            What::Run { first, is_once: true, words } => NetFailure::Once(*first, format!("{words} (rehearsed)")),
-            What::Run { first, is_once: false, words } => NetFailure::From(*first, format!("{words} (rehearsed)")),
+            What::Run { first, is_once: true, words } => NetFailure::Once(*first, words.clone()),
+            What::Run { first, is_once: false, words } => NetFailure::From(*first, words.clone()),
             What::StandIn => NetFailure::StandIn,
             What::Frame(..) => return None,
         };
@@ -93,8 +88,8 @@ impl FromStr for Fault {
         };
         let parts: Vec<&str> = text.split(':').collect();
         let words = |how: &str| match how {
-            "oom" => Ok("out of memory".to_owned()),
-            "dies" => Ok("the device is lost".to_owned()),
+            "oom" => Ok("out of memory (rehearsed)".to_owned()),
+            "dies" => Ok("the device is lost (rehearsed)".to_owned()),
             _ => Err(usage()),
         };
         let number = |text: &str, key: &str| text.strip_prefix(key).and_then(|n| n.parse().ok());

@@ -10,7 +10,7 @@ mod analyse;
 mod blobs;
 mod captions;
 mod detect;
-pub mod devices;
+mod devices;
 mod doctor;
 mod draw;
 pub mod entries;
@@ -68,7 +68,7 @@ mod work;
 
 pub use cleanplate_core::Repeats;
 pub use cleanplate_infer::Overrides;
-pub use devices::{DeviceOptions, Refusal, Wish};
+pub use devices::{DeviceOptions, Wish};
 pub use doctor::{Candidate, Doctor, doctor};
 pub use entries::CaptionEntry;
 pub use error::{Error, ErrorKind, Result};

@@ -14,7 +14,7 @@ use crate::observer::Event;
 use crate::options::{Options, Tier};
 use crate::upscale::Model;
 use crate::watch::Watch;
-use crate::{mended_fill, segmenter};
+use crate::{mended_fill, resources, segmenter};
 
 /// What a network sees around a hole and of how many frames: it continues structures from about as far as the hole is wide,
 /// and two neighbours on each side quiet what it makes of noise.
@@ -72,7 +72,7 @@ pub(crate) fn own(placement: &Placement) -> Vec<(String, std::result::Result<(),
         let verdict = open().map_err(|error| error.to_string());
         (name.to_owned(), verdict, since.elapsed())
     };
-    let upscalers = Model::OWN.map(|name| timed(&format!("upscale {name}"), &|| Model::check(name, placement)));
+    let upscalers = Model::own().map(|name| timed(&format!("upscale {name}"), &|| Model::check(name, placement)));
     [
         timed("fill", &|| mended_fill::network(placement).map(drop)),
         timed("text", &|| segmenter::network(placement).map(drop)),
@@ -88,8 +88,7 @@ fn open(path: &Path, placement: &Placement) -> Result<Inpainter> {
 
 /// Where networks of a job run.
 pub(crate) fn placement(options: &Options) -> Placement {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let free_memory = crate::resources::free_memory();
+    let (cores, free_memory) = (resources::cores(), resources::free_memory());
     let onnx_runtimes = options.onnx_runtimes.clone();
     let wishes = Wishes { detect_batch: options.detect.batch, fill_batch: options.fill_batch };
     let placed = place(&Machine { cores, free_memory, onnx_runtimes }, wishes);

@@ -240,7 +240,7 @@ fn upscale_of(opened: &Opened, options: &Options, watch: &mut Watch<'_>) -> Resu
     }
     let video = opened.source.info().video_stream().and_then(|s| s.video.as_ref());
     let sar = video.map_or(Rational::new(0, 1), |video| video.sar);
-    let coding = Coding::of(&opened.source)?;
+    let coding = Coding::of(&opened.source, wanted)?;
     Upscale::asked(wanted, options, (&opened.clip, coding), sar, watch).map(Some)
 }
 

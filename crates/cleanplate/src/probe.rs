@@ -7,6 +7,7 @@ use cleanplate_media::SourceInfo;
 use cleanplate_media::mux::{container_of, plan_copy};
 use serde::{Deserialize, Serialize};
 
+use crate::devices::{DeviceOptions, Wish};
 use crate::error::Result;
 use crate::images;
 use crate::observer::{Phase, Silent};
@@ -49,6 +50,9 @@ pub fn probe(input: &Path, options: &Options) -> Result<Probe> {
     if let Some(found) = images::input(input)? {
         return images::probe(input, &found, &mut watch);
     }
+    // Hardly a frame is decoded: no device is worth its trial.
+    let devices = DeviceOptions { decoder: Wish::Software, ..DeviceOptions::default() };
+    let options = &Options { devices, ..options.clone() };
     let opened = prepare::open(input, options, &mut watch)?;
     let (source, index) = (&opened.source, opened.source.index());
     let (mut kept, mut lost, mut encoder) = (Vec::new(), Vec::new(), Vec::new());

@@ -131,8 +131,6 @@ impl Busy {
 pub(crate) struct Rendered {
     pub(crate) records: Vec<(SegmentRecord, bool)>,
     pub(crate) stages: Vec<StageReport>,
-    /// What went wrong with networks on the way.
-    pub(crate) incidents: Vec<String>,
 }
 
 /// What decoding yields.
@@ -250,7 +248,7 @@ impl Render<'_> {
         let records = records.into_inner().unwrap_or_else(PoisonError::into_inner);
         let records: Option<Vec<_>> = records.into_iter().collect();
         let records = records.ok_or_else(|| Error::Internal("a segment was left out".into()))?;
-        Ok(Rendered { records, stages: busy.report(frames.load(Ordering::Relaxed)), incidents: Vec::new() })
+        Ok(Rendered { records, stages: busy.report(frames.load(Ordering::Relaxed)) })
     }
 
     fn picture_bytes(&self) -> u64 {

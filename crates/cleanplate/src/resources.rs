@@ -19,6 +19,11 @@ pub(crate) fn used() -> BTreeMap<String, f64> {
     used
 }
 
+/// Cores that this process may use.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// Bytes of memory that could be taken without pushing others out, within what the process's control groups allow; 0 where the system does not
 /// tell.
 pub(crate) fn free_memory() -> u64 {

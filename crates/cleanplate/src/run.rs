@@ -5,6 +5,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 use cleanplate_core::{PixelLayout, Repeats};
+use cleanplate_infer::Placement;
 use cleanplate_media::Container;
 use cleanplate_media::mux;
 use cleanplate_media::pack::PackReader;
@@ -176,10 +177,11 @@ fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &m
     }
     need_room(&job.output, room(&plan, &opened))?;
     write_beside(&work.path().join("plan.json"), plan.json()?.as_bytes())?;
+    let placement = placement(options);
     let (keys, rendered) = loop {
         let keys = plan.segments.iter().map(|s| plan.key(s)).collect::<Result<Vec<_>>>()?;
         let segments = Segments { keys: &keys, store: &store };
-        let rendered = match render(options, &plan, &opened, &segments, watch) {
+        let rendered = match render((options, &placement), &plan, &opened, &segments, watch) {
             Ok(rendered) => rendered,
             Err(lost @ Error::Lost { .. }) => {
                 let refusal = take_substitute(&mut plan, lost)?;
@@ -205,6 +207,7 @@ fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &m
         plan.repairs.extend(repairs);
     };
     report.encoder_settings = plan.encoder.words();
+    report.refusals.extend(lost(&placement, watch));
     if let Some(lost) = lost_decoder(&opened.source) {
         watch.tell(Event::warning(lost.words("software")));
         report.refusals.push(lost.line());
@@ -251,13 +254,13 @@ fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &m
 fn take_substitute(plan: &mut Plan, lost: Error) -> Result<Refusal> {
     let Error::Lost { stage, name, frame, reason } = &lost else { return Err(lost) };
     let reason = format!("at frame {frame}: {reason}");
-    let refusal = Refusal { stage: (*stage).to_owned(), name: name.clone(), reason };
+    let refusal = Refusal { stage, name: name.clone(), reason };
     plan.encoder = plan.substitute.take().ok_or(lost)?;
     Ok(refusal)
 }
 
 fn render(
-    options: &Options,
+    (options, placement): (&Options, &Placement),
     plan: &Plan,
     opened: &Opened,
     segments: &Segments<'_>,
@@ -278,9 +281,8 @@ fn render(
         decoder_threads: options.decoder_threads.unwrap_or(0),
         faults: &options.devices.faults,
         queue_bytes: options.queue_bytes,
-        placement: placement(options),
+        placement: placement.clone(),
     };
-    let placed = render.placement.clone();
     let done = render.done()?;
     let before: u64 = done.iter().flatten().map(|r| r.frames.end - r.frames.start).sum();
     watch.begin(Phase::Render, plan.source.frames, before)?;
@@ -301,7 +303,6 @@ fn render(
     let watch = shared.into_inner();
     watch.poll()?;
     watch.end();
-    let rendered = Rendered { incidents: lost(&placed, watch), ..rendered };
     let damage: Vec<String> = rendered.records.iter().flat_map(|(r, _)| r.damage.summary()).collect();
     damage.into_iter().for_each(|line| watch.tell(Event::warning(format!("decode: damaged: {line}"))));
     Ok(rendered)
@@ -602,7 +603,6 @@ fn finish_report(report: &mut Report, rendered: &Rendered, keys: &[String]) {
             frames_marked: record.frames_marked,
         });
     }
-    report.refusals.extend(rendered.incidents.iter().cloned());
     report.origins = origins;
     report.stages = rendered.stages.clone();
 }

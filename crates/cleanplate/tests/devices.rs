@@ -150,3 +150,25 @@ fn a_network_whose_runtime_fails_goes_on_elsewhere_with_the_same_pixels() {
         assert!(samples(&output) == wanted, "{fault}");
     }
 }
+
+#[test]
+fn a_runtime_that_fails_among_images_is_in_their_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+    std::fs::create_dir(&input).unwrap();
+    for n in 0..2u8 {
+        let picture = image::RgbImage::from_fn(40, 24, |x, y| image::Rgb([x as u8 * 5, y as u8 * 9, n * 80]));
+        picture.save(input.join(format!("{n}.png"))).unwrap();
+    }
+    let mut options = Options {
+        target: Target::Nothing,
+        upscale: Some(UpscaleOptions::default()),
+        overwrite: true,
+        ..Options::default()
+    };
+    let faults = ["net:onnxruntime:standin", "net:onnxruntime:run=2:dies"];
+    options.devices.faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
+    let report = run(&Job { input, output: output.clone(), options }, &mut Silent).unwrap();
+    assert!(report.refusals.iter().any(|line| line.contains("the device is lost")), "{:?}", report.refusals);
+    assert_eq!(std::fs::read_dir(&output).unwrap().count(), 2);
+}

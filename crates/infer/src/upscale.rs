@@ -174,8 +174,8 @@ impl Upscaler {
 
     /// Whether two pictures at once give what each gives alone; some files leave the batch open that the network inside does not take.
     fn keeps_apart(&mut self) -> bool {
-        let side = (self.shape.side.map_or(16, |s| s.0), self.shape.side.map_or(16, |s| s.1));
-        let (w, h) = (side.0.next_multiple_of(self.shape.multiple), side.1.next_multiple_of(self.shape.multiple));
+        let small = ALIGNED.next_multiple_of(self.shape.multiple);
+        let (w, h) = self.shape.side.unwrap_or((small, small));
         let one = self.shape.channels * w * h;
         let mut both = Tensor::zeros(vec![2, self.shape.channels, h, w]);
         both.data_mut().iter_mut().enumerate().for_each(|(k, v)| *v = if k < one { 0.2 } else { 0.6 });

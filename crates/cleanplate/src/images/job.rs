@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use cleanplate_core::{Frame, FrameIdx, MaskTrack, Raster, Repeats, Row};
+use cleanplate_infer::Placement;
 use cleanplate_media::{Error as MediaError, Rational};
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, codecs::png::PngEncoder};
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::masks::{MaskFolder, MaskRef, hex};
 use crate::mattes::MatteRef;
-use crate::networks::{FillModel, placement};
+use crate::networks::{FillModel, lost, placement};
 use crate::observer::{Event, Observer, Phase};
 use crate::options::{EncodeOptions, Job, UpscaleOptions, VerifyMode};
 use crate::plan::{ALGORITHMS, Mark, write_beside};
@@ -115,7 +116,8 @@ impl<'a> Work<'a> {
                 report.refusals.push(line);
             }
         }
-        let enlarger = self.enlarger(&sequence, watch)?;
+        let placement = placement(options);
+        let enlarger = self.enlarger(&sequence, &placement, watch)?;
         if self.single && !options.names_marks() && enlarger.is_none() {
             return Err(Error::NothingFound(format!(
                 "{} is a single image: a mark is located by comparing frames, and there is nothing to compare it with; \
@@ -138,7 +140,8 @@ impl<'a> Work<'a> {
             report.timings = watch.timings();
             return Ok(report);
         }
-        self.render(&marks, enlarger, (masks, store), &sequence, &mut report, watch)?;
+        self.render(&marks, (enlarger, &placement), (masks, store), &sequence, &mut report, watch)?;
+        report.refusals.extend(lost(&placement, watch));
         report.timings = watch.timings();
         report.resources = crate::resources::used();
         if let Some(path) = &options.report {
@@ -149,7 +152,7 @@ impl<'a> Work<'a> {
     }
 
     /// What enlarges, where that is asked for; every image is computed on its own.
-    fn enlarger(&self, sequence: &Sequence, watch: &mut Watch<'_>) -> Result<Option<Enlarger>> {
+    fn enlarger(&self, sequence: &Sequence, placement: &Placement, watch: &mut Watch<'_>) -> Result<Option<Enlarger>> {
         let Some(wanted) = &self.job.options.upscale else { return Ok(None) };
         let wanted = UpscaleOptions { repeats: Repeats::Off, ..wanted.clone() };
         let is_jpeg = |file: &PathBuf| {
@@ -158,7 +161,7 @@ impl<'a> Work<'a> {
         let coding = Coding::images(self.files.iter().any(is_jpeg));
         let (plan, _) =
             Upscale::asked(&wanted, &self.job.options, (sequence.clip(), coding), Rational::new(1, 1), watch)?;
-        Enlarger::open(&plan, &placement(&self.job.options)).map(Some)
+        Enlarger::open(&plan, placement).map(Some)
     }
 
     fn describe(&self) -> Report {
@@ -218,7 +221,7 @@ impl<'a> Work<'a> {
     fn render(
         &self,
         marks: &[Mark],
-        mut enlarger: Option<Enlarger>,
+        (mut enlarger, placement): (Option<Enlarger>, &Placement),
         (masks, store): (&Path, &DirStore),
         sequence: &Sequence,
         report: &mut Report,
@@ -231,7 +234,7 @@ impl<'a> Work<'a> {
         let tiers: Vec<_> = options.tiers.iter().copied().collect();
         let (fill_model, refused) = FillModel::of(options, watch)?;
         report.refusals.extend(doubts(&refused));
-        let means = Means { tiers, fill_model, placement: placement(options) };
+        let means = Means { tiers, fill_model, placement: placement.clone() };
         let upscale = enlarger.as_ref().map(Enlarger::key);
         let keys = self.keys((marks, &tracks), &means, upscale, bytes, watch)?;
         let done: Vec<Option<Record>> =

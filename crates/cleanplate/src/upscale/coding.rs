@@ -1,9 +1,11 @@
 //! How a source was coded, as far as enlarging cares: which weights suit it, and how much of its motion is left.
 
+use cleanplate_core::Repeats;
 use cleanplate_media::Source;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::options::{UpscaleModel, UpscaleOptions};
 
 /// What a source has been through. The built-in networks have weights for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,10 +60,12 @@ pub(crate) struct Coding {
 }
 
 impl Coding {
-    /// Of a video; some of its frames are decoded for it.
-    pub(crate) fn of(source: &Source) -> Result<Self> {
+    /// Of a video that is to be enlarged as is `wanted`; some of its frames are decoded where something depends on its quantiser.
+    pub(crate) fn of(source: &Source, wanted: &UpscaleOptions) -> Result<Self> {
         let codec = source.info().video_stream().map(|stream| stream.codec.clone()).unwrap_or_default();
-        Ok(Self { codec, quantiser: source.quantiser()? })
+        let picks_weights = wanted.condition.is_none() && !matches!(wanted.model, UpscaleModel::File(_));
+        let depends = picks_weights || wanted.repeats == Repeats::Perceptual;
+        Ok(Self { codec, quantiser: if depends { source.quantiser()? } else { None } })
     }
 
     /// Of images, of which some are JPEG or none.

@@ -55,8 +55,8 @@ impl Known {
     }
 }
 
-/// Looks at every frame once with `finder`, for a plan. Answers with those that repeat an earlier one, each with the first of its kind. That lies in the same
-/// of `segments`, so that each can be rendered alone, and shows the same of `marks`, so that it is restored alike.
+/// Looks at every frame once with `finder`, for a plan. Answers with those that repeat an earlier one, each with the first of its kind.
+/// That lies in the same of `segments`, so that each can be rendered alone, and shows the same of `marks`, so that it is restored alike.
 pub(crate) fn find(
     footage: &dyn Footage,
     mut finder: RepeatFinder,

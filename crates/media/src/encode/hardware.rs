@@ -2,8 +2,6 @@
 //!
 //! None of them was ever run on hardware: what stands here follows libav's documentation. A trial decides on each machine.
 
-use std::time::{Duration, Instant};
-
 use cleanplate_core::{ColorInfo, Frame, HostSurface, PixelFormat, PixelLayout, RowMut, Scan, Surface};
 
 use super::choose::{Choice, EncodeRequest, Possible, choose_encoder};
@@ -205,11 +203,11 @@ pub fn usual_encoders(codec: Codec, size: (u32, u32)) -> Result<Choice> {
     choose_encoder(&info, Container::Mkv, &EncodeRequest::default())
 }
 
-/// Opens the encoder of `spec`, has it code frames of the real size and depth, and decodes what it gives: how long that took.
+/// Opens the encoder of `spec`, has it code frames of the real size and depth, and decodes what it gives.
 ///
 /// # Errors
 /// What kept it from that, in the library's own words where it has any.
-pub fn try_encoder(spec: &EncoderSpec) -> std::result::Result<Duration, String> {
+pub fn try_encoder(spec: &EncoderSpec) -> std::result::Result<(), String> {
     let log = av::capture();
     code_some(spec).map_err(|error| av::reason(log, &error))
 }
@@ -217,8 +215,7 @@ pub fn try_encoder(spec: &EncoderSpec) -> std::result::Result<Duration, String> 
 /// Frames of a trial.
 const FRAMES: u32 = 3;
 
-fn code_some(spec: &EncoderSpec) -> Result<Duration> {
-    let since = Instant::now();
+fn code_some(spec: &EncoderSpec) -> Result<()> {
     let mut encoder = Encoder::open(spec, &StaticSideData::default())?;
     let (parameters, failed) = (encoder.parameters()?, |e: AvError| {
         Error::Backend(format!("what {} gives does not decode: {e}", spec.encoder))
@@ -249,7 +246,7 @@ fn code_some(spec: &EncoderSpec) -> Result<Duration> {
     if decoded != FRAMES {
         return Err(Error::Backend(format!("{} gave {decoded} pictures for {FRAMES}", spec.encoder)));
     }
-    Ok(since.elapsed())
+    Ok(())
 }
 
 /// A ramp, moved by some samples, in the middle of the codes of any depth.

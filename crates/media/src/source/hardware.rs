@@ -3,7 +3,6 @@
 //! None of them was ever run on hardware here. What a device decodes has to equal what software decodes, sample for sample.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use cleanplate_core::{Frame, FrameIdx};
 
@@ -82,14 +81,13 @@ impl DecodeDevice {
 }
 
 impl Source {
-    /// Has `device` decode the first frames, compares them with what software decodes, and decodes on it from then on until it is lost: how
-    /// long that took.
+    /// Has `device` decode the first frames, compares them with what software decodes, and decodes on it from then on until it is lost.
     ///
     /// # Errors
     /// Why it cannot be used; in the library's own words where it has any.
-    pub fn decode_on(&self, device: DecodeDevice) -> std::result::Result<Duration, String> {
+    pub fn decode_on(&self, device: DecodeDevice) -> std::result::Result<(), String> {
         const FRAMES: usize = 3;
-        let (device, since, log) = (Arc::new(device), Instant::now(), av::capture());
+        let (device, log) = (Arc::new(device), av::capture());
         let words = |error: &Error| av::reason(log, error);
         let first = |device: Option<Arc<DecodeDevice>>| -> Result<Vec<Frame>> {
             let mut reader = VideoReader::on(Arc::clone(&self.shared), 1, device)?;
@@ -105,13 +103,12 @@ impl Source {
         if let Some(reason) = device.lost() {
             return Err(reason);
         }
-        let took = since.elapsed();
         let software = first(None).map_err(|error| words(&error))?;
         if here.len() != software.len() || !here.iter().zip(&software).all(|(a, b)| a.has_samples_of(b)) {
             return Err("it decodes other samples than software does".to_owned());
         }
         *self.device.lock().unwrap_or_else(PoisonError::into_inner) = Some(device);
-        Ok(took)
+        Ok(())
     }
 
     /// The device that decodes, or did until it was lost.

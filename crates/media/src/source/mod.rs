@@ -167,8 +167,9 @@ impl Source {
         VideoReader::on(Arc::clone(&self.shared), threads, device)
     }
 
-    /// By how much predicted pictures that others lean on (P; I where there are none) were quantised in the stream that is worked on, on the scale of H.264 (0 to 51, 6
-    /// more for twice the step): the mean over some frames, which are decoded for it. `None` where that is not told: other codecs.
+    /// By how much predicted pictures that others lean on (P; I where there are none) were quantised in the stream that is worked on, on
+    /// the scale of H.264 (0 to 51, 6 more for twice the step): the mean over some frames, which are decoded for it. `None` where that is
+    /// not told: other codecs.
     ///
     /// # Errors
     /// As [`reader`](Self::reader).
