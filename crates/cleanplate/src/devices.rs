@@ -36,7 +36,7 @@ impl FromStr for Wish {
             "" => return Err("an empty name".to_owned()),
             "auto" => Self::Auto,
             "hw" => Self::Hardware,
-            "sw" => Self::Software,
+            "sw" | "cpu" => Self::Software,
             name => Self::Named(name.to_owned()),
         })
     }
@@ -50,6 +50,10 @@ pub struct DeviceOptions {
     pub decoder: Wish,
     /// The encoder of the worked-on track.
     pub encoder: Wish,
+    /// What computes networks: a runtime by name (`cuda`, `webgpu`), or a kind. Shows in the pixels by rounding alone.
+    pub networks: Wish,
+    /// The number of the device among those of its kind, from 0, for all stages.
+    pub index: usize,
     /// A candidate that refuses is an error instead of a reason to take the next one.
     pub strict: bool,
     /// Failures to be rehearsed.
@@ -114,7 +118,7 @@ pub(crate) fn decoder(source: &Source, devices: &DeviceOptions) -> Result<Vec<Re
             // Of another system: no candidate here.
             continue;
         }
-        match device(name, &devices.faults).and_then(|device| source.decode_on(device)) {
+        match device(name, devices).and_then(|device| source.decode_on(device)) {
             Ok(()) => return Ok(refusals),
             Err(reason) => refusals.push(Refusal { stage: DECODE, name: (*name).to_owned(), reason }),
         }
@@ -133,7 +137,8 @@ pub(crate) fn decoder(source: &Source, devices: &DeviceOptions) -> Result<Vec<Re
 }
 
 /// The device of that name that decodes, or software in its place, where that is rehearsed; or why there is none.
-pub(crate) fn device(name: &str, faults: &[Fault]) -> std::result::Result<DecodeDevice, String> {
+pub(crate) fn device(name: &str, devices: &DeviceOptions) -> std::result::Result<DecodeDevice, String> {
+    let faults = &devices.faults;
     if let Some(reason) = faults.iter().find_map(|fault| fault.refuses(DECODE, name)) {
         return Err(reason);
     }
@@ -141,7 +146,7 @@ pub(crate) fn device(name: &str, faults: &[Fault]) -> std::result::Result<Decode
         let fails = faults.iter().find_map(|fault| fault.failure(DECODE, name));
         return Ok(DecodeDevice::stand_in(name, fails));
     }
-    DecodeDevice::open(name)
+    DecodeDevice::open(name, devices.index)
 }
 
 /// The device that was lost while it decoded `source`.
@@ -172,7 +177,7 @@ pub(crate) fn encoder(choice: &Choice, devices: &DeviceOptions) -> Result<Picked
         Wish::Named(wanted) => wanted == name,
     };
     for possible in choice.hardware.iter().filter(|possible| may_be(&possible.name)) {
-        match tried(possible, software, &devices.faults) {
+        match tried(possible, software, devices) {
             Ok(spec) => {
                 let substitute = matches!(devices.encoder, Wish::Auto).then(|| software.clone());
                 return Ok(Picked { spec, substitute, refusals });
@@ -208,13 +213,16 @@ pub(crate) fn encoder(choice: &Choice, devices: &DeviceOptions) -> Result<Picked
 pub(crate) fn tried(
     possible: &Possible,
     software: &EncoderSpec,
-    faults: &[Fault],
+    devices: &DeviceOptions,
 ) -> std::result::Result<EncoderSpec, String> {
-    let name = &possible.name;
+    let (name, faults) = (&possible.name, &devices.faults);
     if let Some(reason) = faults.iter().find_map(|fault| fault.refuses(ENCODE, name)) {
         return Err(reason);
     }
     let mut spec = possible.spec.clone()?;
+    if devices.index > 0 && name.ends_with("_nvenc") {
+        spec.options.push(("gpu".to_owned(), devices.index.to_string()));
+    }
     if faults.iter().any(|fault| fault.is_stand_in(ENCODE, name)) {
         spec = EncoderSpec { encoder: spec.encoder, stand_in: Some(software.encoder.clone()), ..software.clone() };
     }

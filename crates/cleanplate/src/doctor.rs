@@ -8,8 +8,7 @@ use cleanplate_media::encode::{Choice, Codec, Possible, usual_encoders};
 use cleanplate_media::source::{DECODERS, is_known_device};
 use serde::{Deserialize, Serialize};
 
-use crate::devices::{self, DECODE, ENCODE};
-use crate::faults::Fault;
+use crate::devices::{self, DECODE, DeviceOptions, ENCODE};
 use crate::networks::{own, placement};
 use crate::options::Options;
 use crate::resources;
@@ -70,16 +69,16 @@ const SIZE: (u32, u32) = (1280, 720);
 
 /// Examines the machine. Nothing is left behind but what libraries keep for themselves.
 pub fn doctor(options: &Options) -> Doctor {
-    let (machine, faults) = (machine(), &options.devices.faults);
+    let (machine, devices) = (machine(), &options.devices);
     let mut candidates = Vec::new();
     for (name, _) in DECODERS.iter().filter(|own| is_known_device(own.1)) {
         let since = Instant::now();
-        let verdict = devices::device(name, faults).map(drop);
+        let verdict = devices::device(name, devices).map(drop);
         candidates.push(Candidate::of(DECODE, name, verdict, false, since.elapsed(), &machine));
     }
     for codec in Codec::ALL {
         match usual_encoders(codec, SIZE) {
-            Ok(choice) => encoders(codec, &choice, &machine, faults, &mut candidates),
+            Ok(choice) => encoders(codec, &choice, &machine, devices, &mut candidates),
             Err(error) => {
                 let reason = error.to_string();
                 candidates.push(Candidate::of(
@@ -123,12 +122,18 @@ const fn is_needed(codec: Codec) -> bool {
     matches!(codec, Codec::H264 | Codec::Ffv1)
 }
 
-fn encoders(codec: Codec, choice: &Choice, machine: &Machine, faults: &[Fault], candidates: &mut Vec<Candidate>) {
+fn encoders(
+    codec: Codec,
+    choice: &Choice,
+    machine: &Machine,
+    devices: &DeviceOptions,
+    candidates: &mut Vec<Candidate>,
+) {
     let software = Possible { name: choice.spec.encoder.clone(), spec: Ok(choice.spec.clone()) };
     let hardware = choice.hardware.iter().map(|possible| (possible, false));
     for (possible, is_needed) in hardware.chain([(&software, is_needed(codec))]) {
         let since = Instant::now();
-        let verdict = devices::tried(possible, &choice.spec, faults).map(drop);
+        let verdict = devices::tried(possible, &choice.spec, devices).map(drop);
         candidates.push(Candidate::of(ENCODE, &possible.name, verdict, is_needed, since.elapsed(), machine));
     }
 }
@@ -169,6 +174,16 @@ fn remedy(name: &str, reason: &str, machine: &Machine) -> String {
         "this needs an Intel or AMD graphics unit (/dev/dri/renderD128) and its driver for VA-API; without one nothing is amiss"
     } else if has("no encoder") {
         "a build of FFmpeg that has it"
+    } else if matches!(name, "cuda" | "tensorrt") && !has_nvidia {
+        "this needs an NVIDIA card and its driver; without one nothing is amiss"
+    } else if matches!(name, "cuda" | "tensorrt") && (has("not installed") || has("has no")) {
+        "`pip download --no-deps onnxruntime-gpu`, then `cleanplate runtime install --wheel FILE.whl`; the same with the wheels of CUDA 13 and cuDNN (nvidia-cuda-runtime, nvidia-cublas, nvidia-cufft, nvidia-curand, nvidia-cudnn-cu13) where they are not on this machine"
+    } else if matches!(name, "cuda" | "tensorrt") && has(".so") {
+        "install the wheel that has this library (nvidia-cuda-runtime, nvidia-cublas, nvidia-cufft, nvidia-curand, nvidia-cudnn-cu13, tensorrt-cu13-libs) by `cleanplate runtime install --wheel`"
+    } else if name == "webgpu" && has("finds no GPU") {
+        "this needs a GPU and a driver for Vulkan (Mesa 25 or later, or the maker's); without a GPU nothing is amiss"
+    } else if name == "webgpu" {
+        "with a GPU of any maker: `pip download --no-deps onnxruntime onnxruntime-ep-webgpu`, then `cleanplate runtime install --wheel` with each; without a GPU nothing is amiss"
     } else if name == "onnxruntime" {
         "`pip download --no-deps onnxruntime` (1.24 or later), then `cleanplate runtime install --wheel FILE.whl`; networks run on the embedded runtime without it, half as fast"
     } else if name.starts_with('/') {

@@ -88,6 +88,6 @@ pub use probe::{Probe, probe};
 pub use region::Region;
 pub use report::Report;
 pub use run::{Planned, plan, run};
-pub use runtime::{Installed, install, installed};
+pub use runtime::{Installed, Kind as InstalledKind, install, installed};
 pub use times::{Length, Times};
 pub use upscale::Condition;

@@ -61,10 +61,10 @@ pub(crate) struct Promise {
 }
 
 impl NetFill {
-    /// The network of a plan, shown `batch` crops at once at most.
+    /// The network of a plan.
     pub(crate) fn open(model: &FillModel, placement: &Placement) -> Result<Self> {
         let net = model.open(placement)?;
-        let batch = net.batch(placement.fill_batch);
+        let batch = net.batch();
         Ok(Self { net, reach: model.reach, batch, kept: VecDeque::new(), asked: Vec::new() })
     }
 

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cleanplate_core::Reach;
-use cleanplate_infer::{Inpainter, Machine, Net, Placement, Wishes, place};
+use cleanplate_infer::{Inpainter, Machine, Net, Placement, Wanted, Wishes, place};
 use serde::{Deserialize, Serialize};
 
 use crate::analyse::REFUSED;
+use crate::devices::Wish;
 use crate::error::{Error, Result};
 use crate::faults::Fault;
 use crate::observer::Event;
@@ -90,8 +91,25 @@ fn open(path: &Path, placement: &Placement) -> Result<Inpainter> {
 pub(crate) fn placement(options: &Options) -> Placement {
     let (cores, free_memory) = (resources::cores(), resources::free_memory());
     let onnx_runtimes = options.onnx_runtimes.clone();
-    let wishes = Wishes { detect_batch: options.detect.batch, fill_batch: options.fill_batch };
-    let placed = place(&Machine { cores, free_memory, onnx_runtimes }, wishes);
+    let devices = &options.devices;
+    let wanted = match &devices.networks {
+        Wish::Auto => Wanted::Any,
+        Wish::Hardware => Wanted::Device,
+        Wish::Software => Wanted::Processor,
+        Wish::Named(name) => Wanted::Named(name.clone()),
+    };
+    let wishes = Wishes {
+        detect_batch: options.detect.batch,
+        fill_batch: options.fill_batch,
+        window: options.window,
+        card_share: options.card_share,
+        wanted,
+        is_strict: devices.strict,
+        index: devices.index,
+    };
+    let (plugins, cache) = (options.runtime_plugins.clone(), options.cache.clone());
+    let card = None;
+    let placed = place(&Machine { cores, free_memory, onnx_runtimes, plugins, card, cache }, wishes);
     Placement { faults: options.devices.faults.iter().filter_map(Fault::of_network).collect(), ..placed }
 }
 
@@ -105,7 +123,7 @@ pub(crate) fn lost(placement: &Placement, watch: &mut Watch<'_>) -> Vec<String> 
 /// What runs `net`, and what refused to, a line each; the first is about the network itself.
 pub(crate) fn words(role: &str, net: &Net) -> Vec<String> {
     let digest = &net.digest()[..16];
-    let mut words = vec![format!("{role}: {} (sha256 {digest}) on {}", net.name(), net.runtime())];
+    let mut words = vec![format!("{role}: {} (sha256 {digest}) on {}", net.name(), net.title())];
     words.extend(net.refusals().iter().map(|line| format!("{REFUSED} {role} on {line}")));
     words
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use cleanplate_core::{Origin, Repeats};
-use cleanplate_infer::Overrides;
+use cleanplate_infer::{CARD_SHARE, Overrides};
 use serde::{Deserialize, Serialize};
 
 use crate::devices::DeviceOptions;
@@ -323,10 +323,19 @@ pub struct Options {
     pub dry_run: bool,
     /// Where the library of ONNX Runtime may lie, the likeliest first; without one networks run on the embedded runtime.
     pub onnx_runtimes: Vec<PathBuf>,
+    /// Where a plug-in of it that reaches any GPU may lie, the likeliest first.
+    pub runtime_plugins: Vec<PathBuf>,
+    /// Where what was found out about devices and networks is kept between jobs; `None` keeps nothing.
+    pub cache: Option<PathBuf>,
+    /// Share of a card's memory that may be taken, 0..=1.
+    pub card_share: f64,
+    /// Frames that wait between stages at most; `None` is chosen by the card's memory, and without a card by `queue_bytes`. Never shows in the
+    /// pixels.
+    pub window: Option<usize>,
     /// Decoder threads; `None` is one per core. Never shows in the pixels.
     pub decoder_threads: Option<u32>,
-    /// Bytes of frames that wait between stages at most. Never shows in the pixels.
-    pub queue_bytes: u64,
+    /// Bytes of frames that wait between stages at most; `None` is 64 MiB, or what the window takes. Never shows in the pixels.
+    pub queue_bytes: Option<u64>,
 }
 
 impl Default for Options {
@@ -367,8 +376,12 @@ impl Default for Options {
             plan_in: None,
             dry_run: false,
             onnx_runtimes: Vec::new(),
+            runtime_plugins: Vec::new(),
+            cache: None,
+            card_share: CARD_SHARE,
+            window: None,
             decoder_threads: None,
-            queue_bytes: 64 << 20,
+            queue_bytes: None,
         }
     }
 }

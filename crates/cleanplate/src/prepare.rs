@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::marks::{Clip, Marker};
 use crate::masks::MaskFolder;
-use crate::networks::FillModel;
+use crate::networks::{FillModel, placement};
 use crate::observer::{Event, Phase};
 use crate::options::{Job, Options};
 use crate::plan::{Mark, PLAN_VERSION, Plan, SourcePin, cut};
@@ -71,6 +71,7 @@ pub(crate) fn open(input: &Path, options: &Options, watch: &mut Watch<'_>) -> Re
         let lines = source.damage().summary();
         lines.into_iter().for_each(|line| watch.tell(Event::warning(format!("source: damaged: {line}"))));
     }
+    watch.tell(Event::info(placement(options).words()));
     let refusals = devices::decoder(&source, &options.devices)?;
     devices::tell(
         &refusals,
@@ -102,14 +103,15 @@ pub(crate) fn plan(job: &Job, opened: &Opened, masks: &Path, on_paper: bool, wat
         )
         .into());
     }
-    let mut upscale = upscale_of(opened, options, watch)?;
+    let mut said = Vec::new();
+    let mut upscale = upscale_of(opened, options, &mut said, watch)?;
     let choice = encoder(opened, container, options, upscale.as_ref().map(|(upscale, sar)| (upscale, *sar)))?;
     let picked = devices::encoder(&choice, &options.devices)?;
     devices::tell(&picked.refusals, &picked.spec.words(), watch);
     let copy = plan_copy(source, container, &picked.spec, options.drop_streams, &options.accept_loss)?;
     let (fill_model, refused) = FillModel::of(options, watch)?;
     let (marks, mut words) = place_marks(options, opened, masks, watch)?;
-    words.splice(0..0, refused);
+    words.splice(0..0, said.into_iter().chain(refused));
     let keys: Vec<bool> = source.index().frames.iter().map(|f| f.key).collect();
     let segments = cut(&clip.starts, |idx| keys.get(idx).copied().unwrap_or(false));
     // A job that is carried out finds repeats on its way and decodes nothing for them.
@@ -229,7 +231,12 @@ pub(crate) fn encoder(
 }
 
 /// How the picture is enlarged, where that is asked for, and the sample aspect ratio of the new one.
-fn upscale_of(opened: &Opened, options: &Options, watch: &mut Watch<'_>) -> Result<Option<(Upscale, Rational)>> {
+fn upscale_of(
+    opened: &Opened,
+    options: &Options,
+    said: &mut Vec<String>,
+    watch: &mut Watch<'_>,
+) -> Result<Option<(Upscale, Rational)>> {
     let Some(wanted) = &options.upscale else { return Ok(None) };
     if opened.scan.is_interlaced() {
         return Err(MediaError::unsupported_but(
@@ -241,7 +248,7 @@ fn upscale_of(opened: &Opened, options: &Options, watch: &mut Watch<'_>) -> Resu
     let video = opened.source.info().video_stream().and_then(|s| s.video.as_ref());
     let sar = video.map_or(Rational::new(0, 1), |video| video.sar);
     let coding = Coding::of(&opened.source, wanted)?;
-    Upscale::asked(wanted, options, (&opened.clip, coding), sar, watch).map(Some)
+    Upscale::asked(wanted, options, (&opened.clip, coding), sar, said, watch).map(Some)
 }
 
 /// What the media crate is asked to encode.

@@ -280,7 +280,7 @@ fn render(
         hdr: opened.hdr,
         decoder_threads: options.decoder_threads.unwrap_or(0),
         faults: &options.devices.faults,
-        queue_bytes: options.queue_bytes,
+        queue_bytes: queue_bytes(options, placement, plan),
         placement: placement.clone(),
     };
     let done = render.done()?;
@@ -306,6 +306,18 @@ fn render(
     let damage: Vec<String> = rendered.records.iter().flat_map(|(r, _)| r.damage.summary()).collect();
     damage.into_iter().for_each(|line| watch.tell(Event::warning(format!("decode: damaged: {line}"))));
     Ok(rendered)
+}
+
+/// Bytes of frames that wait between stages where nobody says otherwise.
+const QUEUE_BYTES: u64 = 64 << 20;
+
+/// Bytes of frames that may wait between stages: a card's window takes what it needs, up to an eighth of the memory that is free.
+fn queue_bytes(options: &Options, placement: &Placement, plan: &Plan) -> u64 {
+    let Some(frames) = placement.window else { return options.queue_bytes.unwrap_or(QUEUE_BYTES) };
+    let pin = &plan.source;
+    let window = (frames as u64).saturating_mul(plan.encoder.source_format.bytes(pin.width, pin.height));
+    let most = || (crate::resources::free_memory() / 8).max(QUEUE_BYTES);
+    window.min(options.queue_bytes.unwrap_or_else(most))
 }
 
 fn assemble(

@@ -11,25 +11,67 @@ use zip::ZipArchive;
 
 use crate::error::{Error, Result};
 
-/// An installed ONNX Runtime.
+/// An installed ONNX Runtime, a plug-in of it, or libraries that it needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installed {
     /// The wheel's name with its version: `onnxruntime-1.27.0`.
     pub name: String,
-    /// Its library.
+    /// What it is.
+    pub kind: Kind,
+    /// Its library; of NVIDIA's the first of them.
     pub library: PathBuf,
     /// Bytes of all that was installed with it.
     pub bytes: u64,
 }
 
-/// Where the wheel keeps libraries.
-const LIBRARIES: &str = "onnxruntime/capi/";
+/// What a wheel brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// ONNX Runtime.
+    Runtime,
+    /// A plug-in of ONNX Runtime that reaches any GPU.
+    Plugin,
+    /// Libraries of NVIDIA's that ONNX Runtime needs on its cards.
+    Nvidia,
+}
+
+impl Kind {
+    /// By a wheel's name.
+    fn of(name: &str) -> Option<Self> {
+        let kinds = [
+            ("onnxruntime_ep_", Self::Plugin),
+            ("onnxruntime", Self::Runtime),
+            ("nvidia_", Self::Nvidia),
+            ("tensorrt", Self::Nvidia),
+        ];
+        kinds.iter().find(|(start, _)| name.starts_with(start)).map(|(_, kind)| *kind)
+    }
+
+    /// Whether a file of such a wheel is the library that is loaded first, and not one of its helpers: `libonnxruntime.so.1.27.0`,
+    /// `onnxruntime.dll`.
+    fn is_main(self, file: &str) -> bool {
+        let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+        let is_library = file.contains(&format!("{suffix}.")) || file.ends_with(suffix);
+        let starts = |with: &str| file.starts_with(&format!("{prefix}{with}"));
+        is_library
+            && match self {
+                Self::Runtime => starts("onnxruntime."),
+                Self::Plugin => starts("onnxruntime_providers_"),
+                Self::Nvidia => true,
+            }
+    }
+}
+
+/// Folders of wheels that hold libraries.
+const FOLDERS: [&str; 4] = ["onnxruntime/", "onnxruntime_ep_webgpu/", "nvidia/", "tensorrt_libs/"];
 
 /// The largest library that is believed (of wheels for CUDA the largest has 400 MB).
 const LARGEST: u64 = 2 << 30;
 
-/// Takes the libraries of ONNX Runtime out of a wheel into a folder of its own below `folder`: their checksums have to be those of the wheel's list,
-/// and the library has to compute a small network right. One of the same version that is there is replaced.
+/// Takes the libraries of ONNX Runtime, its plug-in for any GPU, or NVIDIA's libraries out of a wheel into a folder of its own below `folder`: their
+/// checksums have to be those of the wheel's list, and ONNX Runtime has to compute a small network right. One of the same version that is
+/// there is replaced.
 ///
 /// # Errors
 /// Where the file is no wheel of ONNX Runtime for this machine, is damaged, or what is in it does not compute; nothing is left of it then.
@@ -39,17 +81,17 @@ pub fn install(wheel: &Path, folder: &Path) -> Result<Installed> {
     let mut archive = ZipArchive::new(file).map_err(|error| refuse(&format!("it is no wheel ({error})")))?;
     let listed = listed(&mut archive).ok_or_else(|| refuse("it has no list of its files"))?;
     let name = listed.name.clone();
-    if !name.starts_with("onnxruntime") {
+    let Some(kind) = Kind::of(&name) else {
         return Err(refuse(&format!(
             "it is {name}; a wheel of onnxruntime is wanted (pip download --no-deps onnxruntime)"
         )));
-    }
+    };
     fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
     let partial = tempfile::Builder::new().prefix(".install").tempdir_in(folder);
     let partial = partial.map_err(Error::io("make a folder in", folder))?;
     let (mut bytes, mut library) = (0, None);
     for (path, digest) in listed.libraries() {
-        let file_name = path.trim_start_matches(LIBRARIES);
+        let file_name = path.rsplit('/').next().unwrap_or(path);
         let mut member = archive.by_name(path).map_err(|error| refuse(&format!("{path}: {error}")))?;
         if member.size() > LARGEST {
             return Err(refuse(&format!("{path} is too large")));
@@ -63,41 +105,44 @@ pub fn install(wheel: &Path, folder: &Path) -> Result<Installed> {
         let target = partial.path().join(file_name);
         fs::write(&target, &data).map_err(Error::io("write", target))?;
         bytes += data.len() as u64;
-        if is_main(file_name) {
-            library = Some(file_name.to_owned());
+        if kind.is_main(file_name) {
+            library.get_or_insert_with(|| file_name.to_owned());
         }
     }
     let Some(library) = library else {
         return Err(refuse(&format!(
-            "it has no library for this system ({}{}onnxruntime{})",
-            LIBRARIES,
+            "it has no library for this system ({}onnxruntime{})",
             std::env::consts::DLL_PREFIX,
             std::env::consts::DLL_SUFFIX
         )));
     };
-    computes(&partial.path().join(&library))
-        .map_err(|why| Error::Backend(format!("{name} from {} cannot be used here: {why}", wheel.display())))?;
+    if kind == Kind::Runtime {
+        computes(&partial.path().join(&library))
+            .map_err(|why| Error::Backend(format!("{name} from {} cannot be used here: {why}", wheel.display())))?;
+    }
     let place = folder.join(&name);
     if place.exists() {
         fs::remove_dir_all(&place).map_err(Error::io("replace", place.clone()))?;
     }
     fs::rename(partial.keep(), &place).map_err(Error::io("write", place.clone()))?;
-    Ok(Installed { name, library: place.join(library), bytes })
+    Ok(Installed { name, kind, library: place.join(library), bytes })
 }
 
-/// What is installed below `folder`, the newest version first.
+/// What is installed below `folder`: first what reaches NVIDIA's cards, of those the newest version first.
 pub fn installed(folder: &Path) -> Vec<Installed> {
     let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
     let mut all: Vec<Installed> = entries(folder)
         .filter_map(|entry| {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let files: Vec<_> = entries(&entry.path()).collect();
-            let library = files.iter().find(|file| is_main(&file.file_name().to_string_lossy()))?.path();
+            let kind = Kind::of(&name)?;
+            let mut files: Vec<_> = entries(&entry.path()).collect();
+            files.sort_by_key(std::fs::DirEntry::file_name);
+            let library = files.iter().find(|file| kind.is_main(&file.file_name().to_string_lossy()))?.path();
             let bytes = files.iter().filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum();
-            (!name.starts_with('.')).then_some(Installed { name, library, bytes })
+            Some(Installed { name, kind, library, bytes })
         })
         .collect();
-    all.sort_by_key(|own| std::cmp::Reverse(version(&own.name)));
+    all.sort_by_key(|own| std::cmp::Reverse((own.name.starts_with("onnxruntime_gpu-"), version(&own.name))));
     all
 }
 
@@ -106,17 +151,10 @@ fn version(name: &str) -> Vec<u32> {
     name.rsplit('-').next().unwrap_or_default().split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }
 
-/// Whether that is the library itself, and not one of its helpers: `libonnxruntime.so.1.27.0`, `onnxruntime.dll`.
-fn is_main(file: &str) -> bool {
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let versioned = file.starts_with(&format!("{prefix}onnxruntime."));
-    versioned && (file.contains(&format!("{suffix}.")) || file.ends_with(suffix))
-}
-
 /// Whether the library at `path` computes the golden network. A process keeps the first library that it has loaded, so another process that
 /// has loaded one already answers for that.
 fn computes(path: &Path) -> std::result::Result<(), String> {
-    let machine = Machine { cores: 1, free_memory: 0, onnx_runtimes: vec![path.to_owned()] };
+    let machine = Machine { cores: 1, onnx_runtimes: vec![path.to_owned()], ..Machine::default() };
     let checked = runtimes(&place(&machine, Wishes::default()));
     checked.into_iter().find(|own| own.name == "onnxruntime").map_or(Ok(()), |own| own.verdict)
 }
@@ -134,8 +172,9 @@ impl Listed {
     fn libraries(&self) -> impl Iterator<Item = &(String, String)> {
         let is_library = |file: &str| file.contains(".so") || file.ends_with(".dylib") || file.ends_with(".dll");
         self.files.iter().filter(move |(path, _)| {
-            path.strip_prefix(LIBRARIES)
-                .is_some_and(|file| !file.contains(['/', '\\']) && is_library(file) && !file.contains("pybind11"))
+            let file = path.rsplit('/').next().unwrap_or(path);
+            let is_ours = FOLDERS.iter().any(|folder| path.starts_with(folder)) && !path.contains(['\\', ':']);
+            is_ours && is_library(file) && !file.contains("pybind11")
         })
     }
 }
@@ -179,7 +218,12 @@ mod tests {
     fn wheel(folder: &Path, name: &str, data: &[u8], said: &[u8]) -> PathBuf {
         let path = folder.join("some.whl");
         let mut archive = zip::ZipWriter::new(fs::File::create(&path).unwrap());
-        let file = format!("{LIBRARIES}{}onnxruntime{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+        let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+        let file = match Kind::of(name) {
+            Some(Kind::Plugin) => format!("onnxruntime_ep_webgpu/{prefix}onnxruntime_providers_webgpu{suffix}"),
+            Some(Kind::Nvidia) => format!("nvidia/cudnn/lib/{prefix}cudnn{suffix}.9"),
+            _ => format!("onnxruntime/capi/{prefix}onnxruntime{suffix}"),
+        };
         archive.start_file(&file, SimpleFileOptions::default()).unwrap();
         archive.write_all(data).unwrap();
         archive.start_file(format!("{name}.dist-info/RECORD"), SimpleFileOptions::default()).unwrap();
@@ -208,7 +252,21 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_version_comes_first() {
+    fn plug_ins_and_nvidias_libraries_are_installed_and_known_for_what_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("runtimes");
+        for (name, kind) in [("onnxruntime_ep_webgpu-0.4.0", Kind::Plugin), ("nvidia_cudnn_cu13-9.12.0", Kind::Nvidia)]
+        {
+            let own = install(&wheel(folder.path(), name, b"x", b"x"), &place).unwrap();
+            assert_eq!((own.name.as_str(), own.kind, own.library.is_file()), (name, kind, true));
+            assert!(installed(&place).contains(&own));
+        }
+        assert!(Kind::Runtime.is_main("libonnxruntime.so.1.27.0") == cfg!(target_os = "linux"));
+        assert!(!Kind::Runtime.is_main("libonnxruntime_providers_shared.so"));
+    }
+
+    #[test]
+    fn what_reaches_cards_and_the_newest_version_come_first() {
         let folder = tempfile::tempdir().unwrap();
         let library = format!("{}onnxruntime{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
         for name in ["onnxruntime-1.9.0", "onnxruntime-1.27.0", "onnxruntime_gpu-1.26.1"] {
@@ -217,8 +275,7 @@ mod tests {
         }
         fs::create_dir(folder.path().join("empty-2.0")).unwrap();
         let names: Vec<String> = installed(folder.path()).into_iter().map(|own| own.name).collect();
-        assert_eq!(names, ["onnxruntime-1.27.0", "onnxruntime_gpu-1.26.1", "onnxruntime-1.9.0"]);
-        assert!(!is_main("libonnxruntime_providers_shared.so"));
+        assert_eq!(names, ["onnxruntime_gpu-1.26.1", "onnxruntime-1.27.0", "onnxruntime-1.9.0"]);
     }
 
     #[test]

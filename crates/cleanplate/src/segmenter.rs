@@ -5,7 +5,7 @@
 
 use cleanplate_core::caption::Seen;
 use cleanplate_core::{Frame, PixelLayout, Raster};
-use cleanplate_infer::{Net, Placement, Tensor};
+use cleanplate_infer::{Net, Placement, Role, Tensor};
 
 use crate::error::{Error, Result};
 use crate::grid::{CELL, Grid, means, stored};
@@ -34,8 +34,9 @@ pub(crate) struct Segmenter {
 impl Segmenter {
     /// For frames on `grid`.
     pub(crate) fn open(placement: &Placement, grid: Grid) -> Result<Self> {
-        let net = network(placement)?;
-        Ok(Self { net, grid, batch: placement.detect_batch, input: Tensor::zeros(vec![0]) })
+        let mut net = network(placement)?;
+        let batch = net.batch(Role::Detect, placement);
+        Ok(Self { net, grid, batch, input: Tensor::zeros(vec![0]) })
     }
 }
 

@@ -309,10 +309,15 @@ fn queues_and_threads_never_show_in_the_output() {
     let input = folder.make("in.mp4", &format!("{PICTURES} -c:v libx264 -preset veryfast"));
     let outputs: Vec<Vec<u8>> = [(1u64, 1u32, VerifyMode::Full), (64 << 20, 3, VerifyMode::Packets)]
         .into_iter()
-        .map(|(queue_bytes, threads, verify)| {
+        .map(|(bytes, threads, verify)| {
             let job = folder.job(&input, "out.mp4", &["80,10,30,20"]);
-            let options =
-                Options { queue_bytes, decoder_threads: Some(threads), verify, overwrite: true, ..job.options };
+            let options = Options {
+                queue_bytes: Some(bytes),
+                decoder_threads: Some(threads),
+                verify,
+                overwrite: true,
+                ..job.options
+            };
             run(&Job { options, ..job }, &mut Silent).unwrap();
             fs::read(folder.path("out.mp4")).unwrap()
         })

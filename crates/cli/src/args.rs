@@ -366,14 +366,21 @@ pub(crate) struct How {
     /// An inpainting network (LaMa-type, ONNX) that fills instead of the spatial fill; see docs/models.md
     #[arg(long, value_name = "F.onnx", value_hint = ValueHint::FilePath)]
     pub(crate) fill_model: Option<PathBuf>,
-    /// Crops that an inpainting network is shown at once at most; never shows in the pixels [default: 1 on processors]
+    /// Crops that an inpainting network, or tiles that one that enlarges, is shown at once at most; never shows in the pixels [default: 1 on
+    /// processors; on devices what turns out to be fastest]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) fill_batch: Option<u16>,
     #[command(flatten)]
     pub(crate) stream: Stream,
-    /// Bytes of frames that wait between stages at most (64M, 1G); never shows in the pixels
+    /// Bytes of frames that wait between stages at most (64M, 1G); never shows in the pixels [default: 64M; on a card what --window takes]
     #[arg(long, value_name = "SIZE", value_parser = values::bytes)]
     pub(crate) memory: Option<u64>,
+    /// Frames that wait between stages at most; never shows in the pixels [default: 180 to 450 by the memory of a card; without one --memory says]
+    #[arg(long, value_name = "FRAMES", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) window: Option<u32>,
+    /// Share of a card's memory that networks may take [default: 0.95]
+    #[arg(long, value_name = "SHARE", value_parser = values::fraction)]
+    pub(crate) vram_fraction: Option<f64>,
 }
 
 /// How the picture is enlarged. Without a size it keeps its own; the verb upscale doubles it.
@@ -426,12 +433,6 @@ pub(crate) struct Stream {
     pub(crate) stream: Option<usize>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Device {
-    Auto,
-    Cpu,
-}
-
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Encoder (default: as the source)")]
 pub(crate) struct Encode {
@@ -454,9 +455,11 @@ pub(crate) struct Encode {
     /// (nvdec, vaapi, videotoolbox, d3d11va); never shows in the pixels [default: auto]
     #[arg(long, value_name = "auto|hw|sw|NAME")]
     pub(crate) decoder: Option<Wish>,
-    /// auto, or cpu: no hardware but the processor, where --decoder and --encoder say nothing else [default: auto]
-    #[arg(long, value_name = "auto|cpu", value_enum)]
-    pub(crate) device: Option<Device>,
+    /// What computes networks: auto (a device that computes as the processor does, else the processor), hw, cpu, or a runtime by name
+    /// (tensorrt, cuda, webgpu, onnxruntime, rten), each with :N for the N-th device from 0, which then decodes and encodes too; with cpu nothing
+    /// but the processor is used where --decoder and --encoder say nothing else [default: auto]
+    #[arg(long, value_name = "auto|hw|cpu|NAME[:N]", value_parser = values::device)]
+    pub(crate) device: Option<(Wish, usize)>,
     /// Where it is encoded: auto (hardware that passes a trial, else software), hw, sw, or libav's name of an encoder (h264_nvenc) [default: auto]
     #[arg(long, value_name = "auto|hw|sw|NAME")]
     pub(crate) encoder: Option<Wish>,

@@ -5,14 +5,15 @@ use std::str::FromStr;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
-use cleanplate::{Error, Fault, Result};
+use cleanplate::{Error, Fault, InstalledKind, Options, Result};
 
 use crate::{args, values};
 
 const PREFIX: &str = "CLEANPLATE_";
 
 /// Variables with our prefix that belong to the tests.
-const OF_TESTS: [&str; 4] = ["CLEANPLATE_FAULT", "CLEANPLATE_SLOW", "CLEANPLATE_GPU", "CLEANPLATE_TESTDATA"];
+const OF_TESTS: [&str; 5] =
+    ["CLEANPLATE_FAULT", "CLEANPLATE_SLOW", "CLEANPLATE_GPU", "CLEANPLATE_TESTDATA", "CLEANPLATE_PLUGIN"];
 
 /// Variables of systems that cleanplate replaces, each standing for a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +26,11 @@ pub(crate) enum Old {
     MaxGap,
     DetectBatch,
     FillBatch,
+    Window,
 }
 
 impl Old {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Kernel,
         Self::MinScore,
         Self::Persistence,
@@ -36,6 +38,7 @@ impl Old {
         Self::MaxGap,
         Self::DetectBatch,
         Self::FillBatch,
+        Self::Window,
     ];
 
     /// Its name, and the flag that it stands for.
@@ -48,6 +51,7 @@ impl Old {
             Self::MaxGap => ("WATERMARK_MAX_GAP_FRAMES", "max_gap"),
             Self::DetectBatch => ("YOLO_BATCH_SIZE", "detect_batch"),
             Self::FillBatch => ("INPAINT_BATCH_SIZE", "fill_batch"),
+            Self::Window => ("GPU_SEGMENT_FRAMES", "window"),
         }
     }
 
@@ -58,6 +62,7 @@ impl Old {
             Self::Kernel => Some((value.parse::<u32>().ok()?.saturating_sub(1) / 2).to_string()),
             Self::Accumulation => Some(format!("{value}s")),
             Self::MinScore => values::share(value).ok().map(|_| value.to_owned()),
+            Self::Window => value.parse::<u32>().ok().filter(|n| *n > 0).map(|n| n.to_string()),
             Self::DetectBatch | Self::FillBatch => {
                 value.parse::<u16>().ok().filter(|n| (1..=256).contains(n)).map(|n| n.to_string())
             }
@@ -158,25 +163,48 @@ pub(crate) fn runtimes() -> Option<PathBuf> {
     Some(data.or_else(usual)?.join("cleanplate/runtimes"))
 }
 
+/// Where what was found out about devices is kept: engines, batches.
+fn cache() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let usual = || Some(set(if cfg!(windows) { "USERPROFILE" } else { "HOME" })?.join(".cache"));
+    let folder = if cfg!(windows) { set("LOCALAPPDATA") } else { set("XDG_CACHE_HOME") };
+    Some(folder.or_else(usual)?.join("cleanplate"))
+}
+
+/// Says where networks find what runs them, and where they keep what they learn.
+pub(crate) fn networks(options: &mut Options) {
+    let own = runtimes().map(|folder| cleanplate::installed(&folder)).unwrap_or_default();
+    let of = |kind| own.iter().filter(move |one| one.kind == kind).map(|one| one.library.clone());
+    let plugin =
+        format!("{}onnxruntime_providers_webgpu{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let packaged = roots().into_iter().flat_map(|lib| packaged(&lib, "onnxruntime_ep_webgpu", &plugin));
+    options.runtime_plugins = of(InstalledKind::Plugin).chain(packaged).collect();
+    options.onnx_runtimes = onnx_runtimes(of(InstalledKind::Runtime));
+    options.cache = cache();
+}
+
 /// Where the library of ONNX Runtime may lie: what `ORT_DYLIB_PATH` names, alone where it is set; else what the user has installed, Python
 /// packages of this user and this machine, then what the loader knows.
-pub(crate) fn onnx_runtimes() -> Vec<PathBuf> {
+fn onnx_runtimes(own: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
     if let Some(path) = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
         return vec![path.into()];
     }
-    let homes = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
-    let user = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local"));
-    let roots = homes.chain(user).chain(["/usr/local", "/usr"].map(PathBuf::from));
-    let own = runtimes().map(|folder| cleanplate::installed(&folder)).unwrap_or_default();
-    let own = own.into_iter().map(|installed| installed.library);
-    let mut found: Vec<PathBuf> = own.chain(roots.flat_map(|root| packaged(&root.join("lib")))).collect();
     let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    found.push(format!("{prefix}onnxruntime{suffix}").into());
-    found
+    // Linux appends the version: libonnxruntime.so.1.27.0.
+    let library = format!("{prefix}onnxruntime{suffix}");
+    let packaged = roots().into_iter().flat_map(|lib| packaged(&lib, "onnxruntime/capi", &library));
+    own.chain(packaged).chain([PathBuf::from(&library)]).collect()
 }
 
-/// Libraries of ONNX Runtime in the Python packages below `lib`, in the order of their names.
-fn packaged(lib: &Path) -> Vec<PathBuf> {
+/// Folders with Python's libraries, of this user and of this machine.
+fn roots() -> Vec<PathBuf> {
+    let homes = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
+    let user = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local"));
+    homes.chain(user).chain(["/usr/local", "/usr"].map(PathBuf::from)).map(|root| root.join("lib")).collect()
+}
+
+/// Files whose names begin with `library` in the folder `package` of the Python packages below `lib`, in the order of their names.
+fn packaged(lib: &Path, package: &str, library: &str) -> Vec<PathBuf> {
     let names = |folder: &Path| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
@@ -186,10 +214,7 @@ fn packaged(lib: &Path) -> Vec<PathBuf> {
     let starts = |path: &PathBuf, with: &str| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(with));
     let pythons = names(lib).into_iter().filter(|path| starts(path, "python3"));
     let packages = pythons.flat_map(|python| ["site-packages", "dist-packages"].map(|kind| python.join(kind)));
-    let library = format!("{}onnxruntime{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let libraries = packages.flat_map(|package| names(&package.join("onnxruntime/capi")));
-    // Linux appends the version: libonnxruntime.so.1.27.0.
-    libraries.filter(|path| starts(path, &library)).collect()
+    packages.flat_map(|folder| names(&folder.join(package))).filter(|path| starts(path, library)).collect()
 }
 
 /// Identifier and variable of every long flag of a verb that takes one.

@@ -36,7 +36,7 @@ impl Place {
             min_duration: self.min_duration.unwrap_or(usual.min_duration),
             network: self.text_model.clone(),
         };
-        options.onnx_runtimes = environment::onnx_runtimes();
+        environment::networks(options);
         options.plan_in.clone_from(&self.plan_in);
         Ok(())
     }
@@ -68,9 +68,9 @@ impl How {
         options.fill_model.clone_from(&self.fill_model);
         options.fill_batch = self.fill_batch.map(usize::from).or(environment.old(Old::FillBatch)?);
         options.stream = self.stream.stream;
-        if let Some(bytes) = self.memory {
-            options.queue_bytes = bytes;
-        }
+        options.queue_bytes = self.memory;
+        options.window = self.window.map(|frames| frames as usize).or(environment.old(Old::Window)?);
+        options.card_share = self.vram_fraction.unwrap_or(options.card_share);
         Ok(())
     }
 }
@@ -124,10 +124,11 @@ impl Encode {
         // An encoder's own name as the codec means that encoder.
         let is_encoder = |name: &&String| name.starts_with("lib") || name.contains('_');
         let named = self.codec.as_ref().filter(is_encoder).map(|name| Wish::Named(name.clone()));
-        let usual = || if self.device == Some(args::Device::Cpu) { Wish::Software } else { Wish::Auto };
+        let (networks, index) = self.device.clone().unwrap_or_default();
+        let usual = || if networks == Wish::Software { Wish::Software } else { Wish::Auto };
         let encoder = self.encoder.clone().or(named).unwrap_or_else(usual);
         let decoder = self.decoder.clone().unwrap_or_else(usual);
-        Ok(DeviceOptions { decoder, encoder, strict: self.strict, faults: environment.faults()? })
+        Ok(DeviceOptions { decoder, encoder, networks, index, strict: self.strict, faults: environment.faults()? })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cleanplate::{Times, UpscaleModel};
+use cleanplate::{Times, UpscaleModel, Wish};
 
 /// One moment (`12.5`, `1:30`, `f120`), read as the range that starts there, or a range.
 pub(crate) fn moment(text: &str) -> Result<Times, String> {
@@ -44,6 +44,22 @@ pub(crate) fn share(text: &str) -> Result<f32, String> {
         Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
         _ => Err(format!("{text:?} is not a number from 0 to 1")),
     }
+}
+
+/// A share of something that is more than nothing.
+pub(crate) fn fraction(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(value) if (0.05..=1.0).contains(&value) => Ok(value),
+        _ => Err(format!("{text:?} is not a number from 0.05 to 1")),
+    }
+}
+
+/// What computes networks, and the number of the device: `cuda:1`.
+pub(crate) fn device(text: &str) -> Result<(Wish, usize), String> {
+    let (name, number) = text.trim().split_once(':').unwrap_or((text.trim(), "0"));
+    let number = number.parse::<usize>().ok().filter(|n| *n < 64);
+    let number = number.ok_or_else(|| format!("{text:?} ends in no number of a device (cuda:1)"))?;
+    Ok((name.parse()?, number))
 }
 
 /// How many times as large.

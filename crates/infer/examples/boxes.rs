@@ -20,7 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let size: (u32, u32) = (w.parse()?, h.parse()?);
     let onnx_runtimes = runtimes.iter().map(Into::into).collect();
-    let machine = Machine { cores: std::thread::available_parallelism()?.get(), free_memory: 4 << 30, onnx_runtimes };
+    let cores = std::thread::available_parallelism()?.get();
+    let machine = Machine { cores, free_memory: 4 << 30, onnx_runtimes, ..Machine::default() };
     let mut yolo = Yolo::open(Path::new(net), &place(&machine, Wishes { detect_batch: Some(1), ..Wishes::default() }))?;
     eprintln!("{:?} of {:?} on {}: {:?}", yolo.head(), yolo.side(), yolo.net().runtime(), yolo.net().refusals());
     let inner = yolo.letterbox(size).inner;

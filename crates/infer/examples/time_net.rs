@@ -38,7 +38,8 @@ fn timed(
     input: &Tensor,
     rounds: usize,
 ) -> Result<Vec<Tensor>, Box<dyn Error>> {
-    let placement = place(&Machine { cores: 1, free_memory: 4 << 30, onnx_runtimes }, Wishes::default());
+    let machine = Machine { cores: 1, free_memory: 4 << 30, onnx_runtimes, ..Machine::default() };
+    let placement = place(&machine, Wishes::default());
     let (mut net, mut results) = Net::open(net, &placement, |_| Ok(vec![input.shape().to_vec()]))?;
     let mut times = Vec::new();
     for _ in 0..rounds.max(1) {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::net::Net;
+use crate::net::{Net, Role};
 use crate::place::Placement;
 use crate::tensor::Tensor;
 
@@ -54,13 +54,13 @@ impl DbNet {
         if let Some(what) = unexported(path) {
             return Err(refuse(format!("it is {what}; {EXPORT}")));
         }
-        let (net, outputs) = Net::open(path, placement, |graph| Ok(vec![input(graph)?.1]))?;
+        let (mut net, outputs) = Net::open(path, placement, |graph| Ok(vec![input(graph)?.1]))?;
         let (side, shape) = input(net.graph()).map_err(refuse)?;
         let (output, cell) = map_of(&outputs, (shape[3], shape[2])).map_err(refuse)?;
         let beyond = |v: &f32| *v < -ROUNDING || *v > 1.0 + ROUNDING;
         let is_before_sigmoid = first_channel(&outputs[output], 0).iter().any(beyond);
         let takes_many = net.graph().inputs[0].shape[0].is_none();
-        let batch = if takes_many { placement.detect_batch } else { 1 };
+        let batch = if takes_many { net.batch(Role::Detect, placement) } else { 1 };
         Ok(Self { net, side, batch, cell, output, is_before_sigmoid, input: Tensor::zeros(vec![0]) })
     }
 

@@ -74,6 +74,11 @@ impl Graph {
         }
     }
 
+    /// Whether it takes inputs of one size alone.
+    pub(crate) fn is_of_one_size(&self) -> bool {
+        self.inputs.iter().all(|port| port.shape.iter().all(Option::is_some))
+    }
+
     /// Operators on quantised numbers in it.
     pub fn quantised(&self) -> Vec<&str> {
         let is_quantised = |name: &&str| {

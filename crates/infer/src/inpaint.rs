@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::net::Net;
+use crate::net::{Net, Role};
 use crate::place::Placement;
 use crate::tensor::Tensor;
 
@@ -25,8 +25,8 @@ pub struct Inpainter {
     layout: Layout,
     /// Columns and rows that it takes; `None` takes any multiple of 64.
     side: Option<(usize, usize)>,
-    /// Whether it takes several pictures at once.
-    takes_many: bool,
+    /// Pictures that it is shown at once at most.
+    batch: usize,
     /// What its output of white is.
     top: f32,
 }
@@ -37,7 +37,7 @@ impl Inpainter {
     /// # Errors
     /// As [`Net::open`]; also where it does not take a picture and a mask, or does not give a picture.
     pub fn open(path: &Path, placement: &Placement) -> Result<Self> {
-        let (net, outputs) = Net::open(path, placement, |graph| Ok(roles(graph)?.shapes()))?;
+        let (mut net, outputs) = Net::open(path, placement, |graph| Ok(roles(graph)?.shapes()))?;
         let refuse =
             |why: String| Error::Model(format!("cannot use the network {} to fill holes: {why}", path.display()));
         let roles = roles(net.graph()).map_err(refuse)?;
@@ -51,7 +51,8 @@ impl Inpainter {
         let top = if highest > UNIT { 255.0 } else { 1.0 };
         let takes_many = net.graph().inputs.iter().all(|port| port.shape[0].is_none());
         let Roles { layout, side } = roles;
-        Ok(Self { net, layout, side, takes_many, top })
+        let batch = if takes_many { net.batch(Role::Fill, placement) } else { 1 };
+        Ok(Self { net, layout, side, batch, top })
     }
 
     /// The network.
@@ -65,9 +66,9 @@ impl Inpainter {
         self.side.unwrap_or_else(|| (w.next_multiple_of(STEP).max(STEP), h.next_multiple_of(STEP).max(STEP)))
     }
 
-    /// How many pictures of one size it takes at once at most, of `wished` (at least 1).
-    pub fn batch(&self, wished: usize) -> usize {
-        if self.takes_many { wished.max(1) } else { 1 }
+    /// How many pictures of one size it is shown at once at most.
+    pub const fn batch(&self) -> usize {
+        self.batch
     }
 
     /// Fills pictures of one size, as many at once as [`batch`](Self::batch) allows. `pictures` is `[n, 3, h, w]`, planes of red,

@@ -1,8 +1,8 @@
 //! Networks on tensors: users' ONNX files, opened on the first runtime that proves to compute them right.
 //!
-//! A [`Net`] runs on one of an ordered list of candidates: ONNX Runtime where it is installed (loaded at run time), else the
-//! embedded runtime. Each has to reproduce a golden output first, then the network has to give the same finite numbers twice;
-//! who refuses does so with a reason. On top lies what four kinds of networks mean: [`Yolo`] detectors, [`Inpainter`]s, [`DbNet`] text
+//! A [`Net`] runs on one of an ordered list of candidates: ONNX Runtime where it is installed (loaded at run time), on a device or on the
+//! processor, else the embedded runtime. Each has to reproduce a golden output first, then the network has to give the same finite numbers
+//! twice, and on a device what it gives on the processor; who refuses does so with a reason. On top lies what four kinds of networks mean: [`Yolo`] detectors, [`Inpainter`]s, [`DbNet`] text
 //! detectors and [`Upscaler`]s. Refuses to know what a video is, where frames come from and what is done with the results.
 #![forbid(unsafe_code)]
 
@@ -13,9 +13,11 @@ mod golden;
 mod graph;
 pub mod inpaint;
 mod letterbox;
+mod libraries;
 mod mend;
 pub mod net;
 mod onnx_runtime;
+mod pace;
 pub mod place;
 mod runtime;
 pub mod tensor;
@@ -27,8 +29,10 @@ pub use dbnet::DbNet;
 pub use error::{Error, Result};
 pub use graph::{Graph, Port};
 pub use inpaint::Inpainter;
-pub use net::{Checked, Net, runtimes};
-pub use place::{Incidents, Machine, NetFailure, NetFault, Placement, Wishes, place};
+pub use net::{Checked, Net, Role, runtimes};
+pub use place::{
+    Batches, CARD_SHARE, Card, Incidents, Machine, NetFailure, NetFault, Placement, Wanted, Wishes, place,
+};
 pub use tensor::Tensor;
 pub use upscale::{Overrides, Upscaler};
 pub use yolo::Yolo;

@@ -1,5 +1,6 @@
 //! A network of a file, opened on the first runtime that proves to compute it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,7 +12,8 @@ use crate::golden;
 use crate::graph::Graph;
 use crate::mend::mended;
 use crate::onnx_runtime::{self, OnnxRuntime};
-use crate::place::{Incidents, NetFault, Placement};
+use crate::pace::{Learnt, Notebook, Pace};
+use crate::place::{Batches, Incidents, NetFault, Placement, Wanted};
 use crate::runtime::{CANDIDATES, Candidate, Runtime};
 use crate::tensor::Tensor;
 use crate::wire;
@@ -32,7 +34,7 @@ pub struct Checked {
     pub took: Duration,
 }
 
-/// Asks every runtime, in the order in which networks are given to them.
+/// Asks every runtime, in the order in which networks are given to them, whether or not `placement` would use it.
 pub fn runtimes(placement: &Placement) -> Vec<Checked> {
     let checked = |candidate: &Candidate| {
         let since = Instant::now();
@@ -41,7 +43,17 @@ pub fn runtimes(placement: &Placement) -> Vec<Checked> {
         let library = is_loaded.then(onnx_runtime::loaded).flatten().map(Path::to_owned);
         Checked { name: candidate.name, library, verdict, took: since.elapsed() }
     };
-    CANDIDATES.iter().map(checked).collect()
+    // Of those with one name, the one that computes with 32 bits tells.
+    CANDIDATES.iter().filter(|candidate| candidate.is_exact()).map(checked).collect()
+}
+
+/// What a network is for, as far as it decides how much it is shown at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It looks at frames.
+    Detect,
+    /// It makes samples.
+    Fill,
 }
 
 /// A network that runs.
@@ -49,14 +61,30 @@ pub struct Net {
     name: String,
     digest: String,
     graph: Graph,
-    runtime: Box<dyn Runtime>,
+    open: Open,
     refusals: Vec<String>,
     rest: Option<Rest>,
-    /// Inputs at once at most: what memory has turned out to hold.
+    /// Inputs at once at most: what memory has turned out to hold, or what a processor is good for.
     most: usize,
+    /// What it is shown at once on a processor, once its role is known.
+    on_processor: usize,
+    /// Inputs at once at most in the search for what is fastest; `None` where there is none.
+    pacing: Option<usize>,
+    paces: BTreeMap<String, Pace>,
     faults: Vec<NetFault>,
     incidents: Incidents,
     runs: u64,
+}
+
+/// A network on a runtime.
+struct Open {
+    /// Its place among the candidates.
+    at: usize,
+    title: String,
+    is_device: bool,
+    runtime: Box<dyn Runtime>,
+    notebook: Notebook,
+    learnt: Learnt,
 }
 
 /// What it takes to open the network on a further runtime.
@@ -68,33 +96,72 @@ struct Rest {
     from: usize,
 }
 
-/// The first runtime, `from` one on, that computes the network, with its place among all of them and what it gave on the probe's inputs.
-fn first(
-    bytes: &[u8],
-    graph: &Graph,
-    shapes: &[Vec<usize>],
-    placement: &Placement,
-    from: usize,
-    refusals: &mut Vec<String>,
-) -> Option<(usize, Box<dyn Runtime>, Vec<Tensor>)> {
-    for (at, candidate) in CANDIDATES.iter().enumerate().skip(from) {
-        let opened = golden::passes(candidate, placement)
-            .and_then(|()| candidate.opened(bytes, graph, placement))
-            .and_then(|mut runtime| {
-                let outputs = golden::twice(runtime.as_mut(), graph, shapes)?;
-                Ok((runtime, outputs))
-            });
-        match opened {
-            Ok((runtime, outputs)) => return Some((at, runtime, outputs)),
-            Err(reason) => refusals.push(format!("{}: {reason}", candidate.name)),
+/// A network that is to be opened.
+struct Wish<'a> {
+    bytes: &'a [u8],
+    digest: &'a str,
+    graph: &'a Graph,
+    shapes: &'a [Vec<usize>],
+    placement: &'a Placement,
+}
+
+impl Wish<'_> {
+    /// The first runtime, `from` one on, that computes the network, with what it gave on the probe's inputs.
+    fn first(&self, from: usize, refusals: &mut Vec<String>) -> Option<(Open, Vec<Tensor>)> {
+        let candidates = CANDIDATES.iter().enumerate().skip(from);
+        for (at, candidate) in candidates.filter(|(_, own)| own.is_meant(self.graph, self.placement)) {
+            match self.on(at, candidate) {
+                Ok((open, outputs)) => {
+                    if let Some(shortfall) = open.runtime.shortfall() {
+                        refusals.push(format!("{}: {shortfall}", open.title));
+                    }
+                    return Some((open, outputs));
+                }
+                Err(reason) => {
+                    // With fewer bits it was refused for the same reason: once is enough.
+                    let so_far = format!(": {reason}");
+                    if refusals.last().is_some_and(|last| {
+                        last.starts_with(candidate.name) && last.ends_with(&so_far) && candidate.is_exact()
+                    }) {
+                        refusals.pop();
+                    }
+                    refusals.push(format!("{}: {reason}", candidate.title()));
+                    // Fewer bits are a wish of ours, and nobody misses what was never installed.
+                    if self.placement.is_strict && candidate.is_exact() && candidate.is_installed(self.placement) {
+                        return None;
+                    }
+                }
+            }
         }
+        None
     }
-    None
+
+    fn on(&self, at: usize, candidate: &Candidate) -> std::result::Result<(Open, Vec<Tensor>), String> {
+        let Self { bytes, graph, shapes, placement, .. } = *self;
+        golden::passes(candidate, placement)?;
+        let mut runtime = candidate.opened(bytes, graph, placement)?;
+        let is_device = candidate.is_device();
+        let slack = if is_device { golden::ITSELF } else { 0.0 };
+        let probe = golden::twice(runtime.as_mut(), graph, shapes, slack)?;
+        let (title, mut notebook, mut learnt) = (candidate.title(), Notebook::default(), Learnt::default());
+        if is_device {
+            let library = onnx_runtime::loaded().map(|path| path.display().to_string()).unwrap_or_default();
+            notebook = Notebook::of(placement, self.digest, &title, &library);
+            learnt = notebook.read();
+            if !learnt.agrees {
+                let may_be_slow = !matches!(placement.wanted, Wanted::Any);
+                golden::like_the_processor(&probe, (bytes, graph, shapes), placement, may_be_slow)?;
+                learnt.agrees = true;
+                notebook.write(&learnt);
+            }
+        }
+        Ok((Open { at, title, is_device, runtime, notebook, learnt }, probe.outputs))
+    }
 }
 
 impl std::fmt::Debug for Net {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Net {{ {} on {} }}", self.name, self.runtime.name())
+        write!(f, "Net {{ {} on {} }}", self.name, self.open.title)
     }
 }
 
@@ -148,7 +215,7 @@ impl Net {
         shapes: impl FnOnce(&Graph) -> std::result::Result<Vec<Vec<usize>>, String>,
     ) -> Result<Probed> {
         let refuse = |why: String| Error::Model(format!("cannot use the network {place}: {why}"));
-        let digest = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex_digest(bytes);
         if !wire::is_model(bytes) {
             return Err(refuse("it is no ONNX file, or not all of one".to_owned()));
         }
@@ -161,16 +228,50 @@ impl Net {
         }
         let shapes = shapes(&graph).map_err(refuse)?;
         let mut refusals = Vec::new();
-        let Some((at, runtime, outputs)) = first(bytes, &graph, &shapes, placement, 0, &mut refusals) else {
+        let wish = Wish { bytes, digest: &digest, graph: &graph, shapes: &shapes, placement };
+        let Some((open, outputs)) = wish.first(0, &mut refusals) else {
+            if refusals.is_empty() {
+                refusals.push(match &placement.wanted {
+                    Wanted::Named(name) => format!("there is no runtime {name}; known: {}", known().join(", ")),
+                    _ => NO_DEVICE.to_owned(),
+                });
+            }
             return Err(Error::Refused { name, refusals });
         };
         // Kept as long as another runtime could take over.
-        let is_last = at + 1 == CANDIDATES.len();
-        let rest =
-            (!is_last).then(|| Rest { bytes: bytes.to_vec(), shapes, placement: placement.clone(), from: at + 1 });
-        let (faults, incidents) = (placement.faults.clone(), placement.incidents.clone());
-        let net = Self { name, digest, graph, runtime, refusals, rest, most: usize::MAX, faults, incidents, runs: 0 };
+        let from = open.at + 1;
+        let is_last = from == CANDIDATES.len();
+        let rest = (!is_last).then(|| Rest { bytes: bytes.to_vec(), shapes, placement: placement.clone(), from });
+        let net = Self {
+            name,
+            digest,
+            graph,
+            open,
+            refusals,
+            rest,
+            most: usize::MAX,
+            on_processor: usize::MAX,
+            pacing: None,
+            paces: BTreeMap::new(),
+            faults: placement.faults.clone(),
+            incidents: placement.incidents.clone(),
+            runs: 0,
+        };
         Ok((net, outputs))
+    }
+
+    /// How many inputs it may be shown at once where it allows it, by what it is for and where it runs. On a device that is a first guess: the
+    /// runs themselves show how many of them are fastest.
+    pub fn batch(&mut self, role: Role, placement: &Placement) -> usize {
+        let of = |batches: Batches| if role == Role::Detect { batches.detect } else { batches.fill };
+        self.on_processor = of(placement.processor);
+        if !self.open.is_device {
+            return self.on_processor;
+        }
+        let is_wished = if role == Role::Detect { placement.is_wished.0 } else { placement.is_wished.1 };
+        let most = of(placement.device);
+        self.pacing = (!is_wished).then_some(most);
+        most
     }
 
     /// The name of its file.
@@ -190,7 +291,12 @@ impl Net {
 
     /// The runtime that computes it.
     pub fn runtime(&self) -> &'static str {
-        self.runtime.name()
+        self.open.runtime.name()
+    }
+
+    /// That, with how exactly it computes where there is more than one way.
+    pub fn title(&self) -> &str {
+        &self.open.title
     }
 
     /// Runtimes that refused before, each with its reason.
@@ -206,30 +312,66 @@ impl Net {
     /// Where the last runtime fails.
     pub fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         let count = inputs.first().and_then(|input| input.shape().first()).copied().unwrap_or(1);
-        if count > self.most
+        if count > self.at_once(inputs)
             && let Some(outputs) = self.in_parts(inputs, count)?
         {
             return Ok(outputs);
         }
         loop {
             self.runs += 1;
-            let fault = self.faults.iter().find_map(|fault| fault.fails(self.runtime.name(), self.runs));
+            let fault = self.faults.iter().find_map(|fault| fault.fails(self.runtime(), self.runs));
+            let since = Instant::now();
             let reason = match fault.map_or_else(|| self.attempt(inputs), Err) {
-                Ok(outputs) => return Ok(outputs),
+                Ok(outputs) => {
+                    self.ran(inputs, count, since.elapsed());
+                    return Ok(outputs);
+                }
                 Err(reason) => reason,
             };
             let is_short = is_about_memory(&reason);
             if is_short && count > 1 {
-                self.refuse(format!("{}: {count} at once: {reason}", self.runtime.name()));
+                self.refuse(format!("{}: {count} at once: {reason}", self.open.title));
                 self.most = count.div_ceil(2);
+                self.pace(inputs).into_iter().for_each(|pace| pace.short_of(count));
                 if let Some(outputs) = self.in_parts(inputs, count)? {
                     return Ok(outputs);
                 }
             }
-            let failed = self.runtime.name();
+            let failed = self.runtime();
             if !self.goes_on(&reason) {
                 return Err(Error::Run { name: self.name.clone(), runtime: failed, reason });
             }
+            // The one that took over may not be good for as many.
+            if count > self.most {
+                return self.run(inputs);
+            }
+        }
+    }
+
+    /// How many of such inputs it is shown at once at most.
+    fn at_once(&mut self, inputs: &[&Tensor]) -> usize {
+        let most = self.most;
+        self.pace(inputs).map_or(most, |pace| pace.batch().min(most))
+    }
+
+    /// The search for how many of such inputs at once are fastest, where there is one.
+    fn pace(&mut self, inputs: &[&Tensor]) -> Option<&mut Pace> {
+        let most = self.pacing.filter(|_| self.open.is_device)?;
+        let shape = shape_of_one(inputs);
+        if !self.paces.contains_key(&shape) {
+            let found = self.open.learnt.batches.get(&shape);
+            let pace = found.map_or_else(|| Pace::new(most), |batch| Pace::settled(*batch, most));
+            self.paces.insert(shape.clone(), pace);
+        }
+        self.paces.get_mut(&shape)
+    }
+
+    /// Takes down how long `count` inputs took.
+    fn ran(&mut self, inputs: &[&Tensor], count: usize, took: Duration) {
+        let settled = self.pace(inputs).and_then(|pace| pace.ran(count, took.as_secs_f64()));
+        if let Some(batch) = settled {
+            self.open.learnt.batches.insert(shape_of_one(inputs), batch);
+            self.open.notebook.write(&self.open.learnt);
         }
     }
 
@@ -240,7 +382,7 @@ impl Net {
     pub fn attempt(&mut self, inputs: &[&Tensor]) -> std::result::Result<Vec<Tensor>, String> {
         let names = self.graph.inputs.iter().map(|port| port.name.as_str());
         let named: Vec<(&str, &Tensor)> = names.zip(inputs.iter().copied()).collect();
-        self.runtime.run(&named)
+        self.open.runtime.run(&named)
     }
 
     /// Takes down what went wrong on the way.
@@ -254,14 +396,20 @@ impl Net {
         if self.rest.is_none() {
             return false;
         }
-        self.refuse(format!("{}: {reason}", self.runtime.name()));
+        self.refuse(format!("{}: {reason}", self.open.title));
         let Some(rest) = &mut self.rest else { return false };
-        let next = first(&rest.bytes, &self.graph, &rest.shapes, &rest.placement, rest.from, &mut self.refusals);
-        let Some((at, runtime, _)) = next else {
+        let Rest { bytes, shapes, placement, from } = rest;
+        // Who failed as asked for by name has nobody to take over.
+        let wish = Wish { bytes, digest: &self.digest, graph: &self.graph, shapes, placement };
+        let next = wish.first(*from, &mut self.refusals);
+        let Some((open, _)) = next else {
             self.rest = None;
             return false;
         };
-        (self.runtime, rest.from, self.most) = (runtime, at + 1, usize::MAX);
+        rest.from = open.at + 1;
+        self.most = if open.is_device { usize::MAX } else { self.on_processor };
+        self.paces.clear();
+        self.open = open;
         if rest.from == CANDIDATES.len() {
             self.rest = None;
         }
@@ -277,7 +425,7 @@ impl Net {
         let mut joined: Vec<(Vec<usize>, Vec<f32>)> = Vec::new();
         let mut start = 0;
         while start < count {
-            let end = start.saturating_add(self.most.max(1)).min(count);
+            let end = start.saturating_add(self.at_once(inputs).max(1)).min(count);
             let part = |input: &&Tensor| {
                 let mut shape = input.shape().to_vec();
                 shape[0] = end - start;
@@ -301,6 +449,24 @@ impl Net {
         Ok(joined.into_iter().map(|(shape, data)| Tensor::new(shape, data)).collect())
     }
 }
+
+/// The shape of one of the inputs, by which batches are told apart.
+fn shape_of_one(inputs: &[&Tensor]) -> String {
+    let one = |input: &&Tensor| input.shape().iter().skip(1).map(ToString::to_string).collect::<Vec<_>>().join("x");
+    inputs.iter().map(one).collect::<Vec<_>>().join(",")
+}
+
+/// SHA-256 in hexadecimal digits.
+pub(crate) fn hex_digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The names of all runtimes.
+fn known() -> Vec<&'static str> {
+    CANDIDATES.iter().filter(|candidate| candidate.is_exact()).map(|candidate| candidate.name).collect()
+}
+
+const NO_DEVICE: &str = "no device is known here: it takes ONNX Runtime with CUDA, or its plug-in for any GPU";
 
 /// Whether a runtime's words are about memory.
 fn is_about_memory(reason: &str) -> bool {

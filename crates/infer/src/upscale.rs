@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::net::{Net, Probed};
+use crate::net::{Net, Probed, Role};
 use crate::place::Placement;
 use crate::tensor::Tensor;
 
@@ -166,8 +166,9 @@ impl Upscaler {
             Some(reach) => reach,
             None => found.looks()?,
         };
-        if takes_many && placement.fill_batch > 1 && found.keeps_apart() {
-            found.batch = placement.fill_batch;
+        let batch = found.net.batch(Role::Fill, placement);
+        if takes_many && batch > 1 && found.keeps_apart() {
+            found.batch = batch;
         }
         Ok(found)
     }

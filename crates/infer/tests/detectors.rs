@@ -48,7 +48,7 @@ fn every_head_finds_the_same_mark_on_every_runtime() {
 fn a_batch_and_the_number_of_threads_do_not_show_in_the_boxes() {
     let size = (640, 360);
     for mut placement in placements() {
-        placement.detect_batch = 3;
+        placement.processor.detect = 3;
         let mut yolo = Yolo::open(&data("detector_v8.onnx"), &placement).unwrap();
         assert_eq!(yolo.batch(), 3);
         let marks = [[400.0, 80.0, 520.0, 140.0], [0.0; 4], [20.0, 200.0, 120.0, 300.0]];

@@ -45,11 +45,13 @@ fn a_hole_is_filled_whatever_size_and_range_the_network_was_exported_with() {
 
 #[test]
 fn pictures_that_are_filled_together_come_back_as_each_would_alone() {
-    for placement in placements() {
+    for mut placement in placements() {
+        assert_eq!(Inpainter::open(&data("inpainter_any.onnx"), &placement).unwrap().batch(), 1);
+        placement.processor.fill = 3;
         for (name, together) in [("inpainter_any.onnx", 3), ("inpainter_together.onnx", 3), ("inpainter_fixed.onnx", 1)]
         {
             let mut net = Inpainter::open(&data(name), &placement).unwrap();
-            assert_eq!((net.batch(3), net.batch(0)), (together, 1), "{name}");
+            assert_eq!(net.batch(), together, "{name}");
             let (picture, mask) = holed(128, 64);
             if together == 1 {
                 continue;

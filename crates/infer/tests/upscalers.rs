@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 
 use cleanplate_core::Raster;
-use cleanplate_infer::{Error, Overrides, Placement, Result, Upscaler};
+use cleanplate_infer::{Batches, Error, Overrides, Placement, Result, Upscaler};
 use common::{data, placements};
 
 fn open(path: &Path, placement: &Placement) -> Result<Upscaler> {
@@ -81,7 +81,7 @@ fn tiles_of_several_pictures_go_through_a_network_at_once_and_nothing_shows_it()
     let fast = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cleanplate/networks/upscale-fast-coded.onnx");
     for placement in placements() {
         let mut alone = open(&fast, &placement).unwrap();
-        let together = Placement { fill_batch: 5, ..placement.clone() };
+        let together = Placement { processor: Batches { detect: 1, fill: 5 }, ..placement.clone() };
         let mut net = open(&fast, &together).unwrap();
         assert_eq!((alone.batch(), net.batch()), (1, 5));
         // Tiles at borders have other sizes than those between.

@@ -117,7 +117,9 @@ impl<'a> Work<'a> {
             }
         }
         let placement = placement(options);
-        let enlarger = self.enlarger(&sequence, &placement, watch)?;
+        let mut said = Vec::new();
+        let enlarger = self.enlarger(&sequence, &placement, &mut said, watch)?;
+        report.refusals.extend(doubts(&said));
         if self.single && !options.names_marks() && enlarger.is_none() {
             return Err(Error::NothingFound(format!(
                 "{} is a single image: a mark is located by comparing frames, and there is nothing to compare it with; \
@@ -152,15 +154,21 @@ impl<'a> Work<'a> {
     }
 
     /// What enlarges, where that is asked for; every image is computed on its own.
-    fn enlarger(&self, sequence: &Sequence, placement: &Placement, watch: &mut Watch<'_>) -> Result<Option<Enlarger>> {
+    fn enlarger(
+        &self,
+        sequence: &Sequence,
+        placement: &Placement,
+        said: &mut Vec<String>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Option<Enlarger>> {
         let Some(wanted) = &self.job.options.upscale else { return Ok(None) };
         let wanted = UpscaleOptions { repeats: Repeats::Off, ..wanted.clone() };
         let is_jpeg = |file: &PathBuf| {
             file.extension().is_some_and(|e| ["jpg", "jpeg"].iter().any(|known| e.eq_ignore_ascii_case(known)))
         };
         let coding = Coding::images(self.files.iter().any(is_jpeg));
-        let (plan, _) =
-            Upscale::asked(&wanted, &self.job.options, (sequence.clip(), coding), Rational::new(1, 1), watch)?;
+        let square = Rational::new(1, 1);
+        let (plan, _) = Upscale::asked(&wanted, &self.job.options, (sequence.clip(), coding), square, said, watch)?;
         Enlarger::open(&plan, placement).map(Some)
     }
 

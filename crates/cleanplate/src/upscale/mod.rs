@@ -69,12 +69,14 @@ impl Upscale {
         RepeatFinder::new(self.repeats, self.is_coarse)
     }
 
-    /// As [`of`](Self::of), with the network that is `wanted` and fits how the source was coded opened once; says what was found out.
+    /// As [`of`](Self::of), with the network that is `wanted` and fits how the source was coded opened once; says what was found out, and puts
+    /// what runs it and what refused to into `said`.
     pub(crate) fn asked(
         wanted: &UpscaleOptions,
         options: &Options,
         (clip, coding): (&Clip, Coding),
         sar: Rational,
+        said: &mut Vec<String>,
         watch: &mut Watch<'_>,
     ) -> Result<(Self, Rational)> {
         let condition = wanted.condition.unwrap_or_else(|| coding.condition());
@@ -87,7 +89,9 @@ impl Upscale {
                 condition.name()
             )));
         }
-        words("upscale", net.net()).into_iter().for_each(|line| watch.tell(Event::info(line)));
+        let own = words("upscale", net.net());
+        own.iter().for_each(|line| watch.tell(Event::info(line.clone())));
+        said.extend(own);
         watch.tell(Event::info(format!("upscale: {} is {}", model.name, net.words())));
         let (mut upscale, sar) = Self::of(wanted, model, clip, sar)?;
         upscale.is_coarse = coding.is_coarse();

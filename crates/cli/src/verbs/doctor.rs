@@ -11,7 +11,8 @@ use crate::terminal;
 /// Examines the machine and prints what was found. Returns the exit code: 6 where something is missing without which jobs fail.
 pub(crate) fn run(args: &Doctor, environment: &Environment) -> Result<u8> {
     let devices = DeviceOptions { faults: environment.faults()?, ..DeviceOptions::default() };
-    let options = Options { devices, onnx_runtimes: environment::onnx_runtimes(), ..Options::default() };
+    let mut options = Options { devices, ..Options::default() };
+    environment::networks(&mut options);
     let found = cleanplate::doctor(&options);
     let printed = if args.json { terminal::print_document(&found) } else { terminal::print(&text(&found)) };
     printed.map_err(terminal::failed)?;

@@ -1,6 +1,6 @@
 //! `cleanplate runtime`: ONNX Runtime for users who have no Python.
 
-use cleanplate::{Error, Result};
+use cleanplate::{Error, InstalledKind, Result};
 
 use crate::args::Runtime;
 use crate::environment;
@@ -16,12 +16,12 @@ pub(crate) fn run(action: &Runtime) -> Result<u8> {
     match action {
         Runtime::Install { wheel } => {
             let own = cleanplate::install(wheel, &folder)?;
-            let line = format!(
-                "{}: {} ({}); it computes a small network right\n",
-                own.name,
-                own.library.display(),
-                human::size(own.bytes as f64)
-            );
+            let proved = match own.kind {
+                InstalledKind::Runtime => "it computes a small network right",
+                InstalledKind::Plugin | InstalledKind::Nvidia => "`cleanplate doctor` tries it",
+            };
+            let size = human::size(own.bytes as f64);
+            let line = format!("{}: {} ({size}); {proved}\n", own.name, own.library.display());
             terminal::print(&line).map_err(terminal::failed)?;
         }
         Runtime::List { json } => {

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::graph::Graph;
 use crate::letterbox::GRAY;
 pub use crate::letterbox::Letterbox;
-use crate::net::Net;
+use crate::net::{Net, Role};
 use crate::place::Placement;
 use crate::tensor::Tensor;
 
@@ -43,14 +43,14 @@ impl Yolo {
     /// # Errors
     /// As [`Net::open`]; also where it is no detector of this kind.
     pub fn open(path: &Path, placement: &Placement) -> Result<Self> {
-        let (net, outputs) = Net::open(path, placement, |graph| Ok(vec![input_shape(graph)?]))?;
+        let (mut net, outputs) = Net::open(path, placement, |graph| Ok(vec![input_shape(graph)?]))?;
         let shape = input_shape(net.graph()).unwrap_or_default();
         let side = (shape[3] as u32, shape[2] as u32);
         let (head, output) = Head::of(&outputs, side).map_err(|why| {
             crate::error::Error::Model(format!("cannot use the network {} as a detector: {why}", path.display()))
         })?;
         let is_any = net.graph().inputs[0].shape[0].is_none();
-        let batch = if is_any { placement.detect_batch } else { 1 };
+        let batch = if is_any { net.batch(Role::Detect, placement) } else { 1 };
         Ok(Self { net, head, output, side, batch, input: Tensor::zeros(vec![0]) })
     }
 

@@ -28,15 +28,22 @@ impl Device {
             .any(|own| own == kind)
     }
 
-    /// Opens the first device of that kind.
+    /// Opens the device of that kind with that number, from 0.
     ///
     /// # Errors
     /// Where there is none, or its driver does not open; the reason is in the log.
-    pub fn open(kind: &str) -> Result<Self, AvError> {
+    pub fn open(kind: &str, index: usize) -> Result<Self, AvError> {
+        let name = match kind {
+            // Without a name libav looks for one that works.
+            _ if index == 0 => None,
+            "vaapi" => CString::new(format!("/dev/dri/renderD{}", 128 + index)).ok(),
+            _ => CString::new(index.to_string()).ok(),
+        };
         let kind = kind_of(kind);
         let mut context = ptr::null_mut();
-        // SAFETY: writes a reference that is ours, or leaves null.
-        check(unsafe { ffi::av_hwdevice_ctx_create(&mut context, kind, ptr::null(), ptr::null_mut(), 0) })?;
+        let name = name.as_ref().map_or(ptr::null(), |name| name.as_ptr());
+        // SAFETY: the name lives during the call, or is null; writes a reference that is ours, or leaves null.
+        check(unsafe { ffi::av_hwdevice_ctx_create(&mut context, kind, name, ptr::null_mut(), 0) })?;
         Ok(Self { kind, context })
     }
 

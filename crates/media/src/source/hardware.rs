@@ -32,11 +32,11 @@ pub struct DecodeDevice {
 }
 
 impl DecodeDevice {
-    /// Opens the device of that name.
+    /// Opens the device of that name with that number, from 0.
     ///
     /// # Errors
     /// Where there is none, in the library's own words where it has any.
-    pub fn open(name: &str) -> std::result::Result<Self, String> {
+    pub fn open(name: &str, index: usize) -> std::result::Result<Self, String> {
         let kind = DECODERS.iter().find(|own| own.0 == name).map_or(name, |own| own.1);
         if !Device::is_known(kind) {
             return Err(format!("this build of libav knows no {kind}"));
@@ -46,7 +46,7 @@ impl DecodeDevice {
         let is_without = kind == "vaapi" && !std::path::Path::new("/dev/dri").exists();
         let words =
             |error: AvError| if is_without { "there is no /dev/dri".to_owned() } else { av::reason(log, &error) };
-        let device = Device::open(kind).map_err(words)?;
+        let device = Device::open(kind, index).map_err(words)?;
         Ok(Self { name: name.to_owned(), device: Some(device), fails: None, lost: Mutex::new(None) })
     }
 
