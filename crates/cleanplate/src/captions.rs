@@ -39,7 +39,7 @@ pub(crate) fn find(
 ) -> Result<(Vec<String>, Vec<Backing>)> {
     let (clip, count) = (footage.clip(), footage.count());
     let grid = Grid::new(clip.size, clip.rotation);
-    let placement = placement(options);
+    let placement = placement(options, watch);
     let (mut detector, inferred) = texts::open(options.captions.network.as_deref(), &placement, grid)?;
     let role = if inferred.is_some() { "text model" } else { "captions" };
     let mut said = words(role, detector.net());

@@ -27,7 +27,7 @@ pub(crate) fn detect(
     watch: &mut Watch<'_>,
 ) -> Result<Vec<String>> {
     let Some(path) = &options.detect.network else { return Ok(Vec::new()) };
-    let placement = placement(options);
+    let placement = placement(options, watch);
     let mut yolo = Yolo::open(path, &placement)?;
     let mut said = words("detector", yolo.net());
     said.iter().for_each(|line| watch.tell(Event::info(line.clone())));

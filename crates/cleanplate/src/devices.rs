@@ -99,6 +99,9 @@ pub(crate) const DECODE: &str = "decode";
 /// The stage of encoding.
 pub(crate) const ENCODE: &str = "encode";
 
+/// The stage of joining what was encoded with all other streams.
+pub(crate) const MUX: &str = "mux";
+
 /// The stage of running networks, as faults name it.
 pub(crate) const NET: &str = "net";
 

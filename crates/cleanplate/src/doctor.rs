@@ -9,7 +9,7 @@ use cleanplate_media::source::{DECODERS, is_known_device};
 use serde::{Deserialize, Serialize};
 
 use crate::devices::{self, DECODE, DeviceOptions, ENCODE};
-use crate::networks::{own, placement};
+use crate::networks::{own, placed};
 use crate::options::Options;
 use crate::resources;
 
@@ -92,7 +92,7 @@ pub fn doctor(options: &Options) -> Doctor {
             }
         }
     }
-    let placement = placement(options);
+    let placement = placed(options);
     let mut libraries = vec![("libav".to_owned(), cleanplate_media::build())];
     for checked in runtimes(&placement) {
         libraries.extend(checked.library.map(|path| (checked.name.to_owned(), path.display().to_string())));

@@ -39,7 +39,7 @@ impl FillModel {
         let Some(path) = options.fill_model.as_ref().filter(|_| options.tiers.contains(&Tier::Fill)) else {
             return Ok((None, Vec::new()));
         };
-        let net = open(path, &placement(options))?;
+        let net = open(path, &placement(options, watch))?;
         let said = words("fill model", net.net());
         said.iter().for_each(|line| watch.tell(Event::info(line.clone())));
         let digest = net.net().digest().to_owned();
@@ -87,8 +87,13 @@ fn open(path: &Path, placement: &Placement) -> Result<Inpainter> {
     Ok(Inpainter::open(path, placement)?)
 }
 
-/// Where networks of a job run.
-pub(crate) fn placement(options: &Options) -> Placement {
+/// Where networks of a job run, which is told of what they do.
+pub(crate) fn placement(options: &Options, watch: &Watch<'_>) -> Placement {
+    Placement { meters: watch.meters.clone(), ..placed(options) }
+}
+
+/// Where networks run.
+pub(crate) fn placed(options: &Options) -> Placement {
     let (cores, free_memory) = (resources::cores(), resources::free_memory());
     let onnx_runtimes = options.onnx_runtimes.clone();
     let devices = &options.devices;

@@ -276,7 +276,7 @@ fn observe(
         mark.keys = vec![(mark.span.start, name)];
     }
     let clip = footage.clip();
-    let means = Means { tiers: vec![Tier::Borrow], fill_model: None, placement: placement(options) };
+    let means = Means { tiers: vec![Tier::Borrow], fill_model: None, placement: placement(options, watch) };
     let bytes = clip.format.bytes(clip.size.0, clip.size.1);
     let mut restoration = Restoration::of_what_is_seen(&probed, MaskFolder::new(folder.folder()), &means, bytes)?;
     let runs: Vec<Range<FrameIdx>> = all.iter().map(|idx| *idx..*idx + 1).collect();

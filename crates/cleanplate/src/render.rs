@@ -1,91 +1,33 @@
 //! Pass 2: every segment that is not in the store is decoded, restored, encoded, checked and committed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::BufReader;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
-use cleanplate_core::{
-    ColorInfo, Frame, FrameIdx, HostSurface, PixelFormat, Raster, Resampler, RowMut, Scan, Search, Surface, Template,
-};
+use cleanplate_core::{Frame, FrameIdx, Template};
 use cleanplate_infer::Placement;
-use cleanplate_media::encode::{Codec, Encoder, EncoderSpec, StaticSideData};
-use cleanplate_media::pack::{PackHeader, PackReader, PackWriter, StreamParameters, check_pack};
+use cleanplate_media::encode::{Encoder, EncoderSpec, StaticSideData};
+use cleanplate_media::pack::{PackHeader, PackReader, PackWriter, StreamParameters};
 use cleanplate_media::source::{Damage, Source};
-use serde::{Deserialize, Serialize};
 
+use crate::check::{Sought, check};
 use crate::devices::ENCODE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::faults::Fault;
-use crate::line::{self, Cancel, Giver, Queue, Stage, Staged};
+use crate::gray::gray_frame;
+use crate::line::{self, Cancel, Giver, Queue, Staged};
 use crate::observer::Event;
 use crate::options::VerifyMode;
-use crate::plan::{Mark, Plan};
-use crate::report::{OriginCounts, StageReport};
+use crate::plan::Plan;
+use crate::records::{Extra, SegmentRecord, pack_name, record_name};
+use crate::report::StageReport;
 use crate::restore::{Extras, Restoration, Restored, with_context};
+use crate::stages::{Ending, Stage, Stages};
 use crate::store::{Store, StoreWriter};
-use crate::upscale::{Enlarger, reduced};
-
-/// What is known of a finished segment, kept beside its packets.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct SegmentRecord {
-    pub(crate) frames: Range<FrameIdx>,
-    pub(crate) bytes: u64,
-    pub(crate) frames_marked: u64,
-    /// Frames that were enlarged with an earlier one, with that.
-    #[serde(default)]
-    pub(crate) repeats: Vec<(FrameIdx, FrameIdx)>,
-    pub(crate) origins: OriginCounts,
-    /// Those within each mark's mask.
-    #[serde(default)]
-    pub(crate) by_mark: BTreeMap<u32, OriginCounts>,
-    /// Whether the encoded frames were decoded again before the commit.
-    pub(crate) decoded: bool,
-    pub(crate) damage: Damage,
-    /// Marks that were looked for in the encoded frames.
-    #[serde(default)]
-    pub(crate) looked_for: Vec<u32>,
-    /// Where they were seen.
-    #[serde(default)]
-    pub(crate) flashes: Vec<Flash>,
-}
-
-/// An encoded frame on which a mark shows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Flash {
-    pub(crate) mark: u32,
-    pub(crate) frame: FrameIdx,
-    /// Share of the mark that shows.
-    pub(crate) share: f32,
-}
-
-/// A picture track beside the restored one, kept in packs of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extra {
-    OriginMap,
-    Mask,
-}
-
-impl Extra {
-    const fn suffix(self) -> &'static str {
-        match self {
-            Self::OriginMap => ".origin",
-            Self::Mask => ".mask",
-        }
-    }
-}
-
-/// Names of a segment's blobs in the store.
-pub(crate) fn pack_name(key: &str, extra: Option<Extra>) -> String {
-    format!("{key}{}.pack", extra.map_or("", Extra::suffix))
-}
-
-fn record_name(key: &str) -> String {
-    format!("{key}.json")
-}
+use crate::upscale::Enlarger;
 
 /// Everything that rendering reads.
 pub(crate) struct Render<'a> {
@@ -102,30 +44,8 @@ pub(crate) struct Render<'a> {
     pub(crate) placement: Placement,
 }
 
-/// Seconds that each stage was busy, not waiting.
-#[derive(Debug, Default)]
-pub(crate) struct Busy([AtomicU64; 5]);
-
 /// Frames that may always wait between two stages, however large they are: fewer would stop the stages from overlapping.
 const LEAST_QUEUED: u64 = 3;
-
-const STAGES: [&str; 5] = ["decode", "restore", "encode", "check", "upscale"];
-
-impl Busy {
-    fn add(&self, stage: usize, since: Instant) {
-        self.0[stage].fetch_add(since.elapsed().as_micros() as u64, Ordering::Relaxed);
-    }
-
-    fn report(&self, frames: u64) -> Vec<StageReport> {
-        let stage = |(name, micros): (&&str, &AtomicU64)| {
-            let seconds = micros.load(Ordering::Relaxed) as f64 / 1e6;
-            let rate = if seconds > 0.0 { frames as f64 / seconds } else { 0.0 };
-            StageReport { name: (*name).to_owned(), seconds, units: frames, rate }
-        };
-        let worked = |stage: &StageReport| stage.seconds > 0.0 || stage.name != "upscale";
-        STAGES.iter().zip(&self.0).map(stage).filter(worked).collect()
-    }
-}
 
 /// What rendering has done.
 pub(crate) struct Rendered {
@@ -228,27 +148,32 @@ impl Render<'_> {
         let context = restoration.context();
         // At most one segment is checked while the next one is encoded.
         let ending = Queue::new(1);
-        let (busy, frames) = (Busy::default(), AtomicU64::new(0));
+        let stages = Stages::of(self);
         let (events, heard) = mpsc::channel();
+        // Nobody listens any more only when the job is over.
+        let say = |event| drop(events.send(event));
         if !missing.is_empty() {
-            let mut stages: Vec<Stage<'_>> = vec![
-                ("decode", Box::new(|| self.decode(&missing, context, &decoded, &busy, cancel))),
-                ("restore", Box::new(|| self.restore(restoration, &decoded, &restored, &busy, cancel))),
-                ("encode", Box::new(|| self.encode(pictures, &ending, &busy, &frames, cancel))),
-                ("check", Box::new(|| self.conclude(&ending, &busy, &records, events, cancel))),
+            stages.all().for_each(|stage| tell(stage.starts()));
+            let Stages { decode, restore, upscale, encode, check } = &stages;
+            let mut line: Vec<line::Stage<'_>> = vec![
+                (decode.name, Box::new(|| self.decode(&missing, context, &decoded, decode.told(&say), cancel))),
+                (restore.name, Box::new(|| self.restore(restoration, &decoded, &restored, restore.told(&say), cancel))),
+                (encode.name, Box::new(|| self.encode(pictures, &ending, encode.told(&say), cancel))),
+                (check.name, Box::new(|| self.conclude(&ending, check.told(&say), &records, &say, cancel))),
             ];
-            if let Some(enlarger) = enlarger {
-                stages.insert(2, ("upscale", Box::new(|| enlarge(enlarger, &restored, &enlarged, &busy, cancel))));
+            if let Some((enlarger, stage)) = enlarger.zip(upscale.as_ref()) {
+                let enlarge = || enlarge(enlarger, &restored, &enlarged, stage.told(&say), cancel);
+                line.insert(2, (stage.name, Box::new(enlarge)));
             }
-            line::run(stages, &mut || {
+            line::run(line, &mut || {
                 heard.try_iter().for_each(&mut *tell);
-                poll(frames.load(Ordering::Relaxed));
+                poll(encode.frames());
             })?;
         }
         let records = records.into_inner().unwrap_or_else(PoisonError::into_inner);
         let records: Option<Vec<_>> = records.into_iter().collect();
         let records = records.ok_or_else(|| Error::Internal("a segment was left out".into()))?;
-        Ok(Rendered { records, stages: busy.report(frames.load(Ordering::Relaxed)) })
+        Ok(Rendered { records, stages: stages.all().map(Stage::report).collect() })
     }
 
     fn picture_bytes(&self) -> u64 {
@@ -262,7 +187,7 @@ impl Render<'_> {
         missing: &[usize],
         context: (u64, u64),
         out: &Queue<Decoded>,
-        busy: &Busy,
+        stage: Ending<'_>,
         cancel: &Cancel,
     ) -> Staged {
         let out = out.giver();
@@ -288,7 +213,7 @@ impl Render<'_> {
                 let frame = reader.read()?.ok_or_else(|| {
                     Error::Internal(format!("the source ended at frame {idx} of {}", self.plan.source.frames))
                 })?;
-                busy.add(0, since);
+                stage.did(1, since);
                 if frame.idx != idx {
                     return Err(Error::Internal(format!("frame {} came where {idx} was due", frame.idx)).into());
                 }
@@ -310,11 +235,11 @@ impl Render<'_> {
         mut restoration: Restoration,
         input: &Queue<Decoded>,
         out: &Queue<Unit>,
-        busy: &Busy,
+        stage: Ending<'_>,
         cancel: &Cancel,
     ) -> Staged {
         let (input, out) = (input.taker(), out.giver());
-        let mut passing = Passing { ends: VecDeque::new(), passed: None, out, busy, cancel };
+        let mut passing = Passing { ends: VecDeque::new(), passed: None, out, stage, cancel };
         while let Some(unit) = input.pop() {
             let is_gap = matches!(unit, Decoded::Gap);
             match unit {
@@ -327,14 +252,7 @@ impl Render<'_> {
         passing.on(&mut restoration, true)
     }
 
-    fn encode(
-        &self,
-        input: &Queue<Unit>,
-        out: &Queue<Ended>,
-        busy: &Busy,
-        frames: &AtomicU64,
-        cancel: &Cancel,
-    ) -> Staged {
+    fn encode(&self, input: &Queue<Unit>, out: &Queue<Ended>, stage: Ending<'_>, cancel: &Cancel) -> Staged {
         let (input, out) = (input.taker(), out.giver());
         let mut open: Option<Open> = None;
         while let Some(unit) = input.pop() {
@@ -359,15 +277,14 @@ impl Render<'_> {
                     }
                     self.rehearsed(idx)?;
                     segment.push(frame, &restored).map_err(|error| self.lost(error, idx))?;
-                    frames.fetch_add(1, Ordering::Relaxed);
-                    busy.add(2, since);
+                    stage.did(1, since);
                 }
                 Unit::End(number, damage, templates) => {
                     let Some(mut segment) = open.take_if(|segment| segment.number == number) else { continue };
                     segment.record.damage = damage;
                     let last = segment.record.frames.end - 1;
                     let ended = segment.finish(templates, cancel).map_err(|error| self.lost(error, last))?;
-                    busy.add(2, since);
+                    stage.did(0, since);
                     out.push(ended, 1)?;
                 }
             }
@@ -422,9 +339,9 @@ impl Render<'_> {
     fn conclude(
         &self,
         input: &Queue<Ended>,
-        busy: &Busy,
+        stage: Ending<'_>,
         records: &Mutex<Vec<Option<(SegmentRecord, bool)>>>,
-        events: mpsc::Sender<Event>,
+        say: &(dyn Fn(Event) + Sync),
         cancel: &Cancel,
     ) -> Staged {
         let input = input.taker();
@@ -453,18 +370,23 @@ impl Render<'_> {
             for (blob, _) in blobs.into_iter().rev() {
                 blob.commit()?;
             }
-            busy.add(3, since);
             let (start, end) = (record.frames.start, record.frames.end);
+            stage.did(end - start, since);
             records.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some((record, false));
-            // Nobody listens any more only when the job is over.
-            let _ = events.send(Event::Segment { number, start, end, resumed: false });
+            say(Event::Segment { number, start, end, resumed: false });
         }
         Ok(())
     }
 }
 
 /// Passes everything on with its frames at their new size, as many at once as the network takes.
-fn enlarge(mut enlarger: Enlarger, input: &Queue<Unit>, out: &Queue<Unit>, busy: &Busy, cancel: &Cancel) -> Staged {
+fn enlarge(
+    mut enlarger: Enlarger,
+    input: &Queue<Unit>,
+    out: &Queue<Unit>,
+    stage: Ending<'_>,
+    cancel: &Cancel,
+) -> Staged {
     let (input, out) = (input.taker(), out.giver());
     let (mut frames, mut restored) = (Vec::new(), Vec::new());
     loop {
@@ -488,7 +410,7 @@ fn enlarge(mut enlarger: Enlarger, input: &Queue<Unit>, out: &Queue<Unit>, busy:
         if end.is_some() {
             enlarger.forget();
         }
-        busy.add(4, since);
+        stage.did(frames.len() as u64, since);
         for ((given, (frame, first)), mut own) in frames.drain(..).zip(made).zip(restored.drain(..)) {
             own.repeats = (first != given.idx).then_some(first);
             let bytes = frame_bytes(&frame);
@@ -507,7 +429,7 @@ struct Passing<'a> {
     /// The last frame that was passed on.
     passed: Option<FrameIdx>,
     out: Giver<'a, Unit>,
-    busy: &'a Busy,
+    stage: Ending<'a>,
     cancel: &'a Cancel,
 }
 
@@ -523,7 +445,7 @@ impl Passing<'_> {
             }
             let since = Instant::now();
             let Some((frame, restored)) = restoration.next(ended)? else { return Ok(()) };
-            self.busy.add(1, since);
+            self.stage.did(1, since);
             self.passed = Some(frame.idx);
             let bytes = frame_bytes(&frame);
             self.out.push(Unit::Frame(frame, restored), bytes)?;
@@ -559,91 +481,6 @@ impl Writing {
         let Self { encoder, pack, .. } = self;
         Ok(encoder.push(frame, &mut |packet| pack.push(packet))?)
     }
-}
-
-/// Marks that are looked for in an encoded segment.
-struct Sought<'a> {
-    templates: &'a [(u32, Template)],
-    /// The size at which they were removed, where the encoded frames have another.
-    size: Option<(u32, u32)>,
-}
-
-/// Decodes an encoded segment on its own before it counts as done.
-///
-/// Answers with the frames that still show one of the marks that are `sought`, where the plan says that they are.
-fn check<'a>(
-    blob: &mut StoreWriter,
-    pts: &[i64],
-    frames: &Range<FrameIdx>,
-    sought: &Sought<'_>,
-    mark: &dyn Fn(u32) -> Option<&'a Mark>,
-    cancel: &Cancel,
-) -> Result<Vec<Flash>> {
-    let path = blob.temporary()?.to_owned();
-    let file = File::open(&path).map_err(Error::io("open", path))?;
-    let pack = PackReader::open(BufReader::new(file))?;
-    let stop = || cleanplate_media::Error::Cancelled;
-    let mut searches: Vec<(&Mark, Search<'_>)> =
-        sought.templates.iter().filter_map(|(id, template)| Some((mark(*id)?, Search::new(template)))).collect();
-    let mut resampler = Resampler::default();
-    let mut look = |frame: Frame| {
-        let idx = frames.start + frame.idx;
-        let frame = match sought.size.filter(|_| !searches.is_empty()) {
-            Some(size) => reduced(&frame, size, &mut resampler).map_err(cleanplate_media::Error::Internal)?,
-            None => frame,
-        };
-        for (mark, search) in searches.iter_mut().filter(|(mark, _)| mark.span.contains(&idx)) {
-            match mark.view.as_ref().map(|view| view.origin(idx)) {
-                Some(Some(origin)) => search.look_from(&frame, idx, origin),
-                Some(None) => {}
-                None => search.look(&frame, idx),
-            }
-        }
-        if cancel.is_set() { Err(stop()) } else { Ok(()) }
-    };
-    let found = check_pack(pack, pts, &mut look, 1)?;
-    if found.is_sound() {
-        let seen = |(mark, search): &(&Mark, Search<'_>)| {
-            let mark = mark.id;
-            search.flashes().into_iter().map(move |(frame, share)| Flash { mark, frame, share })
-        };
-        return Ok(searches.iter().flat_map(seen).collect());
-    }
-    Err(Error::Verification(format!(
-        "the encoded frames {}..{} do not decode as written: {}",
-        frames.start,
-        frames.end,
-        found.problems.join("; ")
-    )))
-}
-
-/// A lossless gray track at the times of `spec`.
-pub(crate) fn gray_lossless(spec: &EncoderSpec, (width, height): (u32, u32)) -> EncoderSpec {
-    EncoderSpec {
-        width,
-        height,
-        codec: Codec::Ffv1,
-        encoder: "ffv1".to_owned(),
-        stand_in: None,
-        source_format: PixelFormat::GRAY8,
-        pix_fmt: "gray".to_owned(),
-        color: ColorInfo { full_range: Some(true), ..ColorInfo::default() },
-        scan: Scan::Progressive,
-        options: vec![("level".to_owned(), "3".to_owned()), ("slicecrc".to_owned(), "1".to_owned())],
-        ..spec.clone()
-    }
-}
-
-/// A gray picture at the time of `frame`.
-fn gray_frame(frame: &Frame, raster: &Raster<u8>) -> Frame {
-    let mut surface = HostSurface::new(PixelFormat::GRAY8, raster.width(), raster.height());
-    for y in 0..raster.height() {
-        if let RowMut::U8(row) = surface.row_mut(0, y) {
-            row.copy_from_slice(raster.row(y));
-        }
-    }
-    let size = (raster.width(), raster.height());
-    Frame::new(frame.idx, frame.pts, frame.duration, size, PixelFormat::GRAY8, Box::new(surface))
 }
 
 fn frame_bytes(frame: &Frame) -> u64 {

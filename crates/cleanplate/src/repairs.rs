@@ -8,7 +8,7 @@ use std::ops::Range;
 use cleanplate_core::FrameIdx;
 
 use crate::plan::{Plan, Remedy, Repair};
-use crate::render::Flash;
+use crate::records::Flash;
 
 /// Frames before and after a flash that are made without the matte too: what shows there is hardly less.
 const BESIDE_FLASH: u64 = 4;

@@ -54,7 +54,7 @@ pub struct Report {
     pub checks: Vec<CheckReport>,
     /// Seconds and units of each phase.
     pub timings: Vec<PhaseReport>,
-    /// Seconds that each stage of the rendering was busy; stages overlap.
+    /// Seconds that each stage was busy; stages overlap, and the time of networks is a part of that of those who ask them.
     pub stages: Vec<StageReport>,
     /// Seconds of processor time and the peak of resident memory in bytes, where the system tells.
     pub resources: BTreeMap<String, f64>,
@@ -195,13 +195,16 @@ pub struct CheckReport {
 /// A stage's cost.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct StageReport {
-    /// `decode`, `restore`, `encode` or `check`.
+    /// `decode`, `restore`, `upscale`, `encode`, `check`, `mux`, or `net` and the network's name.
     pub name: String,
+    /// What runs it: a device, a library with its settings, the runtime of a network.
+    #[serde(default)]
+    pub runs_on: String,
     /// Seconds busy, waiting for its neighbours not counted.
     pub seconds: f64,
-    /// Frames.
+    /// Frames; inputs of a network.
     pub units: u64,
-    /// Frames a busy second.
+    /// Units a busy second.
     pub rate: f64,
 }
 

@@ -3,16 +3,18 @@
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
+use std::time::Instant;
 
 use cleanplate_core::{PixelLayout, Repeats};
 use cleanplate_infer::Placement;
 use cleanplate_media::Container;
-use cleanplate_media::mux;
+use cleanplate_media::mux::{self, Fate};
 use cleanplate_media::pack::PackReader;
 use cleanplate_media::source::Timing;
 
-use crate::devices::{Refusal, lost_decoder};
+use crate::devices::{MUX, Refusal, lost_decoder};
 use crate::error::{Error, Result};
+use crate::gray::gray_lossless;
 use crate::images;
 use crate::inks::is_picture;
 use crate::marks::Clip;
@@ -22,12 +24,14 @@ use crate::options::{Job, Options, Target, Tier, VerifyMode};
 use crate::pictures;
 use crate::plan::{Mark, Plan, Repair, write_beside};
 use crate::prepare::{self, Opened};
+use crate::records::{Extra, pack_name};
 use crate::region::to_shown;
-use crate::render::{Extra, Render, Rendered, gray_lossless, pack_name};
+use crate::render::{Render, Rendered};
 use crate::repairs::repairs;
 use crate::report::{
     CheckReport, FlashReport, MarkReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StreamReport,
 };
+use crate::stages::Stage;
 use crate::store::{DirStore, Store};
 use crate::subtitles;
 use crate::watch::Watch;
@@ -177,7 +181,7 @@ fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &m
     }
     need_room(&job.output, room(&plan, &opened))?;
     write_beside(&work.path().join("plan.json"), plan.json()?.as_bytes())?;
-    let placement = placement(options);
+    let placement = placement(options, watch);
     let (keys, rendered) = loop {
         let keys = plan.segments.iter().map(|s| plan.key(s)).collect::<Result<Vec<_>>>()?;
         let segments = Segments { keys: &keys, store: &store };
@@ -239,6 +243,7 @@ fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &m
         }
     }
     report.timings = watch.timings();
+    report.stages.extend(watch.networks());
     report.resources = crate::resources::used();
     if let Some(path) = &options.report {
         let json = serde_json::to_vec_pretty(&report).map_err(|e| Error::Internal(format!("report as JSON: {e}")))?;
@@ -331,9 +336,19 @@ fn assemble(
     let (source, options) = (&opened.source, &job.options);
     let partial = Partial::new(&job.output)?;
     watch.begin(Phase::Assemble, source.info().size, 0)?;
+    let copied = plan.copy.streams.iter().filter(|stream| stream.fate == Fate::Copied).count();
+    let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let parts = (counted(segments.keys.len(), "segment"), counted(copied, "other stream"));
+    let what = format!("{}, {} and {}", plan.copy.muxer, parts.0, parts.1);
+    let stage = Stage::new(MUX, what);
+    watch.tell(stage.starts());
+    let since = Instant::now();
     let written = mux::assemble(source, &plan.copy, &mut segments.packs(None), &partial.0, &mut |done, total| {
         watch.progress_of(done, total)
     })?;
+    stage.did(plan.source.frames, since);
+    watch.tell(stage.ends());
+    report.stages.push(stage.report());
     watch.begin(Phase::Verify, written.bytes, 0)?;
     let found =
         mux::verify(&partial.0, source, &plan.copy, source.index(), &mut |done, total| watch.progress_of(done, total))?;

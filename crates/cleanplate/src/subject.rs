@@ -74,7 +74,7 @@ impl Subject {
             )));
         }
         watch.end();
-        let means = Means { tiers, fill_model, placement: placement(options) };
+        let means = Means { tiers, fill_model, placement: placement(options, watch) };
         Ok(Self { footage, marks, means, masks, _folder: folder })
     }
 

@@ -3,10 +3,13 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use cleanplate_infer::{Meter, Meters};
+
 use crate::error::{Error, Result};
 use crate::line::Cancel;
 use crate::observer::{Control, Event, Observer, Phase};
-use crate::report::PhaseReport;
+use crate::report::{PhaseReport, StageReport};
+use crate::stages;
 
 /// Progress is told this often at most.
 const EVERY: Duration = Duration::from_millis(200);
@@ -18,6 +21,10 @@ pub(crate) struct Watch<'a> {
     phases: Vec<Phase>,
     current: Option<Running>,
     finished: Vec<PhaseReport>,
+    /// What networks of the job do.
+    pub(crate) meters: Meters,
+    /// What has been told of each.
+    told: Vec<Meter>,
 }
 
 struct Running {
@@ -33,12 +40,26 @@ struct Running {
 impl<'a> Watch<'a> {
     /// For a job of these phases.
     pub(crate) fn new(observer: &'a mut dyn Observer, phases: Vec<Phase>) -> Self {
-        Self { observer, cancel: Cancel::default(), phases, current: None, finished: Vec::new() }
+        let (cancel, meters) = Default::default();
+        Self { observer, cancel, phases, current: None, finished: Vec::new(), meters, told: Vec::new() }
     }
 
     /// Passes an event on.
     pub(crate) fn tell(&mut self, event: Event) {
         self.observer.event(event);
+    }
+
+    /// Tells of networks that have started.
+    fn look(&mut self) {
+        for meter in self.meters.since(self.told.len()) {
+            self.observer.event(stages::network_starts(&meter));
+            self.told.push(Meter { inputs: 0, busy: Duration::ZERO, ..meter });
+        }
+    }
+
+    /// What every network has done.
+    pub(crate) fn networks(&self) -> Vec<StageReport> {
+        self.meters.since(0).iter().map(stages::network_report).collect()
     }
 
     /// Starts a phase of `total` units, of which `before` were done by an earlier run.
@@ -59,6 +80,13 @@ impl<'a> Watch<'a> {
             let rate = units as f64 / seconds.max(1e-9);
             self.finished.push(PhaseReport { phase: running.phase, seconds, units, rate });
         }
+        self.look();
+        for (meter, told) in self.meters.since(0).into_iter().zip(&mut self.told) {
+            if meter.inputs > told.inputs {
+                self.observer.event(stages::network_ends(&meter, told));
+                *told = meter;
+            }
+        }
     }
 
     /// `done` units of the running phase are done (those before it began included). Breaks when the job should stop.
@@ -71,6 +99,7 @@ impl<'a> Watch<'a> {
                 self.observer.event(event);
             }
         }
+        self.look();
         if self.observer.control() == Control::Cancel {
             self.cancel.set();
         }
@@ -87,6 +116,7 @@ impl<'a> Watch<'a> {
 
     /// An error once the job should stop.
     pub(crate) fn poll(&mut self) -> Result<()> {
+        self.look();
         if self.observer.control() == Control::Cancel {
             self.cancel.set();
         }

@@ -4,21 +4,13 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use cleanplate::{Error, ErrorKind, Job, Options, Repeats, Report, Silent, Target, UpscaleOptions, Wish, run};
-use common::frames;
+use common::{coded, frames, samples};
 
 /// 60 frames that move, with a key frame every 20, so that there are several segments.
 fn clip(folder: &Path) -> PathBuf {
-    let path = folder.join("in.mp4");
-    let done = Command::new("ffmpeg")
-        .args(["-v", "error", "-y", "-nostdin", "-f", "lavfi", "-i", "testsrc2=s=160x96:r=25:d=2.4"])
-        .args(["-pix_fmt", "yuv420p", "-c:v", "libx264", "-g", "20", "-crf", "20"])
-        .arg(&path)
-        .status();
-    assert!(done.unwrap().success());
-    path
+    coded(folder, "testsrc2=s=160x96:r=25:d=2.4", &["-g", "20"])
 }
 
 fn removed(input: &Path, output: &Path, faults: &[&str], encoder: Wish) -> Result<Report, Error> {
@@ -28,17 +20,6 @@ fn removed(input: &Path, output: &Path, faults: &[&str], encoder: Wish) -> Resul
     options.devices.encoder = encoder;
     options.devices.faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
     run(&Job { input: input.to_owned(), output: output.to_owned(), options }, &mut Silent)
-}
-
-/// Samples of all planes of all frames.
-fn samples(path: &Path) -> Vec<String> {
-    let lines = |frame: &cleanplate_core::Frame| {
-        let planes = (0..3).flat_map(|plane| {
-            (0..frame.format.plane_size(plane, frame.width, frame.height).1).map(move |y| (plane, y))
-        });
-        planes.map(|(plane, y)| format!("{:?}", frame.row(plane, y))).collect::<String>()
-    };
-    frames(path).iter().map(lines).collect()
 }
 
 /// No machine that tests this has them, or they would answer themselves.

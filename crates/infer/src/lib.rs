@@ -31,7 +31,8 @@ pub use graph::{Graph, Port};
 pub use inpaint::Inpainter;
 pub use net::{Checked, Net, Role, runtimes};
 pub use place::{
-    Batches, CARD_SHARE, Card, Incidents, Machine, NetFailure, NetFault, Placement, Wanted, Wishes, place,
+    Batches, CARD_SHARE, Card, Incidents, Machine, Meter, Meters, NetFailure, NetFault, Placement, Wanted, Wishes,
+    place,
 };
 pub use tensor::Tensor;
 pub use upscale::{Overrides, Upscaler};

@@ -13,7 +13,7 @@ use crate::graph::Graph;
 use crate::mend::mended;
 use crate::onnx_runtime::{self, OnnxRuntime};
 use crate::pace::{Learnt, Notebook, Pace};
-use crate::place::{Batches, Incidents, NetFault, Placement, Wanted};
+use crate::place::{Batches, Incidents, Meters, NetFault, Placement, Wanted};
 use crate::runtime::{CANDIDATES, Candidate, Runtime};
 use crate::tensor::Tensor;
 use crate::wire;
@@ -73,6 +73,7 @@ pub struct Net {
     paces: BTreeMap<String, Pace>,
     faults: Vec<NetFault>,
     incidents: Incidents,
+    meters: Meters,
     runs: u64,
 }
 
@@ -255,6 +256,7 @@ impl Net {
             paces: BTreeMap::new(),
             faults: placement.faults.clone(),
             incidents: placement.incidents.clone(),
+            meters: placement.meters.clone(),
             runs: 0,
         };
         Ok((net, outputs))
@@ -319,11 +321,14 @@ impl Net {
         }
         loop {
             self.runs += 1;
-            let fault = self.faults.iter().find_map(|fault| fault.fails(self.runtime(), self.runs));
-            let since = Instant::now();
+            let (runtime, since) = (self.runtime(), Instant::now());
+            self.meters.add(&self.name, runtime, 0, Duration::ZERO);
+            let fault = self.faults.iter().find_map(|fault| fault.fails(runtime, self.runs));
             let reason = match fault.map_or_else(|| self.attempt(inputs), Err) {
                 Ok(outputs) => {
-                    self.ran(inputs, count, since.elapsed());
+                    let took = since.elapsed();
+                    self.meters.add(&self.name, runtime, count as u64, took);
+                    self.ran(inputs, count, took);
                     return Ok(outputs);
                 }
                 Err(reason) => reason,

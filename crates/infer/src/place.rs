@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What a machine has, as far as networks care.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -89,6 +90,8 @@ pub struct Placement {
     pub faults: Vec<NetFault>,
     /// What goes wrong with networks on the way.
     pub incidents: Incidents,
+    /// What networks do.
+    pub meters: Meters,
 }
 
 impl Placement {
@@ -106,6 +109,51 @@ impl Placement {
         }
     }
 }
+
+/// What a network has done on a runtime since it was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meter {
+    /// The network's name.
+    pub network: String,
+    /// The runtime's.
+    pub runtime: &'static str,
+    /// Inputs that it has answered: pictures, crops or tiles.
+    pub inputs: u64,
+    /// How long its runs took.
+    pub busy: Duration,
+}
+
+/// What networks do, each on each of its runtimes. All that is placed alike writes into one.
+#[derive(Clone, Debug, Default)]
+pub struct Meters(Arc<Mutex<Vec<Meter>>>);
+
+impl Meters {
+    /// A network is run on a runtime; `inputs` have been answered by now.
+    pub(crate) fn add(&self, network: &str, runtime: &'static str, inputs: u64, busy: Duration) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.iter_mut().find(|own| own.network == network && own.runtime == runtime) {
+            Some(own) => {
+                own.inputs += inputs;
+                own.busy += busy;
+            }
+            None => all.push(Meter { network: network.to_owned(), runtime, inputs, busy }),
+        }
+    }
+
+    /// Those that have been run, in the order in which they came; from the `first` on.
+    pub fn since(&self, first: usize) -> Vec<Meter> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().skip(first).cloned().collect()
+    }
+}
+
+impl PartialEq for Meters {
+    /// What has been done makes no other placement.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Meters {}
 
 /// What goes wrong with networks after they were opened, a line each: the runtime and its reason. All that is placed alike writes into one.
 #[derive(Clone, Debug, Default)]
@@ -278,6 +326,7 @@ pub fn place(machine: &Machine, wishes: Wishes) -> Placement {
         cache: machine.cache.clone(),
         faults: Vec::new(),
         incidents: Incidents::default(),
+        meters: Meters::default(),
     }
 }
 

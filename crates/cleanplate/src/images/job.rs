@@ -116,7 +116,7 @@ impl<'a> Work<'a> {
                 report.refusals.push(line);
             }
         }
-        let placement = placement(options);
+        let placement = placement(options, watch);
         let mut said = Vec::new();
         let enlarger = self.enlarger(&sequence, &placement, &mut said, watch)?;
         report.refusals.extend(doubts(&said));
@@ -145,6 +145,7 @@ impl<'a> Work<'a> {
         self.render(&marks, (enlarger, &placement), (masks, store), &sequence, &mut report, watch)?;
         report.refusals.extend(lost(&placement, watch));
         report.timings = watch.timings();
+        report.stages.extend(watch.networks());
         report.resources = crate::resources::used();
         if let Some(path) = &options.report {
             let json = serde_json::to_vec_pretty(&report);
@@ -305,7 +306,8 @@ impl<'a> Work<'a> {
         watch.end();
         let (seconds, units) = (since.elapsed().as_secs_f64(), finished - before);
         let rate = units as f64 / seconds.max(1e-9);
-        report.stages = vec![StageReport { name: "restore".to_owned(), seconds, units, rate }];
+        let runs_on = means.tiers.iter().map(|tier| tier.name()).collect::<Vec<_>>().join(", ");
+        report.stages = vec![StageReport { name: "restore".to_owned(), runs_on, seconds, units, rate }];
         report.checks.push(self.check(report));
         watch.tell(Event::info(format!("written: {} | {} images", self.job.output.display(), keys.len())));
         Ok(())

@@ -80,7 +80,7 @@ impl Upscale {
         watch: &mut Watch<'_>,
     ) -> Result<(Self, Rational)> {
         let condition = wanted.condition.unwrap_or_else(|| coding.condition());
-        let (model, net) = Model::of(wanted, condition, &placement(options))?;
+        let (model, net) = Model::of(wanted, condition, &placement(options, watch))?;
         if model.path.is_none() {
             let why = if wanted.condition.is_some() { "as was said".to_owned() } else { coding.words() };
             watch.tell(Event::info(format!(
