@@ -8,6 +8,7 @@ use cleanplate_media::encode::{Choice, Codec, Possible, usual_encoders};
 use cleanplate_media::source::{DECODERS, is_known_device};
 use serde::{Deserialize, Serialize};
 
+use crate::cards::{Card, cards};
 use crate::devices::{self, DECODE, DeviceOptions, ENCODE};
 use crate::networks::{own, placed};
 use crate::options::Options;
@@ -41,6 +42,8 @@ pub struct Machine {
     pub free_memory: u64,
     /// NVIDIA cards that the driver tells of, by name.
     pub nvidia: Vec<String>,
+    /// What their library tells of them, where it is there.
+    pub cards: Vec<Card>,
     /// Devices through which other cards are reached (`/dev/dri/renderD128`).
     pub render_devices: Vec<String>,
 }
@@ -211,12 +214,19 @@ fn machine() -> Machine {
         text.lines().find_map(|line| line.strip_prefix("Model:")).map(|name| name.trim().to_owned())
     };
     let is_render = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("renderD"));
+    let cards = cards();
+    // A container may have the library but not the folder, or the other way round.
+    let nvidia = match &cards[..] {
+        [] => entries("/proc/driver/nvidia/gpus").iter().filter_map(|folder| model(folder)).collect(),
+        cards => cards.iter().map(|card| card.name.clone()).collect(),
+    };
     Machine {
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         processor: processor.unwrap_or_default(),
         cores: resources::cores(),
         free_memory: resources::free_memory(),
-        nvidia: entries("/proc/driver/nvidia/gpus").iter().filter_map(|folder| model(folder)).collect(),
+        nvidia,
+        cards,
         render_devices: entries("/dev/dri")
             .iter()
             .filter(|path| is_render(path))

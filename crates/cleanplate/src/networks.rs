@@ -8,6 +8,7 @@ use cleanplate_infer::{Inpainter, Machine, Net, Placement, Wanted, Wishes, place
 use serde::{Deserialize, Serialize};
 
 use crate::analyse::REFUSED;
+use crate::cards::{Card, cards};
 use crate::devices::Wish;
 use crate::error::{Error, Result};
 use crate::faults::Fault;
@@ -113,7 +114,14 @@ pub(crate) fn placed(options: &Options) -> Placement {
         index: devices.index,
     };
     let (plugins, cache) = (options.runtime_plugins.clone(), options.cache.clone());
-    let card = None;
+    let has_none = devices.networks == Wish::Software;
+    let card = if has_none { None } else { cards().into_iter().nth(devices.index) };
+    let card = card.map(|Card { name, driver, memory_bytes: memory, free_bytes: free }| cleanplate_infer::Card {
+        name,
+        driver,
+        memory,
+        free,
+    });
     let placed = place(&Machine { cores, free_memory, onnx_runtimes, plugins, card, cache }, wishes);
     Placement { faults: options.devices.faults.iter().filter_map(Fault::of_network).collect(), ..placed }
 }

@@ -56,8 +56,8 @@ pub struct Report {
     pub timings: Vec<PhaseReport>,
     /// Seconds that each stage was busy; stages overlap, and the time of networks is a part of that of those who ask them.
     pub stages: Vec<StageReport>,
-    /// Seconds of processor time and the peak of resident memory in bytes, where the system tells.
-    pub resources: BTreeMap<String, f64>,
+    /// How much of the machine was used.
+    pub resources: Resources,
 }
 
 impl Report {
@@ -206,6 +206,41 @@ pub struct StageReport {
     pub units: u64,
     /// Units a busy second.
     pub rate: f64,
+}
+
+/// How much of the machine was used; what the system does not tell is left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// Seconds from the beginning of the job to its end.
+    pub wall_seconds: f64,
+    /// Seconds of processor time of all threads since the process began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<f64>,
+    /// The processor time of this job as a share of what all cores had in that time, 0..=1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_share: Option<f64>,
+    /// Cores that the process may use.
+    pub cores: u64,
+    /// The peak of resident memory since the process began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_rss_bytes: Option<f64>,
+    /// NVIDIA cards, where their driver is there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<GpuReport>,
+}
+
+/// What was seen of a card twice a second, whoever used it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GpuReport {
+    /// Its name.
+    pub name: String,
+    /// Share of the time in which it computed, 0..=1.
+    pub busy_mean: f64,
+    /// The largest share that was seen.
+    pub busy_peak: f64,
+    /// Bytes of its memory that were taken at most.
+    pub memory_peak_bytes: u64,
 }
 
 /// A phase's cost.

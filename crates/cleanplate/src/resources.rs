@@ -1,22 +1,19 @@
-//! What this process has used, where the system tells.
+//! What this process has used and may use, where the system tells.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-/// `cpu_seconds` of all threads since the process began and `peak_rss_bytes`; a figure that the system does not tell is left
-/// out.
-pub(crate) fn used() -> BTreeMap<String, f64> {
-    let mut used = BTreeMap::new();
-    if let Ok(time) = cpu_time::ProcessTime::try_now() {
-        used.insert("cpu_seconds".to_owned(), time.as_duration().as_secs_f64());
-    }
+/// Processor time of all threads since the process began.
+pub(crate) fn cpu_time() -> Option<Duration> {
+    cpu_time::ProcessTime::try_now().ok().map(|time| time.as_duration())
+}
+
+/// The peak of resident memory since the process began.
+pub(crate) fn peak_rss_bytes() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    if let Some(kib) = peak.and_then(|text| text.trim().trim_end_matches(" kB").parse::<f64>().ok()) {
-        used.insert("peak_rss_bytes".to_owned(), kib * 1024.0);
-    }
-    used
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    peak.trim().trim_end_matches(" kB").parse::<f64>().ok().map(|kib| kib * 1024.0)
 }
 
 /// Cores that this process may use.

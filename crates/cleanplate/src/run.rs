@@ -244,7 +244,7 @@ fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &m
     }
     report.timings = watch.timings();
     report.stages.extend(watch.networks());
-    report.resources = crate::resources::used();
+    report.resources = watch.resources();
     if let Some(path) = &options.report {
         let json = serde_json::to_vec_pretty(&report).map_err(|e| Error::Internal(format!("report as JSON: {e}")))?;
         write_beside(path, &json)?;

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use cleanplate_infer::{Meter, Meters};
 
+use crate::cards;
 use crate::error::{Error, Result};
 use crate::line::Cancel;
 use crate::observer::{Control, Event, Observer, Phase};
-use crate::report::{PhaseReport, StageReport};
+use crate::report::{PhaseReport, Resources, StageReport};
 use crate::stages;
+use crate::usage::Usage;
 
 /// Progress is told this often at most.
 const EVERY: Duration = Duration::from_millis(200);
@@ -25,6 +27,7 @@ pub(crate) struct Watch<'a> {
     pub(crate) meters: Meters,
     /// What has been told of each.
     told: Vec<Meter>,
+    usage: Usage,
 }
 
 struct Running {
@@ -41,7 +44,8 @@ impl<'a> Watch<'a> {
     /// For a job of these phases.
     pub(crate) fn new(observer: &'a mut dyn Observer, phases: Vec<Phase>) -> Self {
         let (cancel, meters) = Default::default();
-        Self { observer, cancel, phases, current: None, finished: Vec::new(), meters, told: Vec::new() }
+        let usage = Usage::new(cards::open);
+        Self { observer, cancel, phases, current: None, finished: Vec::new(), meters, told: Vec::new(), usage }
     }
 
     /// Passes an event on.
@@ -49,8 +53,14 @@ impl<'a> Watch<'a> {
         self.observer.event(event);
     }
 
-    /// Tells of networks that have started.
+    /// What of the machine the job has used until now.
+    pub(crate) fn resources(&mut self) -> Resources {
+        self.usage.report()
+    }
+
+    /// Tells of networks that have started, and looks at the machine now and then.
     fn look(&mut self) {
+        self.usage.look();
         for meter in self.meters.since(self.told.len()) {
             self.observer.event(stages::network_starts(&meter));
             self.told.push(Meter { inputs: 0, busy: Duration::ZERO, ..meter });

@@ -1,6 +1,6 @@
 //! The report for people: a few lines after a job.
 
-use cleanplate::report::{MarkReport, OriginCounts};
+use cleanplate::report::{MarkReport, OriginCounts, Resources};
 use cleanplate::{Job, Report};
 
 use crate::human::{self, printable};
@@ -56,7 +56,22 @@ pub(crate) fn of(report: &Report, job: &Job) -> Vec<String> {
     if !timings.is_empty() {
         lines.push(format!("  time      {}", timings.join(" | ")));
     }
+    lines.extend(used(&report.resources));
     lines
+}
+
+/// How much of the machine was used, where that is known.
+fn used(resources: &Resources) -> Option<String> {
+    let share = |part: f64| format!("{:.0} %", 100.0 * part);
+    let cores = if resources.cores == 1 { "1 core".to_owned() } else { format!("{} cores", resources.cores) };
+    let mut parts = vec![format!("{} of {cores}", share(resources.cpu_share?))];
+    parts.extend(resources.peak_rss_bytes.map(|bytes| format!("{} of memory", human::size(bytes))));
+    parts.extend(resources.gpus.iter().map(|gpu| {
+        let (mean, peak) = (share(gpu.busy_mean), share(gpu.busy_peak));
+        let memory = human::size(gpu.memory_peak_bytes as f64);
+        format!("{}: {mean} (peak {peak}), {memory} of its memory", printable(&gpu.name))
+    }));
+    Some(format!("  used      {}", parts.join(" | ")))
 }
 
 fn headline(job: &Job) -> String {
@@ -110,7 +125,7 @@ fn titled(title: &str, entries: impl Iterator<Item = String>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use cleanplate::Options;
-    use cleanplate::report::{CheckReport, StreamReport};
+    use cleanplate::report::{CheckReport, GpuReport, StreamReport};
 
     use super::*;
 
@@ -131,6 +146,19 @@ mod tests {
             }],
             origins: OriginCounts { kept: 999, invented: 1, ..OriginCounts::default() },
             streams: vec![StreamReport { index: 2, what: "data".into(), fate: "dropped: no place in mp4".into() }],
+            resources: Resources {
+                wall_seconds: 2.0,
+                cpu_share: Some(0.834),
+                cores: 2,
+                peak_rss_bytes: Some(132.3e6),
+                gpus: vec![GpuReport {
+                    name: "NVIDIA H200".into(),
+                    busy_mean: 0.41,
+                    busy_peak: 0.97,
+                    memory_peak_bytes: 2_100_000_000,
+                }],
+                ..Resources::default()
+            },
             checks: vec![CheckReport { name: "count".into(), ok: false, detail: "1 missing".into() }],
             ..Report::default()
         };
@@ -143,6 +171,7 @@ mod tests {
             "2 data: dropped",
             "0 of 1 held",
             "1 missing",
+            "used      83 % of 2 cores | 132.3 MB of memory | NVIDIA H200: 41 % (peak 97 %), 2.1 GB of its memory",
         ] {
             assert!(text.contains(part), "{part:?} in:\n{text}");
         }

@@ -146,7 +146,7 @@ impl<'a> Work<'a> {
         report.refusals.extend(lost(&placement, watch));
         report.timings = watch.timings();
         report.stages.extend(watch.networks());
-        report.resources = crate::resources::used();
+        report.resources = watch.resources();
         if let Some(path) = &options.report {
             let json = serde_json::to_vec_pretty(&report);
             write_beside(path, &json.map_err(|e| Error::Internal(format!("report as JSON: {e}")))?)?;

@@ -1,6 +1,6 @@
 //! `cleanplate doctor`: what this machine can do, and what would help where it cannot.
 
-use cleanplate::{Candidate, DeviceOptions, Options, Result};
+use cleanplate::{Candidate, Card, DeviceOptions, Options, Result};
 
 use crate::args::Doctor;
 use crate::environment::{self, Environment};
@@ -19,6 +19,12 @@ pub(crate) fn run(args: &Doctor, environment: &Environment) -> Result<u8> {
     Ok(if found.is_healthy { exit::DONE } else { exit::BACKEND })
 }
 
+fn card(card: &Card) -> String {
+    let Card { name, driver, memory_bytes, free_bytes } = card;
+    let (memory, free) = (human::size(*memory_bytes as f64), human::size(*free_bytes as f64));
+    format!("{name} ({memory}, {free} of them free, driver {driver})")
+}
+
 fn text(found: &cleanplate::Doctor) -> String {
     let machine = &found.machine;
     let mut lines = vec![
@@ -30,7 +36,11 @@ fn text(found: &cleanplate::Doctor) -> String {
             human::size(machine.free_memory as f64)
         ),
     ];
-    let cards = [&machine.nvidia[..], &machine.render_devices[..]].concat();
+    let nvidia = match &machine.cards[..] {
+        [] => machine.nvidia.clone(),
+        cards => cards.iter().map(card).collect(),
+    };
+    let cards = [nvidia, machine.render_devices.clone()].concat();
     lines.push(format!(
         "  graphics   {}",
         if cards.is_empty() { "none that this process can reach".to_owned() } else { cards.join(", ") }
@@ -59,4 +69,20 @@ fn text(found: &cleanplate::Doctor) -> String {
         found.candidates.len()
     ));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_is_shown_with_its_memory_and_driver() {
+        let own = Card {
+            name: "NVIDIA H200".to_owned(),
+            driver: "570.86".to_owned(),
+            memory_bytes: 150_754_000_000,
+            free_bytes: 150_200_000_000,
+        };
+        assert_eq!(card(&own), "NVIDIA H200 (150.8 GB, 150.2 GB of them free, driver 570.86)");
+    }
 }
