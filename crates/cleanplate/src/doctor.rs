@@ -1,17 +1,24 @@
 //! What this machine can do, shown by doing it: every candidate of every stage with one unit of its work.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use cleanplate_core::Rect;
 use cleanplate_infer::runtimes;
 use cleanplate_media::encode::{Choice, Codec, Possible, usual_encoders};
-use cleanplate_media::source::{DECODERS, is_known_device};
+use cleanplate_media::source::{DECODERS, OpenOptions, Source, is_known_device};
+use cleanplate_media::{Container, Rational};
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
 use crate::cards::{Card, cards};
 use crate::devices::{self, DECODE, DeviceOptions, ENCODE};
+use crate::draw::Canvas;
+use crate::error::{Error, Result};
 use crate::networks::{own, placed};
 use crate::options::Options;
+use crate::reel::Reel;
 use crate::resources;
 
 /// What was found.
@@ -74,9 +81,13 @@ const SIZE: (u32, u32) = (1280, 720);
 pub fn doctor(options: &Options) -> Doctor {
     let (machine, devices) = (machine(), &options.devices);
     let mut candidates = Vec::new();
+    let clip = clip();
     for (name, _) in DECODERS.iter().filter(|own| is_known_device(own.1)) {
         let since = Instant::now();
-        let verdict = devices::device(name, devices).map(drop);
+        let verdict = match &clip {
+            Ok((source, _folder)) => devices::device(name, devices).and_then(|device| source.decode_on(device)),
+            Err(error) => Err(format!("there is no clip to try it with: {error}")),
+        };
         candidates.push(Candidate::of(DECODE, name, verdict, false, since.elapsed(), &machine));
     }
     for codec in Codec::ALL {
@@ -120,6 +131,23 @@ pub fn doctor(options: &Options) -> Doctor {
     Doctor { engine: env!("CARGO_PKG_VERSION").to_owned(), machine, libraries, candidates, is_healthy }
 }
 
+/// A clip to be decoded, in a folder that lives as long as it: shapes that move, H.264.
+fn clip() -> Result<(Source, TempDir)> {
+    const FRAMES: u32 = 8;
+    let folder = tempfile::tempdir().map_err(Error::io("make a folder in", std::env::temp_dir()))?;
+    let path = folder.path().join("clip.mp4");
+    let rate = Rational::new(25, 1);
+    let mut reel = Reel::new(Rational::new(1, 25), rate);
+    for n in 0..FRAMES {
+        let mut canvas = Canvas::new(SIZE.0, SIZE.1, [90, 120, 60]);
+        (0..12).for_each(|k| canvas.fill(Rect::new(97 * k + 8 * n, 53 * k, 60, 40 + 9 * k), [20 * k as u8, 200, 90]));
+        reel.push(&canvas, i64::from(n), 1)?;
+    }
+    reel.finish(&path, Container::Mp4)?;
+    let source = Source::open(&path, &OpenOptions::default(), &mut |_, _| ControlFlow::Continue(()))?;
+    Ok((source, folder))
+}
+
 /// Without these not even ordinary sources can be written, or masks and pictures.
 const fn is_needed(codec: Codec) -> bool {
     matches!(codec, Codec::H264 | Codec::Ffv1)
@@ -145,7 +173,7 @@ impl Candidate {
     fn of(
         stage: &str,
         name: &str,
-        verdict: Result<(), String>,
+        verdict: std::result::Result<(), String>,
         is_needed: bool,
         took: Duration,
         machine: &Machine,

@@ -49,3 +49,48 @@ fn what_is_needed_and_missing_is_told_by_the_exit_code() {
         Ran::from(dir.command().arg("doctor").env("CLEANPLATE_FAULT", "mux:mp4:absent").output().unwrap()).exits(2);
     assert!(ran.err.contains("mux:mp4:absent") && ran.err.contains("is no fault"), "{}", ran.err);
 }
+
+/// A folder with a driver of CUDA that opens and computes nothing.
+#[cfg(target_os = "linux")]
+fn driver() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let built = std::process::Command::new("rustc")
+        .args(["--edition", "2024", "--crate-type", "cdylib", "-C", "panic=abort", "-o"])
+        .arg(folder.path().join("libcuda.so.1"))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/cuda.rs"))
+        .output()
+        .expect("the compiler that built this test");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    folder
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_driver_without_its_video_libraries_costs_those_stages_alone_and_the_remedy_fits() {
+    let (dir, driver) = (Dir::new(), driver());
+    let run = |line: &str| {
+        let mut command = dir.command();
+        command.args(line.split(' ')).env("LD_LIBRARY_PATH", driver.path());
+        Ran::from(command.output().unwrap()).exits(0)
+    };
+    let found = document(&run("doctor --json"));
+    assert_eq!(found["is_healthy"], true);
+    // The device opens; what it is needed for does not work.
+    let missing = [("decode", "nvdec", "nvcuvid"), ("encode", "h264_nvenc", "libnvidia-encode")];
+    for (stage, name, library) in missing {
+        let candidates = found["candidates"].as_array().unwrap();
+        let own = candidates.iter().find(|c| c["stage"] == stage && c["name"] == name).unwrap();
+        let words = |key: &str| own[key].as_str().unwrap_or_default().to_owned();
+        assert!(words("reason").contains(library), "{own}");
+        assert!(words("remedy").contains("video capability"), "{own}");
+    }
+    dir.clip("in.mp4", "160x120", 12, "-c:v libx264 -pix_fmt yuv420p");
+    let ran = run("remove in.mp4 -o out.mp4 --fill-region 10,10,20,20 --report report.json");
+    for (stage, name, library) in missing {
+        let line = format!("{stage}: {name} refused (");
+        let found = ran.err.lines().find(|own| own.contains(&line)).unwrap_or_else(|| panic!("{}", ran.err));
+        assert!(found.contains(library), "{found}");
+    }
+    let report: Value = serde_json::from_slice(&std::fs::read(dir.path("report.json")).unwrap()).unwrap();
+    assert_eq!(report["encoder_settings"].as_str().map(|words| words.starts_with("libx264")), Some(true), "{report}");
+}

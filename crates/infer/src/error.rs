@@ -25,6 +25,18 @@ pub enum Error {
         /// A line per runtime.
         refusals: Vec<String>,
     },
+    /// Memory does not hold a single input of that size.
+    #[error("{name} is short of memory on {runtime} with one input of {shape}: {reason}")]
+    Memory {
+        /// The network.
+        name: String,
+        /// Where it ran.
+        runtime: &'static str,
+        /// The input's shape.
+        shape: String,
+        /// The runtime's own words.
+        reason: String,
+    },
     /// It failed while it ran.
     #[error("{name} failed on {runtime}: {reason}")]
     Run {

@@ -66,6 +66,10 @@ pub struct Net {
     rest: Option<Rest>,
     /// Inputs at once at most: what memory has turned out to hold, or what a processor is good for.
     most: usize,
+    /// How often memory has turned out not to hold what it was shown.
+    shorts: u32,
+    /// Whether the caller has smaller inputs, so that memory short of one is no reason for another runtime.
+    has_smaller: bool,
     /// What it is shown at once on a processor, once its role is known.
     on_processor: usize,
     /// Inputs at once at most in the search for what is fastest; `None` where there is none.
@@ -251,6 +255,8 @@ impl Net {
             refusals,
             rest,
             most: usize::MAX,
+            shorts: 0,
+            has_smaller: false,
             on_processor: usize::MAX,
             pacing: None,
             paces: BTreeMap::new(),
@@ -306,12 +312,23 @@ impl Net {
         &self.refusals
     }
 
+    /// Says whether smaller inputs could be shown instead: then memory that does not hold one of them is an error, and no reason to go to another
+    /// runtime.
+    pub(crate) const fn has_smaller(&mut self, has_smaller: bool) {
+        self.has_smaller = has_smaller;
+    }
+
+    /// Whether it runs elsewhere than on the processor.
+    pub const fn is_on_device(&self) -> bool {
+        self.open.is_device
+    }
+
     /// Runs it on `inputs`, one for each input of its graph in that order. Where memory does not suffice for as many at once, fewer are run at
-    /// once from then on; where the runtime fails otherwise, the next one takes over for good, with the reason among the
+    /// once from then on (half, an eighth, one); where the runtime fails otherwise, the next one takes over for good, with the reason among the
     /// [refusals](Self::refusals).
     ///
     /// # Errors
-    /// Where the last runtime fails.
+    /// Where the last runtime fails, or memory does not hold one input and the caller has smaller ones.
     pub fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         let count = inputs.first().and_then(|input| input.shape().first()).copied().unwrap_or(1);
         if count > self.at_once(inputs)
@@ -336,13 +353,19 @@ impl Net {
             let is_short = is_about_memory(&reason);
             if is_short && count > 1 {
                 self.refuse(format!("{}: {count} at once: {reason}", self.open.title));
-                self.most = count.div_ceil(2);
+                self.shorts += 1;
+                self.most = fewer(count, self.shorts);
                 self.pace(inputs).into_iter().for_each(|pace| pace.short_of(count));
                 if let Some(outputs) = self.in_parts(inputs, count)? {
                     return Ok(outputs);
                 }
             }
             let failed = self.runtime();
+            if is_short && self.has_smaller {
+                let shape = shape_of_one(inputs);
+                self.refuse(format!("{}: one of {shape}: {reason}", self.open.title));
+                return Err(Error::Memory { name: self.name.clone(), runtime: failed, shape, reason });
+            }
             if !self.goes_on(&reason) {
                 return Err(Error::Run { name: self.name.clone(), runtime: failed, reason });
             }
@@ -413,6 +436,7 @@ impl Net {
         };
         rest.from = open.at + 1;
         self.most = if open.is_device { usize::MAX } else { self.on_processor };
+        self.shorts = 0;
         self.paces.clear();
         self.open = open;
         if rest.from == CANDIDATES.len() {
@@ -452,6 +476,15 @@ impl Net {
             start = end;
         }
         Ok(joined.into_iter().map(|(shape, data)| Tensor::new(shape, data)).collect())
+    }
+}
+
+/// How many to try where memory does not hold `count`, for the `shorts`-th time: three times find out that one is all it holds.
+const fn fewer(count: usize, shorts: u32) -> usize {
+    match shorts {
+        1 => count.div_ceil(2),
+        2 => count.div_ceil(4),
+        _ => 1,
     }
 }
 

@@ -112,7 +112,15 @@ pub struct Upscaler {
     is_bgr: bool,
     /// Tiles that it is shown at once at most.
     batch: usize,
+    /// Samples a side of tiles at most: what memory has turned out to hold.
+    largest: usize,
 }
+
+/// Tiles are not made smaller than this where memory is short: overlaps would be most of the work.
+const SMALLEST: usize = 64;
+
+/// Samples a side of a tile on a device, which smaller ones leave idle, where the user does not say.
+const ON_DEVICE: usize = 512;
 
 impl Upscaler {
     /// Opens the network at `path`.
@@ -156,7 +164,7 @@ impl Upscaler {
         let highest = outputs[0].data().iter().fold(0.0f32, |top, v| top.max(*v));
         let top = overrides.white.map_or(if highest > UNIT { 255.0 } else { 1.0 }, f32::from);
         let shape = Shape { channels: given[1], factor, side, multiple: 1, reach: 0 };
-        let mut found = Self { net, shape, top, is_bgr: overrides.is_bgr, batch: 1 };
+        let mut found = Self { net, shape, top, is_bgr: overrides.is_bgr, batch: 1, largest: usize::MAX };
         if let Some(multiple) = overrides.multiple {
             found.shape.multiple = multiple.max(1);
         } else if side.is_none() {
@@ -253,6 +261,11 @@ impl Upscaler {
         format!("{factor}x of {what} ({top}), takes {size}{sides}, looks {reach} samples around each")
     }
 
+    /// Samples a side of its tiles where the user does not say: `usual` on a processor.
+    pub fn tile(&self, usual: usize) -> usize {
+        if self.net.is_on_device() { usual.max(ON_DEVICE) } else { usual }
+    }
+
     /// Enlarges pictures of one size, each as many planes as the network has channels (red, green, blue for three), 0..=1, in tiles of
     /// `tile` samples a side, without what overlaps, as many of all pictures at once as [`batch`](Self::batch) says. Neither the size of
     /// tiles nor how many are computed at once shows in the answer beyond rounding.
@@ -273,11 +286,28 @@ impl Upscaler {
     }
 
     /// As [`enlarge`](Self::enlarge), but tells of each row of a tile as soon as it is made: of which picture and plane, at which column
-    /// and row of it.
+    /// and row of it. Where memory does not hold a single tile, smaller ones are made from then on, and what was told is told again.
     ///
     /// # Errors
     /// As there.
     pub fn rows(
+        &mut self,
+        pictures: &[&[Raster<f32>]],
+        tile: usize,
+        tell: &mut impl FnMut(usize, usize, (u32, u32), &[f32]),
+    ) -> Result<()> {
+        loop {
+            let tile = tile.min(self.largest);
+            let has_smaller = self.shape.side.is_none() && tile > SMALLEST;
+            self.net.has_smaller(has_smaller);
+            match self.rows_of(pictures, tile, tell) {
+                Err(Error::Memory { .. }) if has_smaller => self.largest = (tile / 2).max(SMALLEST),
+                ended => return ended,
+            }
+        }
+    }
+
+    fn rows_of(
         &mut self,
         pictures: &[&[Raster<f32>]],
         tile: usize,

@@ -8,8 +8,10 @@ mod common;
 
 use std::path::PathBuf;
 
+use cleanplate_core::Raster;
 use cleanplate_infer::{
-    Batches, Error, Machine, Net, NetFailure, NetFault, Placement, Tensor, Wanted, Wishes, place, runtimes,
+    Batches, Error, Machine, Net, NetFailure, NetFault, Overrides, Placement, Tensor, Upscaler, Wanted, Wishes, place,
+    runtimes,
 };
 use common::{data, placements};
 
@@ -115,6 +117,29 @@ fn a_device_that_is_lost_leaves_the_processor_with_as_many_at_once_as_suit_it() 
     }
     assert_eq!(net.runtime(), "rten");
     assert!(net.refusals().iter().any(|line| line.contains("fallen off the bus")), "{:?}", net.refusals());
+}
+
+#[test]
+fn memory_that_does_not_hold_a_tile_gets_smaller_ones_with_the_same_samples() {
+    let fast = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../cleanplate/networks/upscale-fast-coded.onnx");
+    let picture = Raster::from_vec(300, 90, (0..300 * 90).map(|k| ((k * 37) % 101) as f32 / 101.0).collect()).unwrap();
+    let made = |placement: &Placement| {
+        let mut net = Upscaler::open(&fast, Overrides::default(), placement).unwrap();
+        let tile = net.tile(128);
+        let made = net.enlarge(&[std::slice::from_ref(&picture)], tile).unwrap().remove(0).remove(0);
+        (tile, made, net.net().runtime(), net.net().refusals().len())
+    };
+    let whole = made(&placements().next().unwrap());
+    // 512, then 256, then 128 samples a side.
+    let words = || "CUDA failure 2: out of memory".to_owned();
+    let short = made(&played(&[NetFailure::Once(1, words()), NetFailure::Once(2, words())]));
+    assert_eq!(((whole.0, whole.2, whole.3), (short.0, short.2, short.3)), ((128, "rten", 1), (512, "cuda", 2)));
+    let off =
+        |other: &Raster<f32>| whole.1.data().iter().zip(other.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(off(&short.1) < 1e-5);
+    // Never enough: not even the smallest tile.
+    let lost = made(&played(&[NetFailure::From(1, words())]));
+    assert!(lost.2 == "rten" && off(&lost.1) < 1e-5);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use cleanplate_core::{Frame, FrameIdx, HostSurface, PixelLayout, Raster, Resampl
 use cleanplate_infer::{Placement, Upscaler};
 use cleanplate_media::surface::{blank_like, samples_of};
 
-use super::{Known, Upscale};
+use super::{Known, TILE, Upscale};
 use crate::error::{Error, Result};
 
 /// Enlarges the frames of a plan one by one, in any order of segments.
@@ -32,6 +32,12 @@ impl Enlarger {
     /// Frames whose tiles go through the network together.
     pub(crate) const fn batch(&self) -> usize {
         self.net.batch()
+    }
+
+    /// Samples a side of tiles: what the user has named, else what suits where it runs.
+    fn tile(&self) -> usize {
+        let planned = self.plan.tile as usize;
+        if self.plan.tile == TILE { self.net.tile(planned) } else { planned }
     }
 
     /// Frames that follow each other at their new size, each with the first frame of its kind.
@@ -100,7 +106,8 @@ impl Enlarger {
         if (self.plan.width, self.plan.height) == (factor * frames[0].width, factor * frames[0].height) {
             // What is made is what is wanted: no need to keep it as numbers.
             let given: Vec<_> = given.iter().map(Vec::as_slice).collect();
-            self.net.rows(&given, self.plan.tile as usize, &mut |picture, _, (x, y), values| {
+            let tile = self.tile();
+            self.net.rows(&given, tile, &mut |picture, _, (x, y), values| {
                 write(values, most, out[picture].row_mut(plane, y), x as usize);
             })?;
             return Ok(());
@@ -117,7 +124,7 @@ impl Enlarger {
         let wanted = (self.plan.width, self.plan.height);
         while pictures.first().is_some_and(|p| p[0].width() < wanted.0 || p[0].height() < wanted.1) {
             let given: Vec<_> = pictures.iter().map(Vec::as_slice).collect();
-            pictures = self.net.enlarge(&given, self.plan.tile as usize)?;
+            pictures = self.net.enlarge(&given, self.tile())?;
             if self.net.shape().factor < 2 {
                 break;
             }
