@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use cleanplate_media::encode::{Choice, EncoderSpec, HARDWARE, Possible, try_encoder};
-use cleanplate_media::source::{DECODERS, DecodeDevice, Source, is_known_device};
+use cleanplate_media::source::{DECODERS, DecodeDevice, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::analyse::REFUSED;
@@ -117,8 +117,8 @@ pub(crate) fn decoder(source: &Source, devices: &DeviceOptions) -> Result<Vec<Re
     let is_meant = |name: &str| !matches!(&devices.decoder, Wish::Named(wanted) if wanted != name);
     for (name, kind) in DECODERS.iter().filter(|own| is_meant(own.0)) {
         let is_played = devices.faults.iter().any(|fault| fault.is_stand_in(DECODE, name));
-        if !is_played && !is_known_device(kind) && devices.decoder == Wish::Auto {
-            // Of another system: no candidate here.
+        if !is_played && !source.could_decode_on(kind) && devices.decoder == Wish::Auto {
+            // Of another system, or for other codecs: no candidate here.
             continue;
         }
         match device(name, devices).and_then(|device| source.decode_on(device)) {

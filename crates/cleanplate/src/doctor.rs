@@ -82,7 +82,11 @@ pub fn doctor(options: &Options) -> Doctor {
     let (machine, devices) = (machine(), &options.devices);
     let mut candidates = Vec::new();
     let clip = clip();
-    for (name, _) in DECODERS.iter().filter(|own| is_known_device(own.1)) {
+    let could = |kind: &str| match &clip {
+        Ok((source, _)) => source.could_decode_on(kind),
+        Err(_) => is_known_device(kind),
+    };
+    for (name, _) in DECODERS.iter().filter(|own| could(own.1)) {
         let since = Instant::now();
         let verdict = match &clip {
             Ok((source, _folder)) => devices::device(name, devices).and_then(|device| source.decode_on(device)),

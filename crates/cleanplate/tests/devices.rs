@@ -23,7 +23,7 @@ fn removed(input: &Path, output: &Path, faults: &[&str], encoder: Wish) -> Resul
 }
 
 /// No machine that tests this has them, or they would answer themselves.
-const NO_OTHERS: [&str; 2] = ["encode:h264_nvenc:absent", "encode:h264_qsv:absent"];
+const NO_OTHERS: [&str; 3] = ["encode:h264_nvenc:absent", "encode:h264_qsv:absent", "encode:h264_vaapi:absent"];
 
 #[test]
 fn an_encoder_that_is_absent_does_not_open_or_is_lost_costs_that_stage_only() {

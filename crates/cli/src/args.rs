@@ -452,7 +452,7 @@ pub(crate) struct Encode {
     #[arg(short = 'e', long, value_name = "KEY=VALUE", value_parser = values::pair)]
     pub(crate) encoder_option: Vec<(String, String)>,
     /// What decodes the source: auto (a device that decodes the first frames as software does, else software), hw, sw, or a device by name
-    /// (nvdec, vaapi, videotoolbox, d3d11va); never shows in the pixels [default: auto]
+    /// (nvdec, vaapi, videotoolbox, d3d11va, vulkan); never shows in the pixels [default: auto]
     #[arg(long, value_name = "auto|hw|sw|NAME")]
     pub(crate) decoder: Option<Wish>,
     /// What computes networks: auto (a device that computes as the processor does, else the processor), hw, cpu, or a runtime by name

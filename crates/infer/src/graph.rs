@@ -49,7 +49,9 @@ impl Graph {
         let model = ModelProto::parse_buf(bytes).map_err(|e| format!("it is no ONNX file ({e})"))?;
         let graph = model.graph.ok_or("it is no ONNX file (it holds no graph)")?;
         if graph.initializer.iter().any(|tensor| tensor.data_location == Some(DataLocation::EXTERNAL)) {
-            return Err("its weights lie in a file of their own; export it as a single file".to_owned());
+            return Err(
+                "its weights lie in a file of their own, which is not at hand; export it as a single file".to_owned()
+            );
         }
         let mut read = Self::default();
         read.operators(&graph);

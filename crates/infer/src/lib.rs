@@ -9,6 +9,7 @@
 pub mod dbnet;
 mod embedded;
 pub mod error;
+mod external;
 mod golden;
 mod graph;
 pub mod inpaint;

@@ -15,11 +15,12 @@ pub(crate) fn mended(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A field of a message: its number, the integer that it holds or the length of its bytes, its bytes, and all of it.
-struct Field<'a> {
-    number: u64,
-    value: u64,
-    bytes: &'a [u8],
-    whole: &'a [u8],
+#[derive(Debug)]
+pub(crate) struct Field<'a> {
+    pub(crate) number: u64,
+    pub(crate) value: u64,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) whole: &'a [u8],
 }
 
 /// Takes one field off.
@@ -39,7 +40,7 @@ fn field<'a>(rest: &mut &'a [u8]) -> Option<Field<'a>> {
     Some(Field { number: tag >> 3, value, bytes, whole: &all[..all.len() - rest.len()] })
 }
 
-fn fields(mut bytes: &[u8]) -> Option<Vec<Field<'_>>> {
+pub(crate) fn fields(mut bytes: &[u8]) -> Option<Vec<Field<'_>>> {
     let mut list = Vec::new();
     while !bytes.is_empty() {
         list.push(field(&mut bytes)?);
@@ -136,7 +137,7 @@ fn put_integer(out: &mut Vec<u8>, number: u64, value: u64) {
     varint(out, value);
 }
 
-fn put_bytes(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
     varint(out, number << 3 | 2);
     varint(out, bytes.len() as u64);
     out.extend(bytes);

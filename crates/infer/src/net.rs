@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::external;
 use crate::golden;
 use crate::graph::Graph;
 use crate::mend::mended;
@@ -196,6 +197,13 @@ impl Net {
         if is_checkpoint(path, &bytes) {
             return Err(refuse(CHECKPOINT.to_owned()));
         }
+        let gathered = if wire::is_model(&bytes) {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            external::gathered(&bytes, folder, LARGEST - size).map_err(refuse)?
+        } else {
+            None
+        };
+        let bytes = gathered.unwrap_or(bytes);
         Self::of(name, &path.display().to_string(), &bytes, placement, shapes)
     }
 
@@ -287,7 +295,7 @@ impl Net {
         &self.name
     }
 
-    /// SHA-256 of its file, in hexadecimal digits.
+    /// SHA-256 of its file, with the weights of files beside it, in hexadecimal digits.
     pub fn digest(&self) -> &str {
         &self.digest
     }

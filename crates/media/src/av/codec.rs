@@ -185,6 +185,8 @@ impl Decoder {
                 None => ffi::avcodec_find_decoder(parameters.get().codec_id),
             }
         };
+        // libav's first choice may be a library that knows no devices (dav1d for AV1).
+        let codec = device.and_then(|device| device.decoder(parameters.get().codec_id)).unwrap_or(codec);
         if codec.is_null() {
             return Err(AvError(ffi::AVERROR_DECODER_NOT_FOUND));
         }

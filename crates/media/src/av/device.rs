@@ -47,15 +47,20 @@ impl Device {
         Ok(Self { kind, context })
     }
 
+    /// libav's first decoder of a codec that can decode on such a device.
+    pub(super) fn decoder(&self, codec: ffi::AVCodecID) -> Option<*const ffi::AVCodec> {
+        decoder_on(codec, self.kind)
+    }
+
+    /// Whether this build of libav has a decoder of a codec for devices of that kind.
+    pub fn decodes(codec: ffi::AVCodecID, kind: &str) -> bool {
+        let kind = kind_of(kind);
+        kind != ffi::AVHWDeviceType::NONE && decoder_on(codec, kind).is_some()
+    }
+
     /// Lets a decoder that is not open yet decode on it: the sample format of its pictures there. `None` where the decoder cannot.
     pub(super) fn attach(&self, context: &mut CodecContext) -> Result<Option<ffi::AVPixelFormat>, AvError> {
-        let codec = context.get().codec;
-        let method = ffi::AV_CODEC_HW_CONFIG_METHOD_HW_DEVICE_CTX.0 as i32;
-        // SAFETY: libav's static tables; null after the last entry.
-        let mut configs = (0..).map_while(|n| unsafe { ffi::avcodec_get_hw_config(codec, n).as_ref() });
-        let Some(config) = configs.find(|c| c.device_type == self.kind && c.methods & method != 0) else {
-            return Ok(None);
-        };
+        let Some(config) = config_on(context.get().codec, self.kind) else { return Ok(None) };
         // SAFETY: ours and valid; the result is null or a new reference.
         let own = unsafe { ffi::av_buffer_ref(self.context) };
         if own.is_null() {
@@ -69,10 +74,115 @@ impl Device {
     }
 }
 
+/// How a decoder decodes on devices of that kind.
+fn config_on(codec: *const ffi::AVCodec, kind: ffi::AVHWDeviceType) -> Option<&'static ffi::AVCodecHWConfig> {
+    let method = ffi::AV_CODEC_HW_CONFIG_METHOD_HW_DEVICE_CTX.0 as i32;
+    // SAFETY: libav's static tables; null after the last entry.
+    let mut configs = (0..).map_while(|n| unsafe { ffi::avcodec_get_hw_config(codec, n).as_ref() });
+    configs.find(|c| c.device_type == kind && c.methods & method != 0)
+}
+
+/// The first decoder of a codec for devices of that kind.
+fn decoder_on(id: ffi::AVCodecID, kind: ffi::AVHWDeviceType) -> Option<*const ffi::AVCodec> {
+    let mut state = ptr::null_mut();
+    // SAFETY: libav's static tables, walked with its own state; null after the last one.
+    let mut codecs = std::iter::from_fn(|| unsafe { ffi::av_codec_iterate(&mut state).as_ref() });
+    codecs
+        .find(|codec| {
+            // SAFETY: a static codec of libav.
+            let is_decoder = unsafe { ffi::av_codec_is_decoder(*codec) } != 0;
+            codec.id == id && is_decoder && config_on(*codec, kind).is_some()
+        })
+        .map(ptr::from_ref)
+}
+
 impl Drop for Device {
     fn drop(&mut self) {
         // SAFETY: ours.
         unsafe { ffi::av_buffer_unref(&mut self.context) };
+    }
+}
+
+/// Pictures of one size on a device, for an encoder that takes them there.
+#[derive(Debug)]
+pub struct Upload {
+    frames: *mut ffi::AVBufferRef,
+    format: ffi::AVPixelFormat,
+}
+
+// SAFETY: a reference-counted context; libav's frame pools may be used from any thread.
+unsafe impl Send for Upload {}
+
+impl Upload {
+    /// Pictures that an encoder holds at once besides those that it is given: what it looks ahead and refers to.
+    const HELD: i32 = 24;
+
+    /// Room on `device` for pictures of `format` in the machine's memory, `size` columns and rows.
+    ///
+    /// # Errors
+    /// Where the device has no such pictures, or not the room.
+    pub fn new(device: &Device, format: ffi::AVPixelFormat, size: (u32, u32)) -> Result<Self, AvError> {
+        // SAFETY: the device is ours and valid; null asks for what it can do at all.
+        let mut can = unsafe { ffi::av_hwdevice_get_hwframe_constraints(device.context, ptr::null()) };
+        // SAFETY: null or valid, and the list ends with NONE.
+        let own = unsafe { can.as_ref() }.map_or(ffi::AVPixelFormat::NONE, |can| unsafe { *can.valid_hw_formats });
+        // SAFETY: null or ours.
+        unsafe { ffi::av_hwframe_constraints_free(&mut can) };
+        if own == ffi::AVPixelFormat::NONE {
+            return Err(AvError::UNSUPPORTED);
+        }
+        // SAFETY: the device is valid; the result is null or ours.
+        let frames = unsafe { ffi::av_hwframe_ctx_alloc(device.context) };
+        if frames.is_null() {
+            return Err(AvError(ffi::AVERROR(12)));
+        }
+        let upload = Self { frames, format: own };
+        // SAFETY: a fresh context, which nobody else refers to before it is initialised.
+        let fields = unsafe { &mut *(*frames).data.cast::<ffi::AVHWFramesContext>() };
+        (fields.format, fields.sw_format) = (own, format);
+        (fields.width, fields.height) = (size.0 as i32, size.1 as i32);
+        fields.initial_pool_size = Self::HELD;
+        // SAFETY: ours.
+        check(unsafe { ffi::av_hwframe_ctx_init(frames) })?;
+        Ok(upload)
+    }
+
+    /// Lets an encoder that is not open yet take its pictures there.
+    ///
+    /// # Errors
+    /// Where memory is short.
+    pub fn enter(&self, context: &mut CodecContext) -> Result<(), AvError> {
+        // SAFETY: ours and valid; the result is null or a new reference.
+        let own = unsafe { ffi::av_buffer_ref(self.frames) };
+        if own.is_null() {
+            return Err(AvError(ffi::AVERROR(12)));
+        }
+        let fields = context.get_mut();
+        fields.hw_frames_ctx = own;
+        fields.pix_fmt = self.format;
+        Ok(())
+    }
+
+    /// `picture` on the device, with all that it carries.
+    ///
+    /// # Errors
+    /// Where the device has no room or fails.
+    pub fn up(&self, picture: &AvFrame) -> Result<AvFrame, AvError> {
+        let own = AvFrame::new()?;
+        // SAFETY: all valid; the first call gives the frame a buffer of the device.
+        unsafe {
+            check(ffi::av_hwframe_get_buffer(self.frames, own.as_ptr(), 0))?;
+            check(ffi::av_hwframe_transfer_data(own.as_ptr(), picture.as_ptr(), 0))?;
+            check(ffi::av_frame_copy_props(own.as_ptr(), picture.as_ptr()))?;
+        }
+        Ok(own)
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        // SAFETY: ours.
+        unsafe { ffi::av_buffer_unref(&mut self.frames) };
     }
 }
 
@@ -113,4 +223,46 @@ pub(super) fn downloaded(frame: &AvFrame) -> Result<AvFrame, AvError> {
         check(ffi::av_frame_copy_props(own.as_ptr(), frame.as_ptr()))?;
     }
     Ok(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs where libav reaches a device of Vulkan; a software one will do.
+    #[test]
+    fn a_picture_comes_back_from_a_device_as_it_went_there() {
+        if std::env::var_os("CLEANPLATE_SLOW").is_none() {
+            return;
+        }
+        let Ok(device) = Device::open("vulkan", 0) else { return };
+        let (w, h) = (64u32, 48u32);
+        let upload = Upload::new(&device, ffi::AVPixelFormat::NV12, (w, h)).unwrap();
+        let picture = AvFrame::picture(ffi::AVPixelFormat::NV12, w, h).unwrap();
+        let rows = |frame: &AvFrame| -> Vec<Vec<u8>> {
+            let f = frame.get();
+            let plane = |n: usize, rows: u32| {
+                // SAFETY: planes of NV12 have `w` bytes a row, and libav's own line sizes.
+                let row = move |y: u32| unsafe {
+                    std::slice::from_raw_parts(f.data[n].offset(y as isize * f.linesize[n] as isize), w as usize)
+                };
+                (0..rows).map(move |y| row(y).to_vec()).collect::<Vec<_>>()
+            };
+            [plane(0, h), plane(1, h / 2)].concat()
+        };
+        for (n, rows) in [(0, h), (1, h / 2)] {
+            for y in 0..rows {
+                let f = picture.get();
+                for x in 0..w {
+                    // SAFETY: as above, and ours alone.
+                    unsafe {
+                        *f.data[n].offset(y as isize * f.linesize[n] as isize + x as isize) = (7 * x + 13 * y) as u8;
+                    }
+                }
+            }
+        }
+        let there = upload.up(&picture).unwrap();
+        assert_ne!(there.get().format, picture.get().format);
+        assert!(rows(&downloaded(&there).unwrap()) == rows(&picture));
+    }
 }

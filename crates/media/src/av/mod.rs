@@ -10,7 +10,7 @@ mod log;
 mod packet;
 
 pub use codec::{CodecContext, Decoder, Parameters};
-pub use device::Device;
+pub use device::{Device, Upload};
 pub use dict::Dict;
 pub use ffmpeg_sys_the_third as ffi;
 pub use frame::AvFrame;

@@ -13,7 +13,7 @@ use super::hdr::StaticSideData;
 use super::options;
 use super::spec::EncoderSpec;
 use super::times::Times;
-use crate::av::{self, AvError, AvFrame, CodecContext, Dict, LogMark, Packet, Parameters, ffi};
+use crate::av::{self, AvError, AvFrame, CodecContext, Device, Dict, LogMark, Packet, Parameters, Upload, ffi};
 use crate::error::{Error, Result};
 use crate::pixfmt;
 
@@ -29,6 +29,8 @@ pub struct Encoder {
     messages: HashMap<i64, Vec<Message>>,
     context: ManuallyDrop<CodecContext>,
     input: Input,
+    /// Where it takes its pictures on a device.
+    upload: Option<Upload>,
     times: Times,
     packet: Packet,
     log: LogMark,
@@ -52,6 +54,9 @@ impl Encoder {
         let mut context = unsafe { CodecContext::new(codec) }
             .map_err(|e| Error::Backend(format!("cannot make a context for {}: {e}", spec.encoder)))?;
         configure(&mut context, spec)?;
+        let upload = upload(&mut context, spec).map_err(|e| {
+            Error::unsupported(format!("{} cannot be given pictures: {}", spec.encoder, av::reason(log, &e)))
+        })?;
         let mut dict = Dict::new();
         let options = options::with_hdr(spec, hdr);
         options.iter().for_each(|(key, value)| dict.set(key, value));
@@ -73,6 +78,7 @@ impl Encoder {
             accepted: spec.accept_loss.clone(),
             messages: HashMap::new(),
             input: Input::new(spec)?,
+            upload,
             times: Times::new(delay),
             packet: Packet::new().map_err(|e| Error::Backend(format!("cannot make a packet: {e}")))?,
             context: ManuallyDrop::new(context),
@@ -108,6 +114,9 @@ impl Encoder {
         let tick = self.times.enter(pts, duration)?;
         if !messages.is_empty() {
             self.messages.insert(tick, messages);
+        }
+        if let Some(upload) = &self.upload {
+            picture = upload.up(&picture).map_err(|e| self.failed(&format!("be given frame {idx}"), e))?;
         }
         prepare(&mut picture, tick, (scan, self.scan), self.context.get().global_quality, self.in_order);
         loop {
@@ -230,6 +239,17 @@ fn delay(context: &CodecContext, codec: Codec) -> usize {
         _ if codec.reorders() => said,
         _ => 0,
     }
+}
+
+/// Room on the device of an encoder that takes its pictures there.
+fn upload(context: &mut CodecContext, spec: &EncoderSpec) -> std::result::Result<Option<Upload>, AvError> {
+    if spec.stand_in.is_some() || !spec.encoder.ends_with("_vaapi") {
+        return Ok(None);
+    }
+    let device = Device::open("vaapi", 0)?;
+    let upload = Upload::new(&device, context.get().pix_fmt, (spec.width, spec.height))?;
+    upload.enter(context)?;
+    Ok(Some(upload))
 }
 
 /// Fields of the context that are not options.

@@ -27,6 +27,7 @@ struct Hardware {
 enum Family {
     Nvenc,
     Qsv,
+    Vaapi,
 }
 
 const fn one(name: &'static str, codec: Codec, formats: [Option<&'static str>; 2], family: Family) -> Hardware {
@@ -34,13 +35,16 @@ const fn one(name: &'static str, codec: Codec, formats: [Option<&'static str>; 2
 }
 
 /// All of them, of each codec the best first.
-const ALL: [Hardware; 6] = [
+const ALL: [Hardware; 9] = [
     one("h264_nvenc", Codec::H264, [Some("yuv420p"), None], Family::Nvenc),
     one("h264_qsv", Codec::H264, [Some("nv12"), None], Family::Qsv),
+    one("h264_vaapi", Codec::H264, [Some("nv12"), None], Family::Vaapi),
     one("hevc_nvenc", Codec::Hevc, [Some("yuv420p"), Some("p010le")], Family::Nvenc),
     one("hevc_qsv", Codec::Hevc, [Some("nv12"), Some("p010le")], Family::Qsv),
+    one("hevc_vaapi", Codec::Hevc, [Some("nv12"), Some("p010le")], Family::Vaapi),
     one("av1_nvenc", Codec::Av1, [Some("yuv420p"), Some("p010le")], Family::Nvenc),
     one("av1_qsv", Codec::Av1, [Some("nv12"), Some("p010le")], Family::Qsv),
+    one("av1_vaapi", Codec::Av1, [Some("nv12"), Some("p010le")], Family::Vaapi),
 ];
 
 /// libav's names of all encoders in hardware that are known here, each with its codec.
@@ -115,6 +119,12 @@ fn instead(
             const NAMES: [&str; 7] = ["veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"];
             set("preset", NAMES[speed].to_owned());
             set("global_quality", format!("{}", constant(hardware.codec, crf)));
+        }
+        Family::Vaapi => {
+            // Its speeds are the driver's own affair. Of AV1 it takes the index of a quantiser, which goes to 255.
+            let scale = if hardware.codec == Codec::Av1 { 5 } else { 1 };
+            set("rc_mode", "CQP".to_owned());
+            set("global_quality", format!("{}", scale * constant(hardware.codec, crf)));
         }
     }
     if software.codec.reorders() && !container.allows_reordering() {

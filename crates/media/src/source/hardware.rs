@@ -12,8 +12,13 @@ use crate::av::{self, AvError, Device};
 use crate::error::{Error, Result};
 
 /// Names of devices that may decode, each with libav's name of its kind, the best first.
-pub const DECODERS: [(&str, &str); 4] =
-    [("nvdec", "cuda"), ("vaapi", "vaapi"), ("videotoolbox", "videotoolbox"), ("d3d11va", "d3d11va")];
+pub const DECODERS: [(&str, &str); 5] = [
+    ("nvdec", "cuda"),
+    ("vaapi", "vaapi"),
+    ("videotoolbox", "videotoolbox"),
+    ("d3d11va", "d3d11va"),
+    ("vulkan", "vulkan"),
+];
 
 /// Whether this build of libav knows devices of that kind.
 pub fn is_known_device(kind: &str) -> bool {
@@ -109,6 +114,11 @@ impl Source {
         }
         *self.device.lock().unwrap_or_else(PoisonError::into_inner) = Some(device);
         Ok(())
+    }
+
+    /// Whether this build of libav could decode it on devices of that kind (`cuda`, `vaapi` ...), were one there.
+    pub fn could_decode_on(&self, kind: &str) -> bool {
+        Device::decodes(self.shared.recipe().parameters.get().codec_id, kind)
     }
 
     /// The device that decodes, or did until it was lost.
