@@ -229,7 +229,8 @@ fn remedy(name: &str, reason: &str, machine: &Machine) -> String {
     words.to_owned()
 }
 
-fn machine() -> Machine {
+/// What the system tells of this machine; nothing is tried.
+pub fn machine() -> Machine {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let processor = read("/proc/cpuinfo")
         .lines()

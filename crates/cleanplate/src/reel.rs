@@ -1,16 +1,14 @@
 //! Drawn pictures as a clip: H.264 at the times of the source, in a file of its own.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Seek, Write};
 use std::path::Path;
 
 use cleanplate_core::{ColorInfo, Frame, HostSurface, PixelFormat, RowMut, Scan, Surface};
-use cleanplate_media::encode::{Codec, Encoder, EncoderSpec, StaticSideData};
-use cleanplate_media::pack::{PackHeader, PackReader, PackWriter, StreamParameters};
+use cleanplate_media::encode::{Codec, EncoderSpec, StaticSideData};
 use cleanplate_media::{Container, Rational, mux};
 
 use crate::draw::Canvas;
 use crate::error::{Error, Result};
+use crate::film::Film;
 use crate::run::Partial;
 
 /// The longest side that is written, in pixels: what players and hardware decoders of H.264 take.
@@ -24,8 +22,7 @@ pub(crate) struct Reel {
 }
 
 struct Open {
-    encoder: Encoder,
-    pack: PackWriter<BufWriter<File>>,
+    film: Film,
     /// Columns and rows of the clip, and by how much the pictures are reduced for it.
     size: (u32, u32),
     factor: u32,
@@ -47,7 +44,7 @@ impl Reel {
         let (w, h) = open.size;
         let mut frame = Frame::new(0, pts, duration, (w, h), PixelFormat::YUV420P8, Box::new(yuv(&small, w, h)));
         frame.color = COLOR;
-        Ok(open.encoder.push(frame, &mut |packet| open.pack.push(packet))?)
+        open.film.push(frame)
     }
 
     fn start(&self, canvas: &Canvas) -> Result<Open> {
@@ -75,31 +72,18 @@ impl Reel {
             losses: Default::default(),
             accept_loss: Default::default(),
         };
-        let encoder = Encoder::open(&spec, &StaticSideData::default())?;
-        let header = PackHeader {
-            engine: format!("cleanplate {}", env!("CARGO_PKG_VERSION")),
-            key: "inspect".to_owned(),
-            time_base: self.time_base,
-            stream: StreamParameters::from_av(&encoder.parameters()?),
-        };
-        let file = tempfile::tempfile().map_err(Error::io("make a file in", std::env::temp_dir()))?;
-        let pack = PackWriter::new(BufWriter::new(file), &header)?;
-        Ok(Open { encoder, pack, size, factor })
+        let film = Film::open(&spec, &StaticSideData::default(), "inspect")?;
+        Ok(Open { film, size, factor })
     }
 
     /// Writes the clip, whole or not at all.
     pub(crate) fn finish(self, out: &Path, container: Container) -> Result<()> {
-        let Some(Open { encoder, mut pack, .. }) = self.open else {
+        let Some(Open { film, .. }) = self.open else {
             return Err(Error::NothingFound("there is no frame to show".into()));
         };
-        encoder.finish(&mut |packet| pack.push(packet))?;
-        let failed = || Error::io("write", std::env::temp_dir());
-        let mut writer = pack.finish()?;
-        writer.flush().map_err(failed())?;
-        let mut file = writer.into_inner().map_err(|e| failed()(e.into_error()))?;
-        file.rewind().map_err(failed())?;
+        let packets = film.finish()?;
         let partial = Partial::new(out)?;
-        let mut packs = std::iter::once(PackReader::open(BufReader::new(file)));
+        let mut packs = std::iter::once(packets);
         mux::assemble_alone(&mut packs, &partial.0, container, &mut |_, _| std::ops::ControlFlow::Continue(()))?;
         Ok(mux::commit(&partial.0, out, true)?)
     }

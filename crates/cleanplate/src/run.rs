@@ -314,7 +314,7 @@ fn render(
 }
 
 /// Bytes of frames that wait between stages where nobody says otherwise.
-const QUEUE_BYTES: u64 = 64 << 20;
+pub(crate) const QUEUE_BYTES: u64 = 64 << 20;
 
 /// Bytes of frames that may wait between stages: a card's window takes what it needs, up to an eighth of the memory that is free.
 fn queue_bytes(options: &Options, placement: &Placement, plan: &Plan) -> u64 {

@@ -6,6 +6,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use cleanplate::{Length, Region, Tier, Times, UpscaleModel, Wish};
 
+use crate::bench::scene::{Kind, Size};
 use crate::values;
 
 const EXAMPLES: &str = "\
@@ -92,6 +93,18 @@ Examples:
   cleanplate doctor
   cleanplate doctor --json | jq '.candidates[] | select(.available | not)'";
 
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  cleanplate bench
+      every job at every size: some minutes on two cores
+  cleanplate bench --size 1080p --job remove --frames 300
+  cleanplate bench -o bench.svg -o bench.json
+      a plot and the document, besides the table
+  cleanplate bench --json | jq '.rows[] | {job, size, fps, times_transcode}'
+
+A size is that of the picture that a job makes: upscale makes it from one of half as many columns
+and rows (4k: from 1080p). The transcode beside each job is of the same clip at its own size.";
+
 const RUNTIME_EXAMPLES: &str = "\
 Examples:
   pip download --no-deps onnxruntime
@@ -142,6 +155,9 @@ pub(crate) enum Verb {
     /// Try everything that jobs need on this machine, and say what would help
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(Doctor),
+    /// Measure how fast jobs are on this machine, on drawn clips, against a plain transcode
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench(Box<Bench>),
     /// Install ONNX Runtime from a Python wheel, so that networks run about twice as fast, or list what is installed
     #[command(after_help = RUNTIME_EXAMPLES)]
     Runtime {
@@ -184,6 +200,29 @@ pub(crate) struct Doctor {
     /// One JSON document on stdout
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// 720p, 1080p, 4k or WIDTHxHEIGHT; repeatable [default: 720p, 1080p and 4k]
+    #[arg(long, value_name = "SIZE", value_delimiter = ',')]
+    pub(crate) size: Vec<Size>,
+    /// What is measured; repeatable [default: all three]
+    #[arg(long, value_name = "JOB", value_enum, value_delimiter = ',')]
+    pub(crate) job: Vec<Kind>,
+    /// Frames of every clip [default: 96 at 720p, 42 at 1080p, 24 at 4k]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=10_000))]
+    pub(crate) frames: Option<u32>,
+    /// A plot, or what --json prints; repeatable
+    #[arg(short, long, value_name = "FILE.svg|FILE.png|FILE.json", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Vec<PathBuf>,
+    /// Replace an existing output
+    #[arg(short = 'y', long)]
+    pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) encode: Encode,
+    #[command(flatten)]
+    pub(crate) talk: Talk,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 
 mod args;
 mod argv;
+mod bench;
 mod environment;
 mod exit;
 mod folder;
@@ -73,6 +74,9 @@ fn dispatch(verb: Verb, command: &Command, matches: &ArgMatches) -> u8 {
         Verb::Plan(args) => {
             session(&args.talk, false, &args.input, &environment, |watch| verbs::plan::run(&args, &environment, watch))
         }
+        Verb::Bench(args) => session(&args.talk, false, Path::new(""), &environment, |watch| {
+            verbs::bench::run(&args, &environment, watch)
+        }),
         Verb::Doctor(args) => without_session(verbs::doctor::run(&args, &environment)),
         Verb::Runtime { action } => without_session(verbs::runtime::run(&action)),
         Verb::Completions { shell } => without_session(verbs::shell::completions(shell).map(|()| exit::DONE)),
@@ -80,7 +84,7 @@ fn dispatch(verb: Verb, command: &Command, matches: &ArgMatches) -> u8 {
     }
 }
 
-/// Runs `body` with log, interrupt and observer. Only with `events` does `--json` mean JSON lines.
+/// Runs `body` with log, interrupt and observer. Only with `events` does `--json` mean JSON lines. `input` is empty where there is none.
 fn session(
     talk: &Talk,
     events: bool,

@@ -139,6 +139,11 @@ impl Watch {
         self.say(&Said::Error { exit, kind: exit::word(exit), message: error.to_string() });
     }
 
+    /// Shows the progress of a job whose log nobody reads.
+    pub(crate) fn show(&mut self, event: &Event) {
+        self.progress.show(event);
+    }
+
     /// The job is over: nothing of its progress stays on the terminal.
     pub(crate) fn end(&mut self) {
         self.phase_ended();

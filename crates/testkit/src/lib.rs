@@ -19,6 +19,8 @@ mod planes;
 mod shape;
 
 pub use canvas::Scenery;
+/// What clips are made of.
+pub use cleanplate_core::{Frame, Rect};
 pub use clip::{Clip, Shot};
 pub use evaluation::{Evaluation, Verdict};
 pub use flash::Trace;

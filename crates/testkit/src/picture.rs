@@ -42,6 +42,44 @@ impl Picture {
         Self(out)
     }
 
+    /// One of `colour`.
+    pub fn plain(width: u32, height: u32, colour: [u8; 3]) -> Self {
+        Self(Raster::new(width, height, colour))
+    }
+
+    /// Paints `rect`, as far as it lies inside, in `colour`.
+    pub fn fill(&mut self, rect: Rect, colour: [u8; 3]) {
+        let rect = rect.intersect(&Rect::new(0, 0, self.0.width(), self.0.height()));
+        for y in rect.y..rect.bottom() {
+            self.0.row_mut(y)[rect.x as usize..rect.right() as usize].fill(colour);
+        }
+    }
+
+    /// Writes a line of `text` with the upper left corner of its first letter at column `left`, row `top`. Its letters are all
+    /// capitals, `height` pixels tall; those that are not known are blank.
+    pub fn write(&mut self, text: &str, (left, top): (u32, u32), height: u32, colour: [u8; 3]) {
+        let lines = glyphs::write(text, (f64::from(left), f64::from(top)), f64::from(height));
+        let pen = f64::from(height) / 20.0 + 0.6;
+        let right = left + Self::text_width(text, height) + 2;
+        for y in top.saturating_sub(2)..(top + height + 2).min(self.0.height()) {
+            for x in left.saturating_sub(2)..right.min(self.0.width()) {
+                let place = (f64::from(x), f64::from(y));
+                let d = lines.iter().map(|line| line.distance(place)).fold(f64::INFINITY, f64::min);
+                let cover = (pen - d).clamp(0.0, 1.0);
+                let pixel = self.0.at(x, y);
+                let mixed = std::array::from_fn(|c| {
+                    (f64::from(pixel[c]) + (f64::from(colour[c]) - f64::from(pixel[c])) * cover).round() as u8
+                });
+                self.0.set(x, y, mixed);
+            }
+        }
+    }
+
+    /// Columns that [`write`](Self::write) takes for `text`.
+    pub fn text_width(text: &str, height: u32) -> u32 {
+        glyphs::width(text, f64::from(height)).ceil() as u32
+    }
+
     /// Columns and rows.
     pub const fn size(&self) -> (u32, u32) {
         (self.0.width(), self.0.height())
@@ -66,8 +104,7 @@ impl Picture {
 
     /// A sheet of rows of labelled pictures, such as before | after | truth.
     pub fn sheet(rows: &[&[(&str, Self)]]) -> Self {
-        let text_width = |text: &str| glyphs::width(text, f64::from(LABEL)).ceil() as u32;
-        let column = |label: &str, picture: &Self| picture.size().0.max(text_width(label));
+        let column = |label: &str, picture: &Self| picture.size().0.max(Self::text_width(label, LABEL));
         let row_height =
             |row: &[(&str, Self)]| row.iter().map(|(_, p)| p.size().1).max().unwrap_or(0) + LABEL + 3 * GAP;
         let row_width = |row: &[(&str, Self)]| row.iter().map(|(label, p)| column(label, p) + GAP).sum::<u32>() + GAP;
@@ -77,7 +114,7 @@ impl Picture {
         for row in rows {
             let mut left = GAP;
             for (label, picture) in *row {
-                out.label(label, left, top + GAP);
+                out.write(label, (left, top + GAP), LABEL, INK);
                 out.paste(picture, left, top + LABEL + 2 * GAP);
                 left += column(label, picture) + GAP;
             }
@@ -90,23 +127,6 @@ impl Picture {
         let width = picture.size().0 as usize;
         for y in 0..picture.size().1 {
             self.0.row_mut(top + y)[left as usize..left as usize + width].copy_from_slice(picture.0.row(y));
-        }
-    }
-
-    fn label(&mut self, text: &str, left: u32, top: u32) {
-        let lines = glyphs::write(text, (f64::from(left), f64::from(top)), f64::from(LABEL));
-        let right = left + glyphs::width(text, f64::from(LABEL)).ceil() as u32 + 2;
-        for y in top.saturating_sub(2)..(top + LABEL + 2).min(self.0.height()) {
-            for x in left.saturating_sub(2)..right.min(self.0.width()) {
-                let place = (f64::from(x), f64::from(y));
-                let d = lines.iter().map(|line| line.distance(place)).fold(f64::INFINITY, f64::min);
-                let cover = (1.2 - d).clamp(0.0, 1.0);
-                let pixel = self.0.at(x, y);
-                let mixed = std::array::from_fn(|c| {
-                    (f64::from(pixel[c]) + (f64::from(INK[c]) - f64::from(pixel[c])) * cover).round() as u8
-                });
-                self.0.set(x, y, mixed);
-            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What each verb does with its flags.
 
+pub(crate) mod bench;
 pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod plan;

@@ -14,8 +14,8 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 /// The verbs, as the help lists them.
-pub(crate) const VERBS: [&str; 10] =
-    ["remove", "captions", "upscale", "probe", "inspect", "plan", "doctor", "runtime", "completions", "man"];
+pub(crate) const VERBS: [&str; 11] =
+    ["remove", "captions", "upscale", "probe", "inspect", "plan", "doctor", "bench", "runtime", "completions", "man"];
 
 /// A temporary folder in which the binary runs.
 pub(crate) struct Dir(tempfile::TempDir);
