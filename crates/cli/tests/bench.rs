@@ -29,7 +29,7 @@ fn every_job_is_measured_beside_a_transcode_and_written_as_asked() {
     assert_eq!(ran.status.code(), Some(0), "{err}");
     let found: Value = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!(found["version"], 1);
-    assert!(found["machine"]["cores"].as_u64().unwrap() > 0 && found["runtime"].is_string(), "{found}");
+    assert!(found["machine"]["cores"].as_u64().unwrap() > 0 && found["runtimes"] == serde_json::json!(["rten"]), "{found}");
     let rows = found["rows"].as_array().unwrap();
     let jobs: Vec<&str> = rows.iter().map(|row| row["job"].as_str().unwrap()).collect();
     assert_eq!(jobs, ["remove", "captions", "upscale"]);
@@ -46,7 +46,7 @@ fn every_job_is_measured_beside_a_transcode_and_written_as_asked() {
         assert_eq!((row["size"].as_str(), row["to"].to_string()), (Some("320x240"), "[320,240]".to_owned()));
         assert_eq!(row["encoder"], "libx264 preset ultrafast crf 18");
         let stages: Vec<&str> = row["stages"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
-        assert!(stages.starts_with(&["decode", "restore", "encode", "check"]), "{row}");
+        assert!(["decode", "restore", "encode", "check"].iter().all(|stage| stages.contains(stage)), "{row}");
         if row["job"] == "upscale" {
             assert!(
                 row["from"] == serde_json::json!([160, 120]) && row["psnr"].is_null() && stages.contains(&"upscale"),
