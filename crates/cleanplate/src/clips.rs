@@ -13,6 +13,7 @@ use cleanplate_media::{Container, Rational};
 
 use crate::error::{Error, Result};
 use crate::film::Film;
+use crate::line::Cancel;
 use crate::run::Partial;
 
 /// Ticks a second of the times of frames that are written.
@@ -36,7 +37,7 @@ pub fn write_clip(path: &Path, frames: impl IntoIterator<Item = Result<Frame>>) 
         count += 1;
     }
     let film = film.ok_or_else(|| Error::Usage(format!("{} would have no frame", path.display())))?;
-    let mut packs = std::iter::once(film.finish()?);
+    let mut packs = std::iter::once(film.finish(&Cancel::default())?);
     let partial = Partial::new(path)?;
     mux::assemble_alone(&mut packs, &partial.0, Container::Mp4, &mut |_, _| ControlFlow::Continue(()))?;
     mux::commit(&partial.0, path, true)?;

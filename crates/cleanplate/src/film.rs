@@ -10,6 +10,7 @@ use cleanplate_media::encode::{Encoder, EncoderSpec, StaticSideData};
 use cleanplate_media::pack::{PackHeader, PackReader, PackWriter, StreamParameters};
 
 use crate::error::{Error, Result};
+use crate::line::Cancel;
 
 /// An encoder and its packets so far.
 pub(crate) struct Film {
@@ -45,10 +46,13 @@ impl Film {
         self.encoder.stop_reordering();
     }
 
-    /// Ends it.
-    pub(crate) fn finish(self) -> Result<Packets> {
+    /// Ends it, unless `cancel` is set before the encoder has handed over all that it holds, which may take as long as dozens of frames.
+    pub(crate) fn finish(self, cancel: &Cancel) -> Result<Packets> {
         let Self { encoder, mut pack } = self;
-        encoder.finish(&mut |packet| pack.push(packet))?;
+        encoder.finish(&mut |packet| {
+            cancel.check().map_err(|_| cleanplate_media::Error::Cancelled)?;
+            pack.push(packet)
+        })?;
         let failed = || Error::io("write", std::env::temp_dir());
         let mut writer = pack.finish()?;
         writer.flush().map_err(failed())?;

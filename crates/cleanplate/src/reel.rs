@@ -9,6 +9,7 @@ use cleanplate_media::{Container, Rational, mux};
 use crate::draw::Canvas;
 use crate::error::{Error, Result};
 use crate::film::Film;
+use crate::line::Cancel;
 use crate::run::Partial;
 
 /// The longest side that is written, in pixels: what players and hardware decoders of H.264 take.
@@ -81,7 +82,7 @@ impl Reel {
         let Some(Open { film, .. }) = self.open else {
             return Err(Error::NothingFound("there is no frame to show".into()));
         };
-        let packets = film.finish()?;
+        let packets = film.finish(&Cancel::default())?;
         let partial = Partial::new(out)?;
         let mut packs = std::iter::once(packets);
         mux::assemble_alone(&mut packs, &partial.0, container, &mut |_, _| std::ops::ControlFlow::Continue(()))?;

@@ -14,8 +14,7 @@ use crate::line::{self, Cancel, Queue, Stage};
 use crate::observer::{Observer, Phase};
 use crate::options::Job;
 use crate::prepare;
-use crate::run::QUEUE_BYTES;
-use crate::run::{Partial, refuse_existing, refuse_same_file};
+use crate::run::{Partial, QUEUE_BYTES, refuse_existing, refuse_same_file};
 use crate::watch::Watch;
 
 /// What a plain transcode took.
@@ -54,7 +53,7 @@ pub fn transcode(job: &Job, observer: &mut dyn Observer) -> Result<Transcoded> {
     let count = source.index().frames.len() as u64;
     watch.begin(Phase::Render, count, 0)?;
     let mut reader = source.reader(options.decoder_threads.unwrap_or(0))?;
-    let (name, mut film) = (reader.decoder(), Film::open(&picked.spec, &opened.hdr, "transcode")?);
+    let (name, film) = (reader.decoder(), Film::open(&picked.spec, &opened.hdr, "transcode")?);
     let (queue, done, cancel) =
         (Queue::<Frame>::new(options.queue_bytes.unwrap_or(QUEUE_BYTES)), AtomicU64::new(0), Cancel::default());
     let decode: Stage<'_> = (
@@ -69,9 +68,12 @@ pub fn transcode(job: &Job, observer: &mut dyn Observer) -> Result<Transcoded> {
             Ok(())
         }),
     );
+    let mut packets = None;
+    let kept = &mut packets;
     let encode: Stage<'_> = (
         "encode",
         Box::new(|| {
+            let mut film = film;
             let input = queue.taker();
             while let Some(frame) = input.pop() {
                 cancel.check()?;
@@ -81,6 +83,7 @@ pub fn transcode(job: &Job, observer: &mut dyn Observer) -> Result<Transcoded> {
                 film.push(frame)?;
                 done.fetch_add(1, Ordering::Relaxed);
             }
+            *kept = Some(film.finish(&cancel)?);
             Ok(())
         }),
     );
@@ -89,7 +92,7 @@ pub fn transcode(job: &Job, observer: &mut dyn Observer) -> Result<Transcoded> {
             cancel.set();
         }
     })?;
-    let mut packs = std::iter::once(film.finish()?);
+    let mut packs = packets.into_iter();
     let partial = Partial::new(&job.output)?;
     watch.begin(Phase::Assemble, source.info().size, 0)?;
     mux::assemble(source, &copy, &mut packs, &partial.0, &mut |done, total| watch.progress_of(done, total))?;

@@ -29,7 +29,10 @@ fn every_job_is_measured_beside_a_transcode_and_written_as_asked() {
     assert_eq!(ran.status.code(), Some(0), "{err}");
     let found: Value = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!(found["version"], 1);
-    assert!(found["machine"]["cores"].as_u64().unwrap() > 0 && found["runtimes"] == serde_json::json!(["rten"]), "{found}");
+    assert!(
+        found["machine"]["cores"].as_u64().unwrap() > 0 && found["runtimes"] == serde_json::json!(["rten"]),
+        "{found}"
+    );
     let rows = found["rows"].as_array().unwrap();
     let jobs: Vec<&str> = rows.iter().map(|row| row["job"].as_str().unwrap()).collect();
     assert_eq!(jobs, ["remove", "captions", "upscale"]);

@@ -179,6 +179,24 @@ mod tests {
     }
 
     #[test]
+    fn boxes_and_words_lie_where_they_are_put() {
+        let (paper, ink) = ([250; 3], [10, 20, 30]);
+        let mut picture = Picture::plain(60, 30, paper);
+        picture.fill(Rect::new(50, 20, 40, 40), ink);
+        picture.write("HI 4", (4, 5), 10, ink);
+        let at = |x, y| picture.pixels().at(x, y);
+        assert_eq!(
+            (at(49, 20), at(50, 20), at(59, 29), at(50, 19)),
+            (paper, ink, ink, paper),
+            "clipped to the picture"
+        );
+        assert_eq!((at(4, 8), at(4, 22)), (ink, paper), "the left stroke of the first letter, and nothing below");
+        let right = 4 + Picture::text_width("HI 4", 10) + 2;
+        assert!((right..60).all(|x| (0..20).all(|y| at(x, y) == paper)), "no wider than it says");
+        picture.write("BEYOND THE EDGE", (40, 25), 12, ink);
+    }
+
+    #[test]
     fn a_sheet_holds_every_picture_untouched_and_comes_back_from_png() {
         let frame = Clip::new(1, (40, 30), &[Shot::new(Scenery::Leaves, Motion::Still, 1)]).frame(0).unwrap();
         let small = Picture::of(&frame, Rect::new(0, 0, 16, 8)).enlarged(2);
