@@ -2,6 +2,7 @@
 //!
 //! Tasks run the workspace's binaries and cargo as programs; they know no codec and no pixel.
 
+mod aarch64;
 mod ci;
 mod deny;
 mod dist;
@@ -17,7 +18,8 @@ const USAGE: &str = "usage: cargo xtask TASK
   demo [ARGS ...]   make a marked clip with known truth, clean it, report how close it came
   fixtures [DIR]    write pictures of every synthetic scenery and mark (default: target/fixtures)
   bench [ARGS ...]  run the benches
-  dist              build the program for this machine and pack it with its manual pages: target/dist/*.tar.gz";
+  dist              build the program for this machine and pack it with its manual pages: target/dist/*.tar.gz
+  aarch64           check the types of the program as it would be built for 64-bit ARM (Debian, with its cross compiler)";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         "fixtures" => step::fixtures(&rest),
         "bench" => step::bench(&rest),
         "dist" => dist::dist(),
+        "aarch64" => aarch64::check(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
