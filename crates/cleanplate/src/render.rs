@@ -61,6 +61,8 @@ enum Decoded {
     Segment { number: usize, last: FrameIdx, damage: Damage },
     /// The next frame does not follow the last one.
     Gap,
+    /// All frames have come. What ends without it has failed, and what would have followed is not known.
+    End,
 }
 
 /// What restoring yields.
@@ -227,7 +229,7 @@ impl Render<'_> {
                 }
             }
         }
-        Ok(())
+        out.push(Decoded::End, 0)
     }
 
     fn restore(
@@ -241,15 +243,15 @@ impl Render<'_> {
         let (input, out) = (input.taker(), out.giver());
         let mut passing = Passing { ends: VecDeque::new(), passed: None, out, stage, cancel };
         while let Some(unit) = input.pop() {
-            let is_gap = matches!(unit, Decoded::Gap);
+            let is_end = matches!(unit, Decoded::Gap | Decoded::End);
             match unit {
                 Decoded::Frame { frame, is_wanted } => restoration.push(frame, is_wanted),
                 Decoded::Segment { number, last, damage } => passing.ends.push_back((number, last, damage)),
-                Decoded::Gap => {}
+                Decoded::Gap | Decoded::End => {}
             }
-            passing.on(&mut restoration, is_gap)?;
+            passing.on(&mut restoration, is_end)?;
         }
-        passing.on(&mut restoration, true)
+        Ok(())
     }
 
     fn encode(&self, input: &Queue<Unit>, out: &Queue<Ended>, stage: Ending<'_>, cancel: &Cancel) -> Staged {
