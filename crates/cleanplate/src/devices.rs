@@ -99,6 +99,15 @@ pub(crate) const DECODE: &str = "decode";
 /// The stage of encoding.
 pub(crate) const ENCODE: &str = "encode";
 
+/// The stage of enlarging.
+pub(crate) const UPSCALE: &str = "upscale";
+
+/// The stage of bringing frames into the format that an encoder takes.
+pub(crate) const CONVERT: &str = "convert";
+
+/// The stage of decoding again what was encoded.
+pub(crate) const CHECK: &str = "check";
+
 /// The stage of joining what was encoded with all other streams.
 pub(crate) const MUX: &str = "mux";
 
@@ -196,6 +205,11 @@ pub(crate) fn encoder(choice: &Choice, devices: &DeviceOptions) -> Result<Picked
         Wish::Hardware => false,
         Wish::Named(name) => *name == software.encoder,
     };
+    let gone = devices.faults.iter().find_map(|fault| fault.refuses(ENCODE, &software.encoder));
+    if let Some(reason) = gone.filter(|_| is_meant) {
+        refusals.push(Refusal { stage: ENCODE, name: software.encoder.clone(), reason });
+        return Err(all_refused(ENCODE, &refusals));
+    }
     if is_meant {
         return Ok(Picked { spec: software.clone(), substitute: None, refusals });
     }

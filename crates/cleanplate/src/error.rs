@@ -70,6 +70,16 @@ pub enum Error {
         /// In the library's own words.
         reason: String,
     },
+    /// A stage failed for which nothing can take its place. Finished segments are kept.
+    #[error("{stage}: failed{} ({reason}), and nothing can take its place", frame.map(|n| format!(" at frame {n}")).unwrap_or_default())]
+    Failed {
+        /// Which.
+        stage: &'static str,
+        /// At which frame; `None` before the first one, or where that is not known.
+        frame: Option<u64>,
+        /// In the library's own words.
+        reason: String,
+    },
     /// A check of the finished file failed.
     #[error("{0}")]
     Verification(String),
@@ -92,10 +102,19 @@ impl Error {
                 _ => ErrorKind::Internal,
             },
             Self::Io { .. } => ErrorKind::Io,
-            Self::Backend(_) | Self::Lost { .. } => ErrorKind::Backend,
+            Self::Backend(_) | Self::Lost { .. } | Self::Failed { .. } => ErrorKind::Backend,
             Self::NothingFound(_) => ErrorKind::NothingFound,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Verification(_) | Self::Internal(_) => ErrorKind::Internal,
+        }
+    }
+
+    /// The same as the failure of a stage for which nothing can take its place, where a device or library is to blame.
+    pub(crate) fn of_stage(self, stage: &'static str, frame: Option<u64>) -> Self {
+        match self {
+            Self::Lost { .. } | Self::Failed { .. } => self,
+            own if own.kind() == ErrorKind::Backend => Self::Failed { stage, frame, reason: own.to_string() },
+            own => own,
         }
     }
 

@@ -6,7 +6,11 @@ use cleanplate_core::FrameIdx;
 use cleanplate_infer::{NetFailure, NetFault};
 use serde::{Deserialize, Serialize};
 
-use crate::devices::{DECODE, ENCODE, NET};
+use crate::devices::{CHECK, CONVERT, DECODE, ENCODE, MUX, NET, UPSCALE};
+use crate::error::Error;
+
+/// The only candidate of stages that no device does, and the last one of decoding.
+const SOFTWARE: &str = "software";
 
 /// Something that goes wrong, as `stage:candidate:what`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +63,15 @@ impl Fault {
         self.is_of(stage, candidate) && self.what == What::StandIn
     }
 
+    /// Fails where that of the only candidate of `stage` is rehearsed: at a frame, or before the first one.
+    pub(crate) fn rehearse(faults: &[Self], stage: &'static str, frame: Option<FrameIdx>) -> Result<(), Error> {
+        let reason = faults.iter().find_map(|fault| match frame {
+            None => fault.refuses(stage, SOFTWARE),
+            Some(idx) => fault.fails(stage, SOFTWARE, idx),
+        });
+        reason.map_or(Ok(()), |reason| Err(Error::Failed { stage, frame, reason }))
+    }
+
     /// What it means for runtimes of networks, where it is about one.
     pub(crate) fn of_network(&self) -> Option<NetFault> {
         let what = match &self.what {
@@ -68,7 +81,11 @@ impl Fault {
             What::StandIn => NetFailure::StandIn,
             What::Frame(..) => return None,
         };
-        (self.stage == NET).then(|| NetFault { runtime: self.candidate.clone(), what })
+        let (network, runtime) = match self.candidate.rsplit_once('/') {
+            Some((network, runtime)) => (Some(network.to_owned()), runtime),
+            None => (None, &*self.candidate),
+        };
+        (self.stage == NET).then(|| NetFault { network, runtime: runtime.to_owned(), what })
     }
 
     fn is_of(&self, stage: &str, candidate: &str) -> bool {
@@ -82,8 +99,9 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, String> {
         let usage = || {
             format!(
-                "{text:?} is no fault: stage:candidate:absent, :open or :standin; of decode and encode also :frame=N:oom or :dies, of net :run=N:oom or :dies \
-                 (encode:h264_nvenc:frame=37:oom)"
+                "{text:?} is no fault: decode, encode or net:candidate:absent, :open or :standin; of decode and encode also :frame=N:oom or :dies, of net \
+                 :run=N:oom or :dies; upscale, convert, check or mux:software:absent, :open, :frame=N:oom or :dies (encode:h264_nvenc:frame=37:oom, \
+                 net:text/rten:open)"
             )
         };
         let parts: Vec<&str> = text.split(':').collect();
@@ -97,7 +115,11 @@ impl FromStr for Fault {
             [DECODE | ENCODE | NET, _, "absent"] => What::Absent,
             [DECODE | ENCODE | NET, _, "open"] => What::Open,
             [DECODE | ENCODE | NET, _, "standin"] => What::StandIn,
-            [DECODE | ENCODE, _, at, how] => What::Frame(number(at, "frame=").ok_or_else(usage)?, words(how)?),
+            [UPSCALE | CONVERT | CHECK | MUX, SOFTWARE, "absent"] => What::Absent,
+            [UPSCALE | CONVERT | CHECK | MUX, SOFTWARE, "open"] => What::Open,
+            [DECODE | ENCODE, _, at, how] | [UPSCALE | CONVERT | CHECK | MUX, SOFTWARE, at, how] => {
+                What::Frame(number(at, "frame=").ok_or_else(usage)?, words(how)?)
+            }
             // What memory does not hold fits when there is less of it; what is lost stays lost.
             [NET, _, at, how] => {
                 What::Run { first: number(at, "run=").ok_or_else(usage)?, is_once: how == "oom", words: words(how)? }
@@ -121,6 +143,12 @@ mod tests {
         assert_eq!(fault.refuses("encode", "h264_nvenc"), None);
         let lost: Fault = "net:onnxruntime:run=2:dies".parse().unwrap();
         assert!(lost.of_network().is_some() && fault.of_network().is_none());
+        let named: Fault = "net:text/rten:open".parse().unwrap();
+        let named = named.of_network().unwrap();
+        assert_eq!((named.network.as_deref(), &*named.runtime), (Some("text"), "rten"));
+        let mux: Fault = "mux:software:frame=4:dies".parse().unwrap();
+        let failed = Fault::rehearse(&[mux], MUX, Some(4)).unwrap_err().to_string();
+        assert_eq!(failed, "mux: failed at frame 4 (the device is lost (rehearsed)), and nothing can take its place");
         let absent: Fault = "encode:h264_nvenc:absent".parse().unwrap();
         assert!(absent.refuses("encode", "h264_nvenc").is_some());
         for text in [
@@ -131,6 +159,8 @@ mod tests {
             "encode:x:frame=a:oom",
             "net:x:frame=1:oom",
             "mux:x:absent",
+            "mux:software:standin",
+            "restore:software:absent",
         ] {
             assert!(text.parse::<Fault>().is_err(), "{text}");
         }

@@ -14,7 +14,7 @@ use cleanplate_media::pack::{PackHeader, PackReader, PackWriter, StreamParameter
 use cleanplate_media::source::{Damage, Source};
 
 use crate::check::{Sought, check};
-use crate::devices::ENCODE;
+use crate::devices::{CHECK, CONVERT, DECODE, ENCODE, UPSCALE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::faults::Fault;
 use crate::gray::gray_frame;
@@ -27,7 +27,7 @@ use crate::report::StageReport;
 use crate::restore::{Extras, Restoration, Restored, with_context};
 use crate::stages::{Ending, Stage, Stages};
 use crate::store::{Store, StoreWriter};
-use crate::upscale::Enlarger;
+use crate::upscale::{Enlarger, Upscale};
 
 /// Everything that rendering reads.
 pub(crate) struct Render<'a> {
@@ -139,7 +139,7 @@ impl Render<'_> {
         let bound = (self.queue_bytes / 2).max(LEAST_QUEUED * self.picture_bytes());
         let (decoded, restored, enlarged) = (Queue::new(bound), Queue::new(bound), Queue::new(bound));
         let enlarger = match &self.plan.upscale {
-            Some(upscale) => Some(Enlarger::open(upscale, &self.placement)?),
+            Some(upscale) => Some(self.enlarger(upscale)?),
             None => None,
         };
         let pictures = if enlarger.is_some() { &enlarged } else { &restored };
@@ -164,7 +164,7 @@ impl Render<'_> {
                 (check.name, Box::new(|| self.conclude(&ending, check.told(&say), &records, &say, cancel))),
             ];
             if let Some((enlarger, stage)) = enlarger.zip(upscale.as_ref()) {
-                let enlarge = || enlarge(enlarger, &restored, &enlarged, stage.told(&say), cancel);
+                let enlarge = || self.enlarge(enlarger, &restored, &enlarged, stage.told(&say), cancel);
                 line.insert(2, (stage.name, Box::new(enlarge)));
             }
             line::run(line, &mut || {
@@ -176,6 +176,11 @@ impl Render<'_> {
         let records: Option<Vec<_>> = records.into_iter().collect();
         let records = records.ok_or_else(|| Error::Internal("a segment was left out".into()))?;
         Ok(Rendered { records, stages: stages.all().map(Stage::report).collect() })
+    }
+
+    fn enlarger(&self, upscale: &Upscale) -> Result<Enlarger> {
+        Fault::rehearse(self.faults, UPSCALE, None)?;
+        Enlarger::open(upscale, &self.placement).map_err(|error| error.of_stage(UPSCALE, None))
     }
 
     fn picture_bytes(&self) -> u64 {
@@ -193,6 +198,7 @@ impl Render<'_> {
         cancel: &Cancel,
     ) -> Staged {
         let out = out.giver();
+        self.decoding(None)?;
         let mut reader = self.source.reader(self.decoder_threads)?;
         let runs: Vec<Range<FrameIdx>> = missing.iter().map(|n| self.plan.segments[*n].clone()).collect();
         let mut numbers = missing.iter();
@@ -211,6 +217,7 @@ impl Render<'_> {
                 if is_wanted && before.is_none() {
                     before = Some(reader.damage().clone());
                 }
+                self.decoding(Some(idx))?;
                 let since = Instant::now();
                 let frame = reader.read()?.ok_or_else(|| {
                     Error::Internal(format!("the source ended at frame {idx} of {}", self.plan.source.frames))
@@ -230,6 +237,12 @@ impl Render<'_> {
             }
         }
         out.push(Decoded::End, 0)
+    }
+
+    /// Fails where a failure of decoding in software is rehearsed at frame `idx`, or before the first one.
+    fn decoding(&self, idx: Option<FrameIdx>) -> Result<()> {
+        let is_on_device = || self.source.device().is_some_and(|device| device.lost().is_none());
+        if self.faults.is_empty() || is_on_device() { Ok(()) } else { Fault::rehearse(self.faults, DECODE, idx) }
     }
 
     fn restore(
@@ -257,6 +270,7 @@ impl Render<'_> {
     fn encode(&self, input: &Queue<Unit>, out: &Queue<Ended>, stage: Ending<'_>, cancel: &Cancel) -> Staged {
         let (input, out) = (input.taker(), out.giver());
         let mut open: Option<Open> = None;
+        Fault::rehearse(self.faults, CONVERT, None)?;
         while let Some(unit) = input.pop() {
             cancel.check()?;
             let since = Instant::now();
@@ -294,18 +308,27 @@ impl Render<'_> {
         Ok(())
     }
 
-    /// What becomes of an encoder's error at frame `idx`: where another one can take its place, its loss.
+    /// What becomes of an error at frame `idx` that came of encoding it: where another encoder can take the place of one that has failed,
+    /// its loss.
     fn lost(&self, error: Error, idx: FrameIdx) -> Error {
-        let is_own = matches!(error.kind(), ErrorKind::Backend | ErrorKind::Unsupported);
-        if !is_own || self.plan.substitute.is_none() {
-            return error;
+        if matches!(error, Error::Media(cleanplate_media::Error::Convert(_))) {
+            return error.of_stage(CONVERT, Some(idx));
         }
         let name = self.plan.encoder.encoder.clone();
-        Error::Lost { stage: ENCODE, name, frame: idx, reason: error.to_string() }
+        match (error.kind(), &self.plan.substitute) {
+            (ErrorKind::Backend | ErrorKind::Unsupported, Some(_)) => {
+                Error::Lost { stage: ENCODE, name, frame: idx, reason: error.to_string() }
+            }
+            (ErrorKind::Backend, None) => {
+                Error::Failed { stage: ENCODE, frame: Some(idx), reason: format!("{name}: {error}") }
+            }
+            _ => error,
+        }
     }
 
-    /// Fails where a failure of the encoder is rehearsed at frame `idx`.
+    /// Fails where a failure of the encoder, or of bringing frames into its format, is rehearsed at frame `idx`.
     fn rehearsed(&self, idx: FrameIdx) -> Result<()> {
+        Fault::rehearse(self.faults, CONVERT, Some(idx))?;
         let fault = self.faults.iter().find_map(|fault| fault.fails(ENCODE, &self.plan.encoder.encoder, idx));
         fault.map_or(Ok(()), |reason| Err(self.lost(Error::Backend(reason), idx)))
     }
@@ -338,6 +361,52 @@ impl Render<'_> {
         Ok(Writing { encoder, pack, name })
     }
 
+    /// Passes everything on with its frames at their new size, as many at once as the network takes.
+    fn enlarge(
+        &self,
+        mut enlarger: Enlarger,
+        input: &Queue<Unit>,
+        out: &Queue<Unit>,
+        stage: Ending<'_>,
+        cancel: &Cancel,
+    ) -> Staged {
+        let (input, out) = (input.taker(), out.giver());
+        let (mut frames, mut restored) = (Vec::new(), Vec::new());
+        loop {
+            let unit = input.pop();
+            cancel.check()?;
+            let since = Instant::now();
+            let end = match unit {
+                Some(Unit::Frame(frame, own)) => {
+                    Fault::rehearse(self.faults, UPSCALE, Some(frame.idx))?;
+                    frames.push(frame);
+                    restored.push(own);
+                    if frames.len() < enlarger.batch() {
+                        continue;
+                    }
+                    None
+                }
+                Some(end @ Unit::End(..)) => Some(end),
+                None if frames.is_empty() => return Ok(()),
+                None => None,
+            };
+            let first = frames.first().map(|frame| frame.idx);
+            let made = enlarger.enlarge(&frames).map_err(|error| error.of_stage(UPSCALE, first))?;
+            if end.is_some() {
+                enlarger.forget();
+            }
+            stage.did(frames.len() as u64, since);
+            for ((given, (frame, first)), mut own) in frames.drain(..).zip(made).zip(restored.drain(..)) {
+                own.repeats = (first != given.idx).then_some(first);
+                let bytes = frame_bytes(&frame);
+                out.push(Unit::Frame(frame, own), bytes)?;
+            }
+            if let Some(end) = end {
+                out.push(end, 0)?;
+            }
+        }
+    }
+
     fn conclude(
         &self,
         input: &Queue<Ended>,
@@ -347,9 +416,11 @@ impl Render<'_> {
         cancel: &Cancel,
     ) -> Staged {
         let input = input.taker();
+        Fault::rehearse(self.faults, CHECK, None)?;
         while let Some(Ended { number, mut blobs, pts, mut record, templates }) = input.pop() {
             cancel.check()?;
             let since = Instant::now();
+            record.frames.clone().try_for_each(|idx| Fault::rehearse(self.faults, CHECK, Some(idx)))?;
             let first = &mut blobs[0].0;
             record.bytes = File::open(first.temporary()?)
                 .and_then(|f| f.metadata())
@@ -359,7 +430,8 @@ impl Render<'_> {
                 let mark = |id: u32| self.plan.marks.iter().find(|mark| mark.id == id);
                 let size = (self.plan.source.width, self.plan.source.height);
                 let sought = Sought { templates: &templates, size: self.plan.upscale.as_ref().map(|_| size) };
-                record.flashes = check(&mut blobs[0].0, &pts, &record.frames, &sought, &mark, cancel)?;
+                record.flashes = check(&mut blobs[0].0, &pts, &record.frames, &sought, &mark, cancel)
+                    .map_err(|error| error.of_stage(CHECK, Some(record.frames.start)))?;
                 record.looked_for = templates.iter().map(|(id, _)| *id).collect();
                 record.decoded = true;
             }
@@ -378,49 +450,6 @@ impl Render<'_> {
             say(Event::Segment { number, start, end, resumed: false });
         }
         Ok(())
-    }
-}
-
-/// Passes everything on with its frames at their new size, as many at once as the network takes.
-fn enlarge(
-    mut enlarger: Enlarger,
-    input: &Queue<Unit>,
-    out: &Queue<Unit>,
-    stage: Ending<'_>,
-    cancel: &Cancel,
-) -> Staged {
-    let (input, out) = (input.taker(), out.giver());
-    let (mut frames, mut restored) = (Vec::new(), Vec::new());
-    loop {
-        let unit = input.pop();
-        cancel.check()?;
-        let since = Instant::now();
-        let end = match unit {
-            Some(Unit::Frame(frame, own)) => {
-                frames.push(frame);
-                restored.push(own);
-                if frames.len() < enlarger.batch() {
-                    continue;
-                }
-                None
-            }
-            Some(end @ Unit::End(..)) => Some(end),
-            None if frames.is_empty() => return Ok(()),
-            None => None,
-        };
-        let made = enlarger.enlarge(&frames)?;
-        if end.is_some() {
-            enlarger.forget();
-        }
-        stage.did(frames.len() as u64, since);
-        for ((given, (frame, first)), mut own) in frames.drain(..).zip(made).zip(restored.drain(..)) {
-            own.repeats = (first != given.idx).then_some(first);
-            let bytes = frame_bytes(&frame);
-            out.push(Unit::Frame(frame, own), bytes)?;
-        }
-        if let Some(end) = end {
-            out.push(end, 0)?;
-        }
     }
 }
 
@@ -446,7 +475,9 @@ impl Passing<'_> {
                 self.out.push(Unit::End(number, damage, restoration.templates()), 0)?;
             }
             let since = Instant::now();
-            let Some((frame, restored)) = restoration.next(ended)? else { return Ok(()) };
+            let due = self.passed.map_or(0, |passed| passed + 1);
+            let next = restoration.next(ended).map_err(|error| error.of_stage("restore", Some(due)))?;
+            let Some((frame, restored)) = next else { return Ok(()) };
             self.stage.did(1, since);
             self.passed = Some(frame.idx);
             let bytes = frame_bytes(&frame);

@@ -14,6 +14,7 @@ use cleanplate_media::source::Timing;
 
 use crate::devices::{MUX, Refusal, lost_decoder};
 use crate::error::{Error, Result};
+use crate::faults::Fault;
 use crate::gray::gray_lossless;
 use crate::images;
 use crate::inks::is_picture;
@@ -244,6 +245,7 @@ fn in_work_folder(job: &Job, folder: Option<&Path>, work: &WorkFolder, watch: &m
     }
     report.timings = watch.timings();
     report.stages.extend(watch.networks());
+    watch.refusals(&mut report.refusals);
     report.resources = watch.resources();
     if let Some(path) = &options.report {
         let json = serde_json::to_vec_pretty(&report).map_err(|e| Error::Internal(format!("report as JSON: {e}")))?;
@@ -342,10 +344,21 @@ fn assemble(
     let what = format!("{}, {} and {}", plan.copy.muxer, parts.0, parts.1);
     let stage = Stage::new(MUX, what);
     watch.tell(stage.starts());
-    let since = Instant::now();
-    let written = mux::assemble(source, &plan.copy, &mut segments.packs(None), &partial.0, &mut |done, total| {
-        watch.progress_of(done, total)
-    })?;
+    let (since, faults) = (Instant::now(), &options.devices.faults);
+    Fault::rehearse(faults, MUX, None)?;
+    let mut failed = None;
+    let mut packs = segments.packs(None).zip(&plan.segments).map(|(pack, frames)| {
+        frames.clone().try_for_each(|idx| Fault::rehearse(faults, MUX, Some(idx))).map_err(|error| {
+            let words = error.to_string();
+            failed = Some(error);
+            cleanplate_media::Error::Backend(words)
+        })?;
+        pack
+    });
+    let progress = &mut |done, total| watch.progress_of(done, total);
+    let written = mux::assemble(source, &plan.copy, &mut packs, &partial.0, progress);
+    drop(packs);
+    let written = written.map_err(|error| failed.unwrap_or_else(|| Error::from(error).of_stage(MUX, None)))?;
     stage.did(plan.source.frames, since);
     watch.tell(stage.ends());
     report.stages.push(stage.report());

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use cleanplate_infer::Meter;
 
-use crate::devices::{DECODE, ENCODE};
+use crate::analyse::REFUSED;
+use crate::devices::{CHECK, DECODE, ENCODE, UPSCALE};
 use crate::observer::Event;
 use crate::options::VerifyMode;
 use crate::plan::Plan;
@@ -102,7 +103,7 @@ impl Stages {
         };
         let upscale = plan.upscale.as_ref().map(|upscale| {
             let (name, tile) = (&upscale.model.name, upscale.tile);
-            Stage::new("upscale", format!("{name} to {}x{}, tiles of {tile}", upscale.width, upscale.height))
+            Stage::new(UPSCALE, format!("{name} to {}x{}, tiles of {tile}", upscale.width, upscale.height))
         });
         let check = match render.verify {
             VerifyMode::Full => "every encoded frame is decoded again",
@@ -113,7 +114,7 @@ impl Stages {
             restore: Stage::new("restore", tiers(plan)),
             upscale,
             encode: Stage::new(ENCODE, format!("{}, {} threads", plan.encoder.words(), plan.encoder.threads)),
-            check: Stage::new("check", check.to_owned()),
+            check: Stage::new(CHECK, check.to_owned()),
         }
     }
 
@@ -143,6 +144,11 @@ fn network(meter: &Meter) -> String {
 /// That a network starts on a runtime.
 pub(crate) fn network_starts(meter: &Meter) -> Event {
     Event::info(format!("{}: {}", network(meter), meter.runtime))
+}
+
+/// What refused it when it was opened, a line each.
+pub(crate) fn network_refusals(meter: &Meter) -> impl Iterator<Item = (String, &String)> {
+    meter.refusals.iter().map(|reason| (format!("{REFUSED} {} on {reason}", network(meter)), reason))
 }
 
 /// What it has done there since `before`.
@@ -180,6 +186,7 @@ mod tests {
         let before = Meter {
             network: "the built-in text network".to_owned(),
             runtime: "rten",
+            refusals: vec!["onnxruntime: it is not installed".to_owned()],
             inputs: 10,
             busy: Duration::from_secs(1),
         };

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use cleanplate_infer::{Meter, Meters};
 
+use crate::analyse::REFUSED;
 use crate::cards;
 use crate::error::{Error, Result};
 use crate::line::Cancel;
@@ -27,6 +28,8 @@ pub(crate) struct Watch<'a> {
     pub(crate) meters: Meters,
     /// What has been told of each.
     told: Vec<Meter>,
+    /// Lines about what refused.
+    refused: Vec<String>,
     usage: Usage,
 }
 
@@ -45,11 +48,26 @@ impl<'a> Watch<'a> {
     pub(crate) fn new(observer: &'a mut dyn Observer, phases: Vec<Phase>) -> Self {
         let (cancel, meters) = Default::default();
         let usage = Usage::new(cards::open);
-        Self { observer, cancel, phases, current: None, finished: Vec::new(), meters, told: Vec::new(), usage }
+        Self {
+            observer,
+            cancel,
+            phases,
+            current: None,
+            finished: Vec::new(),
+            meters,
+            told: Vec::new(),
+            refused: Vec::new(),
+            usage,
+        }
     }
 
     /// Passes an event on.
     pub(crate) fn tell(&mut self, event: Event) {
+        if let Event::Log { message, .. } = &event
+            && message.starts_with(REFUSED)
+        {
+            self.refused.push(message.clone());
+        }
         self.observer.event(event);
     }
 
@@ -63,7 +81,22 @@ impl<'a> Watch<'a> {
         self.usage.look();
         for meter in self.meters.since(self.told.len()) {
             self.observer.event(stages::network_starts(&meter));
+            for (line, reason) in stages::network_refusals(&meter) {
+                // Most are refused alike, and some are introduced when they are opened.
+                if !self.refused.iter().any(|told| told.ends_with(reason)) {
+                    self.tell(Event::info(line));
+                }
+            }
             self.told.push(Meter { inputs: 0, busy: Duration::ZERO, ..meter });
+        }
+    }
+
+    /// Adds to `lines` what was told to be refused and is not among them.
+    pub(crate) fn refusals(&self, lines: &mut Vec<String>) {
+        for line in &self.refused {
+            if !lines.contains(line) {
+                lines.push(line.clone());
+            }
         }
     }
 

@@ -35,8 +35,9 @@ pub(crate) fn of(report: &Report, job: &Job) -> Vec<String> {
     ));
     // What no part of this machine does was told when the job began; that says nothing about the result.
     let is_told = |line: &&String| {
-        !["refused decode by ", "refused encode by "].iter().any(|own| line.starts_with(own))
-            || line.contains("at frame")
+        let is_of_device = ["refused decode by ", "refused encode by "].iter().any(|own| line.starts_with(own));
+        let is_of_runtime = line.starts_with("refused ") && line.contains(" on onnxruntime: ");
+        !(is_of_device || is_of_runtime) || line.contains("at frame")
     };
     lines.extend(titled("refused", report.refusals.iter().filter(is_told).map(|line| printable(line).into_owned())));
     lines.extend(titled("damage", report.damage.iter().map(|line| printable(line).into_owned())));

@@ -216,3 +216,19 @@ fn a_preview_and_an_inspection_are_pictures_beside_the_input_by_default() {
         assert_eq!(&std::fs::read(dir.path(name)).unwrap()[1..4], b"PNG", "{name}");
     }
 }
+
+#[test]
+fn a_stage_that_fails_and_cannot_be_replaced_is_exit_code_6_and_leaves_the_output() {
+    let dir = Dir::new();
+    dir.clip("in.mp4", "64x64", 10, FAST);
+    std::fs::write(dir.path("out.mp4"), "precious").unwrap();
+    let args = ["remove", "in.mp4", "-o", "out.mp4", "-y", "--fill-region", "8,8,24,12", "--json"];
+    let ran = dir.command().args(args).env("CLEANPLATE_FAULT", "mux:software:frame=4:dies").output().unwrap();
+    let last: Value = serde_json::from_str(String::from_utf8(ran.stdout).unwrap().lines().last().unwrap()).unwrap();
+    assert_eq!((ran.status.code(), &last["kind"]), (Some(6), &"backend".into()), "{last}");
+    assert!(last["message"].as_str().unwrap().starts_with("mux: failed at frame 4 ("), "{last}");
+    assert_eq!(std::fs::read(dir.path("out.mp4")).unwrap(), b"precious");
+    let segments = dir.run(args).exits(0).events().iter().filter(|event| event["resumed"] == true).count();
+    assert_eq!(segments, 1, "what was done before is not done again");
+    assert_eq!(dir.names(), ["in.mp4", "out.mp4"]);
+}

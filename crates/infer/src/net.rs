@@ -240,6 +240,7 @@ impl Net {
             return Err(refuse(other));
         }
         let shapes = shapes(&graph).map_err(refuse)?;
+        let placement = &placement.of_network(&name);
         let mut refusals = Vec::new();
         let wish = Wish { bytes, digest: &digest, graph: &graph, shapes: &shapes, placement };
         let Some((open, outputs)) = wish.first(0, &mut refusals) else {
@@ -347,7 +348,7 @@ impl Net {
         loop {
             self.runs += 1;
             let (runtime, since) = (self.runtime(), Instant::now());
-            self.meters.add(&self.name, runtime, 0, Duration::ZERO);
+            self.meters.start(&self.name, runtime, &self.refusals);
             let fault = self.faults.iter().find_map(|fault| fault.fails(runtime, self.runs));
             let reason = match fault.map_or_else(|| self.attempt(inputs), Err) {
                 Ok(outputs) => {

@@ -108,6 +108,13 @@ impl Placement {
             None => format!("cpu: {} threads: {numbers}", self.threads),
         }
     }
+
+    /// The same for the network of that name: failures that are rehearsed of others are left out.
+    pub(crate) fn of_network(&self, name: &str) -> Self {
+        let mut own = self.clone();
+        own.faults.retain(|fault| fault.is_of(name));
+        own
+    }
 }
 
 /// What a network has done on a runtime since it was opened.
@@ -117,6 +124,8 @@ pub struct Meter {
     pub network: String,
     /// The runtime's.
     pub runtime: &'static str,
+    /// Runtimes that refused the network when it was opened, each with its reason.
+    pub refusals: Vec<String>,
     /// Inputs that it has answered: pictures, crops or tiles.
     pub inputs: u64,
     /// How long its runs took.
@@ -128,15 +137,24 @@ pub struct Meter {
 pub struct Meters(Arc<Mutex<Vec<Meter>>>);
 
 impl Meters {
-    /// A network is run on a runtime; `inputs` have been answered by now.
+    /// A network begins a run on a runtime.
+    pub(crate) fn start(&self, network: &str, runtime: &'static str, refusals: &[String]) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.iter().any(|own| own.network == network && own.runtime == runtime) {
+            return;
+        }
+        // What has refused on the way is among the incidents.
+        let is_opened = !all.iter().any(|own| own.network == network);
+        let refusals = if is_opened { refusals.to_vec() } else { Vec::new() };
+        all.push(Meter { network: network.to_owned(), runtime, refusals, inputs: 0, busy: Duration::ZERO });
+    }
+
+    /// It has answered so many inputs there, in that time.
     pub(crate) fn add(&self, network: &str, runtime: &'static str, inputs: u64, busy: Duration) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match all.iter_mut().find(|own| own.network == network && own.runtime == runtime) {
-            Some(own) => {
-                own.inputs += inputs;
-                own.busy += busy;
-            }
-            None => all.push(Meter { network: network.to_owned(), runtime, inputs, busy }),
+        if let Some(own) = all.iter_mut().find(|own| own.network == network && own.runtime == runtime) {
+            own.inputs += inputs;
+            own.busy += busy;
         }
     }
 
@@ -182,6 +200,8 @@ impl Eq for Incidents {}
 /// A failure of a runtime on demand, so that every way out is walked on machines that lack the hardware.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetFault {
+    /// A word of the name of the only network that it meets (`text`, `fast-coded`, the name of a file); all without one.
+    pub network: Option<String>,
     /// The runtime's name.
     pub runtime: String,
     /// What happens.
@@ -202,6 +222,10 @@ pub enum NetFailure {
 }
 
 impl NetFault {
+    fn is_of(&self, name: &str) -> bool {
+        self.network.as_ref().is_none_or(|own| own == name || name.split(' ').any(|word| word == own))
+    }
+
     pub(crate) fn refuses(&self, runtime: &str) -> Option<String> {
         match &self.what {
             NetFailure::Refuses(reason) if self.runtime == runtime => Some(reason.clone()),

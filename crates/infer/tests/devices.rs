@@ -99,7 +99,7 @@ fn who_asks_for_a_device_that_is_not_there_is_told_why() {
 
 /// A placement whose `cuda` is played by the embedded runtime.
 fn played(failures: &[NetFailure]) -> Placement {
-    let fault = |what: &NetFailure| NetFault { runtime: "cuda".to_owned(), what: what.clone() };
+    let fault = |what: &NetFailure| NetFault { network: None, runtime: "cuda".to_owned(), what: what.clone() };
     let faults = [NetFailure::StandIn].iter().chain(failures).map(fault).collect();
     Placement { faults, ..placements().next().unwrap() }
 }

@@ -8,7 +8,7 @@ use common::{data, placements};
 
 /// A network whose runtime `onnxruntime` is played by the embedded one and fails as said.
 fn failing(failures: &[NetFailure]) -> Net {
-    let fault = |what: &NetFailure| NetFault { runtime: "onnxruntime".to_owned(), what: what.clone() };
+    let fault = |what: &NetFailure| NetFault { network: None, runtime: "onnxruntime".to_owned(), what: what.clone() };
     let faults = [NetFailure::StandIn].iter().chain(failures).map(fault).collect();
     open(&Placement { faults, ..placements().next().unwrap() })
 }
@@ -58,7 +58,8 @@ fn where_memory_is_short_fewer_go_at_once_until_it_suffices() {
 
 #[test]
 fn the_last_runtime_has_nobody_to_take_over() {
-    let fault = NetFault { runtime: "rten".to_owned(), what: NetFailure::From(1, "it breaks".to_owned()) };
+    let fault =
+        NetFault { network: None, runtime: "rten".to_owned(), what: NetFailure::From(1, "it breaks".to_owned()) };
     let mut net = open(&Placement { faults: vec![fault], onnx_runtimes: Vec::new(), ..placements().next().unwrap() });
     let error = net.run(&[&pictures(1)]).unwrap_err();
     assert!(matches!(&error, Error::Run { reason, .. } if reason == "it breaks"), "{error}");

@@ -46,6 +46,9 @@ pub enum Error {
     /// A library refused.
     #[error("{0}")]
     Backend(String),
+    /// A frame could not be brought into the format that an encoder takes; the encoder is not to blame.
+    #[error("{0}")]
+    Convert(String),
     /// Reading or writing a file failed.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -74,8 +77,7 @@ impl Error {
             Self::Input(_) => ErrorKind::Input,
             Self::Limit(_) => ErrorKind::Limit,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
-            Self::Backend(_) => ErrorKind::Backend,
-
+            Self::Backend(_) | Self::Convert(_) => ErrorKind::Backend,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Io { .. } | Self::Damaged(_) => ErrorKind::Io,
             Self::Internal(_) => ErrorKind::Internal,

@@ -146,6 +146,7 @@ impl<'a> Work<'a> {
         report.refusals.extend(lost(&placement, watch));
         report.timings = watch.timings();
         report.stages.extend(watch.networks());
+        watch.refusals(&mut report.refusals);
         report.resources = watch.resources();
         if let Some(path) = &options.report {
             let json = serde_json::to_vec_pretty(&report);

@@ -92,7 +92,8 @@ impl Encoder {
     ///
     /// # Errors
     /// [`Error::Unsupported`] where the frame has another size or layout than the spec, is interlaced in a progressive stream,
-    /// or carries what has no place in the codec, without consent; where the encoder fails, or `out` does.
+    /// or carries what has no place in the codec, without consent; [`Error::Convert`] where it cannot be brought into the encoder's
+    /// format; where the encoder fails, or `out` does.
     pub fn push(&mut self, frame: Frame, out: &mut dyn FnMut(&Packet) -> Result<()>) -> Result<()> {
         let (pts, duration, scan, idx) = (frame.pts, frame.duration, frame.scan, frame.idx);
         // MPEG-2 says the order of each picture; the others say one for all.
@@ -103,7 +104,11 @@ impl Encoder {
                 "--accept-loss field-order consents to the loss of its field order",
             ));
         }
-        let mut picture = self.input.take(frame)?;
+        let converting = |error| match error {
+            Error::Backend(reason) => Error::Convert(reason),
+            other => other,
+        };
+        let mut picture = self.input.take(frame).map_err(converting)?;
         let (messages, losses) = self.carrier.take(&mut picture);
         if let Some(loss) = losses.difference(&self.accepted).next() {
             return Err(Error::unsupported_but(
