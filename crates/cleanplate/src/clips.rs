@@ -11,10 +11,10 @@ use cleanplate_media::mux;
 use cleanplate_media::source::{OpenOptions, Source};
 use cleanplate_media::{Container, Rational};
 
+use crate::assemble::Partial;
 use crate::error::{Error, Result};
 use crate::film::Film;
 use crate::line::Cancel;
-use crate::run::Partial;
 
 /// Ticks a second of the times of frames that are written.
 const TICKS: i32 = 1000;

@@ -7,6 +7,7 @@
 
 mod along;
 mod analyse;
+mod assemble;
 mod blobs;
 mod captions;
 mod cards;

@@ -6,11 +6,11 @@ use cleanplate_core::{ColorInfo, Frame, HostSurface, PixelFormat, RowMut, Scan, 
 use cleanplate_media::encode::{Codec, EncoderSpec, StaticSideData};
 use cleanplate_media::{Container, Rational, mux};
 
+use crate::assemble::Partial;
 use crate::draw::Canvas;
 use crate::error::{Error, Result};
 use crate::film::Film;
 use crate::line::Cancel;
-use crate::run::Partial;
 
 /// The longest side that is written, in pixels: what players and hardware decoders of H.264 take.
 const LONGEST_SIDE: u32 = 4096;

@@ -7,6 +7,7 @@ use cleanplate_core::Frame;
 use cleanplate_media::mux::{self, container_of, plan_copy};
 use serde::{Deserialize, Serialize};
 
+use crate::assemble::Partial;
 use crate::devices::{self, Refusal};
 use crate::error::Result;
 use crate::film::Film;
@@ -14,7 +15,7 @@ use crate::line::{self, Cancel, Queue, Stage};
 use crate::observer::{Observer, Phase};
 use crate::options::Job;
 use crate::prepare;
-use crate::run::{Partial, QUEUE_BYTES, refuse_existing, refuse_same_file};
+use crate::run::{QUEUE_BYTES, refuse_existing, refuse_same_file};
 use crate::watch::Watch;
 
 /// What a plain transcode took.

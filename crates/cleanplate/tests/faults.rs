@@ -195,7 +195,7 @@ fn an_encoder_that_is_lost_costs_no_more_frames_than_it_had_coded() {
         let mut options = Options { target: Target::Nothing, ..options(false) };
         // Nothing is looked at but the frame itself, and queues hold as little as they can: what is decoded ahead is bounded.
         options.tiers = "fill".split(',').map(|tier| tier.parse().unwrap()).collect();
-        (options.encode.codec, options.queue_bytes, options.devices.encoder) = (None, 1, Wish::Auto);
+        (options.encode.codec, options.queue_bytes, options.devices.encoder) = (None, Some(1), Wish::Auto);
         let mut heard = Heard::default();
         done(&input, &output, with(&faults, options), &mut heard).unwrap();
         let counts = |stage: &str| -> Vec<u64> {
