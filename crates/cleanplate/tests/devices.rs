@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use cleanplate::{Error, ErrorKind, Job, Options, Repeats, Report, Silent, Target, UpscaleOptions, Wish, run};
 use common::{coded, frames, samples};
 
-/// 60 frames that move, with a key frame every 20, so that there are several segments.
+/// 60 frames that move, with a key frame every 20.
 fn clip(folder: &Path) -> PathBuf {
     coded(folder, "testsrc2=s=160x96:r=25:d=2.4", &["-g", "20"])
 }

@@ -9,9 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cleanplate::{
-    Condition, Error, ErrorKind, Job, Observer, Options, Repeats, Report, Silent, Target, UpscaleOptions, Wish, run,
+    Condition, Error, ErrorKind, Job, Observer, Options, Repeats, Report, Silent, Target, UpscaleOptions, Wish, plan,
+    run,
 };
-use common::{Heard, coded, samples};
+use common::{Heard, captioned, coded, samples};
 
 /// Frames of the clip, which has a segment every 20.
 const FRAMES: u64 = 60;
@@ -122,6 +123,30 @@ fn a_stage_that_fails_is_lost_alone_where_something_else_can_take_its_place() {
                 assert_eq!(ran(net), wanted, "{fault}: {net}");
             }
         }
+    }
+}
+
+#[test]
+fn a_text_network_that_loses_its_runtime_finds_the_same_captions() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = captioned::clips(folder.path(), None).1;
+    let found = |faults: &[&str]| {
+        let Job { input, output, mut options } = captioned::job(&input, &folder.path().join("out.mkv"));
+        options.tiers = "fill".split(',').map(|tier| tier.parse().unwrap()).collect();
+        options.captions.every = 4;
+        let planned = plan(&Job { input, output, options: with(faults, options) }, &mut Silent).unwrap();
+        (serde_json::to_string(&planned.plan.marks).unwrap(), planned.plan.words)
+    };
+    let (wanted, _) = found(&[]);
+    for (how, reason) in [
+        ("absent", "it is not there (rehearsed)"),
+        ("open", "it does not open (rehearsed)"),
+        ("run=2:oom", "at once: out of memory (rehearsed)"),
+        ("run=3:dies", "the device is lost (rehearsed)"),
+    ] {
+        let (marks, words) = found(&["net:onnxruntime:standin", &format!("net:text/onnxruntime:{how}")]);
+        assert!(words.iter().any(|line| line.starts_with("refused") && line.contains(reason)), "{how}: {words:?}");
+        assert!(marks == wanted && marks.contains("caption"), "{how}");
     }
 }
 
