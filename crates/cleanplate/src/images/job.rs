@@ -27,9 +27,10 @@ use crate::options::{EncodeOptions, Job, UpscaleOptions, VerifyMode};
 use crate::plan::{ALGORITHMS, Mark, write_beside};
 use crate::plates::PlateRef;
 use crate::prepare::place_marks;
-use crate::report::{CheckReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StageReport, StreamReport};
+use crate::report::{CheckReport, OriginCounts, REPORT_VERSION, Report, SegmentReport, StreamReport};
 use crate::restore::{Extras, Means, Restoration, Restored, context};
 use crate::run::{first_pass, mark_report, refuse_existing, refuse_same_file};
+use crate::stages::Stage;
 use crate::store::{DirStore, Store};
 use crate::upscale::{Coding, Enlarger, Upscale};
 use crate::watch::Watch;
@@ -262,6 +263,10 @@ impl<'a> Work<'a> {
         let extras =
             Extras { origin_map: options.origin_map.is_some(), mask: options.mask_out.is_some(), templates: false };
         let mut restoration = Restoration::of(marks, &[], &means, MaskFolder::new(masks), extras, bytes)?;
+        let tiers: Vec<&str> = means.tiers.iter().map(|tier| tier.name()).collect();
+        // One image after another is read, restored, enlarged where that is asked for, and written.
+        let stage = Stage::new("restore", tiers.join(", "));
+        watch.tell(stage.starts());
         let (mut finished, since) = (before, std::time::Instant::now());
         let was_done: Vec<bool> = done.iter().map(Option::is_some).collect();
         let missing: Vec<Range<FrameIdx>> =
@@ -305,10 +310,9 @@ impl<'a> Work<'a> {
             });
         }
         watch.end();
-        let (seconds, units) = (since.elapsed().as_secs_f64(), finished - before);
-        let rate = units as f64 / seconds.max(1e-9);
-        let runs_on = means.tiers.iter().map(|tier| tier.name()).collect::<Vec<_>>().join(", ");
-        report.stages = vec![StageReport { name: "restore".to_owned(), runs_on, seconds, units, rate }];
+        stage.did(finished - before, since);
+        watch.tell(stage.ends());
+        report.stages = vec![stage.report()];
         report.checks.push(self.check(report));
         watch.tell(Event::info(format!("written: {} | {} images", self.job.output.display(), keys.len())));
         Ok(())
