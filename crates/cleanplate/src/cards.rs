@@ -71,3 +71,25 @@ pub(crate) fn cards() -> Vec<Card> {
     };
     driver.devices().filter_map(card).collect()
 }
+
+/// Engines that decode on a card of that name: a session never uses more than one (NVIDIA's table of its Video Codec SDK). Those that are known to
+/// have several; the others count as one.
+pub(crate) fn decode_engines(name: &str) -> u32 {
+    const KNOWN: [(&str, u32); 6] = [("H100", 7), ("H200", 7), ("A100", 5), ("A30", 4), ("L4", 4), ("L40", 3)];
+    let words = || name.split(|c: char| !c.is_ascii_alphanumeric());
+    KNOWN
+        .iter()
+        .find(|(card, _)| words().any(|word| word == *card || word == format!("{card}S")))
+        .map_or(1, |own| own.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_are_known_by_whole_words() {
+        let names = ["NVIDIA H200", "NVIDIA A100-SXM4-80GB", "NVIDIA L40S", "NVIDIA L4", "NVIDIA GeForce RTX 4090", ""];
+        assert_eq!(names.map(decode_engines), [7, 5, 3, 4, 1, 1]);
+    }
+}

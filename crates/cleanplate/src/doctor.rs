@@ -214,7 +214,7 @@ fn remedy(name: &str, reason: &str, machine: &Machine) -> String {
     } else if matches!(name, "cuda" | "tensorrt") && (has("not installed") || has("has no")) {
         "`pip download --no-deps onnxruntime-gpu`, then `cleanplate runtime install --wheel FILE.whl`; the same with the wheels of CUDA 13 and cuDNN (nvidia-cuda-runtime, nvidia-cublas, nvidia-cufft, nvidia-curand, nvidia-cudnn-cu13) where they are not on this machine"
     } else if matches!(name, "cuda" | "tensorrt") && has(".so") {
-        "install the wheel that has this library (nvidia-cuda-runtime, nvidia-cublas, nvidia-cufft, nvidia-curand, nvidia-cudnn-cu13, tensorrt-cu13-libs) by `cleanplate runtime install --wheel`"
+        "install the wheel that has this library (nvidia-cuda-runtime, nvidia-cublas, nvidia-cufft, nvidia-curand, nvidia-cudnn-cu13, tensorrt-cu13-libs 10) by `cleanplate runtime install --wheel`"
     } else if name == "webgpu" && has("finds no GPU") {
         "this needs a GPU and a driver for Vulkan (Mesa 25 or later, or the maker's); without a GPU nothing is amiss"
     } else if name == "webgpu" {

@@ -186,6 +186,94 @@ pub(crate) fn run<'a>(stages: Vec<Stage<'a>>, watch: &mut dyn FnMut()) -> Result
     outcome
 }
 
+/// Takes what a piece of work gives, with its weight.
+pub(crate) type Give<'a, T> = dyn FnMut(T, u64) -> Staged + 'a;
+
+/// Pieces of work that are done at once, and handed on in their order.
+pub(crate) struct Lanes {
+    /// How many at once.
+    pub(crate) count: usize,
+    /// Bytes that wait in all of them together.
+    pub(crate) bound: u64,
+}
+
+impl Lanes {
+    /// Does `pieces` pieces of `work`, piece n on lane n modulo their number, each lane with what `open` gives, and hands what they give to `take`,
+    /// piece by piece. One lane works on the caller's thread, several on threads called `name`. The cause of a failure wins over its echoes.
+    pub(crate) fn run<S, T: Send>(
+        &self,
+        name: &str,
+        pieces: usize,
+        open: &(dyn Fn() -> Result<S> + Sync),
+        work: &(dyn Fn(&mut S, usize, &mut Give<'_, T>) -> Staged + Sync),
+        take: &mut Give<'_, T>,
+    ) -> Staged {
+        let count = self.count.min(pieces);
+        if count <= 1 {
+            let mut state = open()?;
+            return (0..pieces).try_for_each(|n| work(&mut state, n, take));
+        }
+        // An item, or the end of a piece.
+        let queues: Vec<Queue<Option<(T, u64)>>> = (0..count).map(|_| Queue::new(self.bound / count as u64)).collect();
+        let lane = |lane: usize| -> Staged {
+            let (out, mut state) = (queues[lane].giver(), open()?);
+            for n in (lane..pieces).step_by(count) {
+                work(&mut state, n, &mut |item, bytes| out.push(Some((item, bytes)), bytes))?;
+                out.push(None, 0)?;
+            }
+            Ok(())
+        };
+        let mut outcome = Ok(());
+        thread::scope(|scope| {
+            let lane = &lane;
+            let mut running = Vec::new();
+            // Dropped before the lanes are waited for: that stops them.
+            let takers: Vec<Taker<'_, _>> = queues.iter().map(Queue::taker).collect();
+            for n in 0..count {
+                let builder = thread::Builder::new().name(format!("cleanplate-{name}-{n}"));
+                match builder.spawn_scoped(scope, move || lane(n)) {
+                    Ok(handle) => running.push(handle),
+                    Err(error) => {
+                        outcome = Err(Error::Internal(format!("cannot start the {name} thread {n}: {error}")).into());
+                        break;
+                    }
+                }
+            }
+            for n in (0..pieces).take_while(|_| running.len() == count) {
+                let ended = loop {
+                    match takers[n % count].pop() {
+                        Some(Some((item, bytes))) => {
+                            if let Err(stop) = take(item, bytes) {
+                                break Err(stop);
+                            }
+                        }
+                        Some(None) => break Ok(()),
+                        None => break Err(Stop::Neighbour),
+                    }
+                };
+                if ended.is_err() {
+                    outcome = ended;
+                    break;
+                }
+            }
+            drop(takers);
+            for handle in running {
+                let ended = match handle.join() {
+                    Ok(ended) => ended,
+                    Err(panic) => {
+                        Err(Error::Internal(format!("the {name} stage panicked: {}", words_of(&*panic))).into())
+                    }
+                };
+                let is_echo = matches!(outcome, Ok(()) | Err(Stop::Neighbour | Stop::Failed(Error::Cancelled)));
+                if is_echo && matches!(ended, Err(Stop::Failed(_))) {
+                    outcome = ended;
+                }
+            }
+        });
+        outcome
+    }
+}
+
 /// Does `work` on a thread called `name` and `here` on this one at the same time, and waits for both. A panic in `work` is an error
 /// that names it.
 pub(crate) fn beside<A: Send, B>(
@@ -283,6 +371,43 @@ mod tests {
             }),
         );
         assert_eq!(run(vec![first, second, third], &mut || ()).unwrap_err().to_string(), "the cause");
+    }
+
+    #[test]
+    fn pieces_that_are_done_at_once_are_handed_on_in_their_order() {
+        for count in [1, 2, 3, 7, 20] {
+            let lanes = Lanes { count, bound: 40 };
+            let (opened, mut all) = (AtomicI64::new(0), Vec::new());
+            let open = || Ok(opened.fetch_add(1, Ordering::SeqCst));
+            let work = |_: &mut i64, n: usize, give: &mut Give<'_, usize>| (0..5).try_for_each(|k| give(10 * n + k, 9));
+            lanes.run("count", 8, &open, &work, &mut |item, _| Ok(all.push(item))).unwrap();
+            assert_eq!(all, (0..8).flat_map(|n| (0..5).map(move |k| 10 * n + k)).collect::<Vec<_>>());
+            assert_eq!(opened.load(Ordering::SeqCst), count.min(8) as i64);
+        }
+    }
+
+    #[test]
+    fn a_lane_that_fails_ends_all_of_them_with_its_cause() {
+        let lanes = Lanes { count: 3, bound: 20 };
+        let work = |(): &mut (), n: usize, give: &mut Give<'_, usize>| {
+            (0..50).try_for_each(|k| give(k, 9))?;
+            if n == 4 { Err(Error::Usage("the cause".into()).into()) } else { Ok(()) }
+        };
+        let mut taken = 0;
+        let mut failing = |stop_at: usize| {
+            taken = 0;
+            lanes.run("fail", 9, &|| Ok(()), &work, &mut |_, _| {
+                taken += 1;
+                if taken == stop_at { Err(Stop::Neighbour) } else { Ok(()) }
+            })
+        };
+        assert!(matches!(failing(usize::MAX), Err(Stop::Failed(Error::Usage(words))) if words == "the cause"));
+        // Whoever takes may go away first.
+        assert!(matches!(failing(60), Err(Stop::Neighbour)));
+        assert!(matches!(
+            lanes.run("open", 9, &|| Err::<(), _>(Error::Usage("no".into())), &work, &mut |_, _| Ok(())),
+            Err(Stop::Failed(Error::Usage(_)))
+        ));
     }
 
     #[test]

@@ -329,6 +329,8 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// Share of a card's memory that may be taken, 0..=1.
     pub card_share: f64,
+    /// Decoders that work at once, each on segments of its own; `None` is as many as the device has engines. Never shows in the pixels.
+    pub decoders: Option<u32>,
     /// Frames that wait between stages at most; `None` is chosen by the card's memory, and without a card by `queue_bytes`. Never shows in the
     /// pixels.
     pub window: Option<usize>,
@@ -379,6 +381,7 @@ impl Default for Options {
             runtime_plugins: Vec::new(),
             cache: None,
             card_share: CARD_SHARE,
+            decoders: None,
             window: None,
             decoder_threads: None,
             queue_bytes: None,

@@ -11,14 +11,14 @@ use cleanplate_core::{Frame, FrameIdx, Template};
 use cleanplate_infer::Placement;
 use cleanplate_media::encode::{Encoder, EncoderSpec, StaticSideData};
 use cleanplate_media::pack::{PackHeader, PackReader, PackWriter, StreamParameters};
-use cleanplate_media::source::{Damage, Source};
+use cleanplate_media::source::{Damage, Source, VideoReader};
 
 use crate::check::{Sought, check};
 use crate::devices::{CHECK, CONVERT, DECODE, ENCODE, UPSCALE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::faults::Fault;
 use crate::gray::gray_frame;
-use crate::line::{self, Cancel, Giver, Queue, Staged};
+use crate::line::{self, Cancel, Give, Giver, Lanes, Queue, Staged};
 use crate::observer::Event;
 use crate::options::VerifyMode;
 use crate::plan::Plan;
@@ -39,6 +39,8 @@ pub(crate) struct Render<'a> {
     pub(crate) extras: Vec<(Extra, EncoderSpec)>,
     pub(crate) hdr: StaticSideData,
     pub(crate) decoder_threads: u32,
+    /// Decoders at once, each on segments of its own.
+    pub(crate) decoders: u32,
     pub(crate) faults: &'a [Fault],
     pub(crate) queue_bytes: u64,
     pub(crate) placement: Placement,
@@ -63,6 +65,16 @@ enum Decoded {
     Gap,
     /// All frames have come. What ends without it has failed, and what would have followed is not known.
     End,
+}
+
+/// Frames that are decoded in a row: a segment with what is looked at around it, up to the next one.
+struct Piece {
+    frames: Range<FrameIdx>,
+    /// Those of the segment.
+    wanted: Range<FrameIdx>,
+    number: usize,
+    /// Whether its frames do not follow those of the piece before.
+    is_gap: bool,
 }
 
 /// What restoring yields.
@@ -188,7 +200,7 @@ impl Render<'_> {
         self.plan.encoder.source_format.bytes(pin.width, pin.height)
     }
 
-    /// Decodes the frames of `missing` segments with `context` frames around them.
+    /// Decodes the frames of `missing` segments with `context` frames around them, on as many decoders at once as there are.
     fn decode(
         &self,
         missing: &[usize],
@@ -199,44 +211,72 @@ impl Render<'_> {
     ) -> Staged {
         let out = out.giver();
         self.decoding(None)?;
-        let mut reader = self.source.reader(self.decoder_threads)?;
+        let pieces = self.pieces(missing, context);
+        let open = || Ok((self.source.reader(self.decoder_threads)?, 0));
+        let work = |(reader, next): &mut (VideoReader, FrameIdx), n: usize, give: &mut Give<'_, Decoded>| {
+            let piece = &pieces[n];
+            if *next != piece.frames.start {
+                reader.seek(piece.frames.start)?;
+            }
+            *next = piece.frames.end;
+            self.piece(piece, reader, &stage, cancel, give)
+        };
+        let lanes = Lanes { count: self.decoders.max(1) as usize, bound: self.queue_bytes / 2 };
+        lanes.run(DECODE, pieces.len(), &open, &work, &mut |item, bytes| out.push(item, bytes))?;
+        out.push(Decoded::End, 0)
+    }
+
+    /// What is decoded, in order, cut where segments begin.
+    fn pieces(&self, missing: &[usize], context: (u64, u64)) -> Vec<Piece> {
         let runs: Vec<Range<FrameIdx>> = missing.iter().map(|n| self.plan.segments[*n].clone()).collect();
-        let mut numbers = missing.iter();
-        let mut next = 0;
+        let (mut numbers, mut next, mut pieces) = (missing.iter(), 0, Vec::new());
         for (run, wanted) in with_context(&runs, context, self.plan.source.frames) {
-            if next != run.start {
-                reader.seek(run.start)?;
-                out.push(Decoded::Gap, 0)?;
+            let mut start = run.start;
+            for (k, (own, number)) in wanted.iter().zip(&mut numbers).enumerate() {
+                let end = wanted.get(k + 1).map_or(run.end, |later| later.start);
+                let is_gap = k == 0 && next != run.start;
+                pieces.push(Piece { frames: start..end, wanted: own.clone(), number: *number, is_gap });
+                start = end;
             }
             next = run.end;
-            let mut wanted = wanted.into_iter().peekable();
-            let mut before = None;
-            for idx in run {
-                cancel.check()?;
-                let is_wanted = wanted.peek().is_some_and(|range| range.contains(&idx));
-                if is_wanted && before.is_none() {
-                    before = Some(reader.damage().clone());
-                }
-                self.decoding(Some(idx))?;
-                let since = Instant::now();
-                let frame = reader.read()?.ok_or_else(|| {
-                    Error::Internal(format!("the source ended at frame {idx} of {}", self.plan.source.frames))
-                })?;
-                stage.did(1, since);
-                if frame.idx != idx {
-                    return Err(Error::Internal(format!("frame {} came where {idx} was due", frame.idx)).into());
-                }
-                let bytes = frame_bytes(&frame);
-                out.push(Decoded::Frame { frame, is_wanted }, bytes)?;
-                if wanted.next_if(|range| range.end == idx + 1).is_some() {
-                    let damage = before.take().map(|before| reader.damage().since(&before)).unwrap_or_default();
-                    if let Some(number) = numbers.next() {
-                        out.push(Decoded::Segment { number: *number, last: idx, damage }, 0)?;
-                    }
-                }
+        }
+        pieces
+    }
+
+    fn piece(
+        &self,
+        piece: &Piece,
+        reader: &mut VideoReader,
+        stage: &Stage,
+        cancel: &Cancel,
+        give: &mut Give<'_, Decoded>,
+    ) -> Staged {
+        if piece.is_gap {
+            give(Decoded::Gap, 0)?;
+        }
+        let mut before = None;
+        for idx in piece.frames.clone() {
+            cancel.check()?;
+            if idx == piece.wanted.start {
+                before = Some(reader.damage().clone());
+            }
+            self.decoding(Some(idx))?;
+            let since = Instant::now();
+            let frame = reader.read()?.ok_or_else(|| {
+                Error::Internal(format!("the source ended at frame {idx} of {}", self.plan.source.frames))
+            })?;
+            stage.did(1, since);
+            if frame.idx != idx {
+                return Err(Error::Internal(format!("frame {} came where {idx} was due", frame.idx)).into());
+            }
+            let (bytes, is_wanted) = (frame_bytes(&frame), piece.wanted.contains(&idx));
+            give(Decoded::Frame { frame, is_wanted }, bytes)?;
+            if piece.wanted.end == idx + 1 {
+                let damage = before.take().map(|before| reader.damage().since(&before)).unwrap_or_default();
+                give(Decoded::Segment { number: piece.number, last: idx, damage }, 0)?;
             }
         }
-        out.push(Decoded::End, 0)
+        Ok(())
     }
 
     /// Fails where a failure of decoding in software is rehearsed at frame `idx`, or before the first one.

@@ -6,8 +6,10 @@ use std::path::Path;
 use cleanplate_core::{PixelLayout, Repeats};
 use cleanplate_infer::Placement;
 use cleanplate_media::mux;
+use cleanplate_media::source::Source;
 
 use crate::assemble::{Partial, Segments, assemble, write_beside_video};
+use crate::cards::decode_engines;
 use crate::devices::{Refusal, lost_decoder};
 use crate::error::{Error, Result};
 use crate::gray::gray_lossless;
@@ -259,6 +261,7 @@ fn render(
         extras: extras.into_iter().flatten().collect(),
         hdr: opened.hdr,
         decoder_threads: options.decoder_threads.unwrap_or(0),
+        decoders: options.decoders.unwrap_or_else(|| decoders(&opened.source, placement)),
         faults: &options.devices.faults,
         queue_bytes: queue_bytes(options, placement, plan),
         placement: placement.clone(),
@@ -286,6 +289,13 @@ fn render(
     let damage: Vec<String> = rendered.records.iter().flat_map(|(r, _)| r.damage.summary()).collect();
     damage.into_iter().for_each(|line| watch.tell(Event::warning(format!("decode: damaged: {line}"))));
     Ok(rendered)
+}
+
+/// How many decoders may work at once: as many engines as the card has, where it decodes. Software has threads instead.
+fn decoders(source: &Source, placement: &Placement) -> u32 {
+    let is_on_card = source.device().is_some_and(|device| device.name() == "nvdec" && device.lost().is_none());
+    let name = placement.card.as_ref().map(|card| card.name.as_str()).filter(|_| is_on_card);
+    name.map_or(1, decode_engines)
 }
 
 /// Bytes of frames that wait between stages where nobody says otherwise.

@@ -96,8 +96,9 @@ impl Stages {
     pub(crate) fn of(render: &Render<'_>) -> Self {
         let plan = render.plan;
         let device = render.source.device().filter(|device| device.lost().is_none());
+        let several = if render.decoders > 1 { format!(", {} at once", render.decoders) } else { String::new() };
         let decoder = match (device, render.decoder_threads) {
-            (Some(device), _) => device.name().to_owned(),
+            (Some(device), _) => format!("{}{several}", device.name()),
             (None, 0) => "software, threads as libav chooses".to_owned(),
             (None, threads) => format!("software, {threads} threads"),
         };

@@ -75,6 +75,41 @@ fn a_decoder_that_is_absent_does_not_open_or_is_lost_hands_over_to_software() {
 }
 
 #[test]
+fn several_decoders_at_once_and_the_loss_of_their_device_never_show() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = coded(folder.path(), "testsrc2=s=160x96:r=25:d=24", &["-g", "50"]);
+    let output = folder.path().join("out.mp4");
+    let made = |decoders, faults: &[&str]| {
+        let mut options = Options {
+            fill_regions: vec!["10,10,24,16".parse().unwrap()],
+            decoders: Some(decoders),
+            queue_bytes: Some(1 << 20),
+            overwrite: true,
+            ..Options::default()
+        };
+        options.encode.preset = Some("ultrafast".to_owned());
+        options.devices.faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
+        let job = Job { input: input.clone(), output: output.clone(), options };
+        let report = run(&job, &mut Silent).unwrap();
+        assert!(report.segments.len() >= 3 && report.damage.is_empty(), "{} segments", report.segments.len());
+        let decode = report.stages.iter().find(|stage| stage.name == "decode").unwrap().units;
+        (std::fs::read(&output).unwrap(), decode, report.refusals)
+    };
+    let (wanted, decoded, _) = made(1, &["decode:nvdec:absent"]);
+    for (decoders, faults) in [
+        (2, &["decode:nvdec:standin"][..]),
+        (3, &["decode:nvdec:absent"]),
+        (9, &["decode:nvdec:standin", "decode:nvdec:frame=410:dies"]),
+    ] {
+        let (found, again, refusals) = made(decoders, faults);
+        assert!(found == wanted, "{decoders} decoders, {faults:?}");
+        assert_eq!(again, decoded, "no frame is decoded twice");
+        let is_lost = refusals.iter().any(|line| line.contains("the device is lost"));
+        assert_eq!(is_lost, faults.len() > 1, "{refusals:?}");
+    }
+}
+
+#[test]
 fn hardware_that_passes_its_trial_is_used_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = (clip(folder.path()), folder.path().join("out.mp4"));
