@@ -195,6 +195,8 @@ fn remedy(name: &str, reason: &str, machine: &Machine) -> String {
     let has_nvidia = !machine.nvidia.is_empty();
     let words = if has("rehearsed") {
         "CLEANPLATE_FAULT asks for it"
+    } else if has("no encoder") {
+        "a build of FFmpeg that has it"
     } else if has("libcuda") && has_nvidia {
         "the driver's libraries are not in this container: run it with --gpus all and NVIDIA_DRIVER_CAPABILITIES=compute,utility,video"
     } else if has("libcuda") {
@@ -205,10 +207,8 @@ fn remedy(name: &str, reason: &str, machine: &Machine) -> String {
         "this card has no encoder (H100, H200 and A100 have none): another card, or software"
     } else if has("MFX") || has("libmfx") || has("oneVPL") {
         "this needs an Intel graphics unit and its runtime (intel-media-va-driver, libmfx-gen or libmfx); without one nothing is amiss"
-    } else if name == "vaapi" {
+    } else if name == "vaapi" || name.ends_with("_vaapi") {
         "this needs an Intel or AMD graphics unit (/dev/dri/renderD128) and its driver for VA-API; without one nothing is amiss"
-    } else if has("no encoder") {
-        "a build of FFmpeg that has it"
     } else if matches!(name, "cuda" | "tensorrt") && !has_nvidia {
         "this needs an NVIDIA card and its driver; without one nothing is amiss"
     } else if matches!(name, "cuda" | "tensorrt") && (has("not installed") || has("has no")) {

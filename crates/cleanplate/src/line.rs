@@ -380,7 +380,11 @@ mod tests {
             let (opened, mut all) = (AtomicI64::new(0), Vec::new());
             let open = || Ok(opened.fetch_add(1, Ordering::SeqCst));
             let work = |_: &mut i64, n: usize, give: &mut Give<'_, usize>| (0..5).try_for_each(|k| give(10 * n + k, 9));
-            lanes.run("count", 8, &open, &work, &mut |item, _| Ok(all.push(item))).unwrap();
+            let mut take = |item, _| {
+                all.push(item);
+                Ok(())
+            };
+            lanes.run("count", 8, &open, &work, &mut take).unwrap();
             assert_eq!(all, (0..8).flat_map(|n| (0..5).map(move |k| 10 * n + k)).collect::<Vec<_>>());
             assert_eq!(opened.load(Ordering::SeqCst), count.min(8) as i64);
         }

@@ -59,7 +59,14 @@ pub(crate) fn device(text: &str) -> Result<(Wish, usize), String> {
     let (name, number) = text.trim().split_once(':').unwrap_or((text.trim(), "0"));
     let number = number.parse::<usize>().ok().filter(|n| *n < 64);
     let number = number.ok_or_else(|| format!("{text:?} ends in no number of a device (cuda:1)"))?;
-    Ok((name.parse()?, number))
+    let wish: Wish = name.parse()?;
+    if let Wish::Named(name) = &wish {
+        let known = cleanplate::known_runtimes();
+        if !known.contains(&name.as_str()) {
+            return Err(format!("nothing called {name} computes networks; known: auto, hw, cpu, {}", known.join(", ")));
+        }
+    }
+    Ok((wish, number))
 }
 
 /// How many times as large.

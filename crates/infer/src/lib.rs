@@ -30,7 +30,7 @@ pub use dbnet::DbNet;
 pub use error::{Error, Result};
 pub use graph::{Graph, Port};
 pub use inpaint::Inpainter;
-pub use net::{Checked, Net, Role, runtimes};
+pub use net::{Checked, Net, Role, known as known_runtimes, runtimes};
 pub use place::{
     Batches, CARD_SHARE, Card, Incidents, Machine, Meter, Meters, NetFailure, NetFault, Placement, Wanted, Wishes,
     place,

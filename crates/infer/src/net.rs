@@ -508,8 +508,8 @@ pub(crate) fn hex_digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The names of all runtimes.
-fn known() -> Vec<&'static str> {
+/// The names of all runtimes, in the order in which networks are given to them.
+pub fn known() -> Vec<&'static str> {
     CANDIDATES.iter().filter(|candidate| candidate.is_exact()).map(|candidate| candidate.name).collect()
 }
 

@@ -97,6 +97,19 @@ fn who_asks_for_a_device_that_is_not_there_is_told_why() {
     assert!(refused(Wanted::Named("abacus".to_owned())).contains("known: tensorrt, cuda, webgpu, onnxruntime, rten"));
 }
 
+#[test]
+fn whoever_is_strict_gets_no_other_runtime_than_the_first_that_is_installed() {
+    let strict = |faults: &[NetFault]| {
+        let bare = placements().next().unwrap();
+        open(&Placement { faults: faults.to_vec(), is_strict: true, ..bare })
+    };
+    // That none is installed is no refusal.
+    assert_eq!(strict(&[]).unwrap().runtime(), "rten");
+    let what = NetFailure::Refuses("the driver is too old".to_owned());
+    let refused = strict(&[NetFault { network: None, runtime: "cuda".to_owned(), what }]).unwrap_err();
+    assert!(refused.to_string().contains("cuda: the driver is too old"), "{refused}");
+}
+
 /// A placement whose `cuda` is played by the embedded runtime.
 fn played(failures: &[NetFailure]) -> Placement {
     let fault = |what: &NetFailure| NetFault { network: None, runtime: "cuda".to_owned(), what: what.clone() };

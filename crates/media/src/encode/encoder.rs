@@ -55,7 +55,10 @@ impl Encoder {
             .map_err(|e| Error::Backend(format!("cannot make a context for {}: {e}", spec.encoder)))?;
         configure(&mut context, spec)?;
         let upload = upload(&mut context, spec).map_err(|e| {
-            Error::unsupported(format!("{} cannot be given pictures: {}", spec.encoder, av::reason(log, &e)))
+            // libav does not say what VA-API lacks.
+            let is_without = !std::path::Path::new("/dev/dri").exists();
+            let why = if is_without { "there is no /dev/dri".to_owned() } else { av::reason(log, &e) };
+            Error::unsupported(format!("{} cannot be given pictures: {why}", spec.encoder))
         })?;
         let mut dict = Dict::new();
         let options = options::with_hdr(spec, hdr);
