@@ -118,8 +118,8 @@ mod tests {
         let json = serde_json::to_value(&report).unwrap();
         assert!(json.get("gpus").is_none() && report.wall_seconds >= 0.06, "{json}");
         if let Some(share) = report.cpu_share {
-            // Other tests of this process may run beside.
-            assert!(share > 0.2 / report.cores as f64 && share < 1.2, "{json}");
+            // Other tests of this process, and other processes, may run beside.
+            assert!(share > 0.0 && share < 1.2, "{json}");
         }
     }
 }
