@@ -30,7 +30,7 @@ pub(crate) struct Bench {
 }
 
 /// One job at one size.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
     pub(crate) job: &'static str,
     /// As `--size` names it.
@@ -66,7 +66,7 @@ pub(crate) struct Row {
 }
 
 /// What a plain transcode took, one run before the job and one after it.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Cost {
     /// Mean of both.
     pub(crate) seconds: f64,

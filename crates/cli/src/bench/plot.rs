@@ -20,6 +20,7 @@ const PAPER: Colour = [255, 255, 255];
 const INK: Colour = [31, 41, 55];
 const FAINT: Colour = [107, 114, 128];
 const OURS: Colour = [29, 95, 175];
+const WARNING: Colour = [180, 60, 20];
 const PLAIN: Colour = [196, 203, 213];
 
 /// A bar of one colour.
@@ -92,6 +93,14 @@ impl Plot {
             false,
             "A size is that of what the job makes: upscale, and the transcode beside it, start from half of it on both sides.",
         );
+        let disturbed = bench.rows.iter().filter(|row| row.transcode.unrest().is_some()).count();
+        if disturbed > 0 {
+            y += 18;
+            let of = bench.rows.len();
+            let words =
+                format!("Something else kept the machine busy: {disturbed} of {of} rows are not to be relied on.");
+            plot.say((MARGIN, y), 12, WARNING, false, &words);
+        }
         plot.height = y + MARGIN;
         plot
     }
@@ -219,6 +228,16 @@ mod tests {
         let longest = WIDTH - 2 * MARGIN - NAMES - FIGURES;
         assert_eq!([lengths[3], lengths[5], lengths[4]], [longest, longest, 1], "a scale of its own for each size");
         assert!(lengths[0].abs_diff(longest * 20 / 41) <= 1, "{lengths:?}");
+    }
+
+    #[test]
+    fn a_machine_that_was_busy_is_told_of_there_too() {
+        let is_told = |plot: &Plot| plot.svg().contains("1 of 1 rows are not to be relied on");
+        let mut row = row("captions", "4k", 1.0, 2.0);
+        row.transcode.runs = [20.0, 20.5];
+        assert!(!is_told(&Plot::of(&bench(vec![row.clone()]))));
+        row.transcode.runs = [20.0, 30.0];
+        assert!(is_told(&Plot::of(&bench(vec![row]))));
     }
 
     #[test]
