@@ -263,7 +263,7 @@ fn render(
         decoder_threads: options.decoder_threads.unwrap_or(0),
         decoders: options.decoders.unwrap_or_else(|| decoders(&opened.source, placement)),
         faults: &options.devices.faults,
-        queue_bytes: queue_bytes(options, placement, plan),
+        queue_bytes: queue_bytes(options, placement, plan, &opened.source),
         placement: placement.clone(),
     };
     let done = render.done()?;
@@ -301,9 +301,12 @@ fn decoders(source: &Source, placement: &Placement) -> u32 {
 /// Bytes of frames that wait between stages where nobody says otherwise.
 pub(crate) const QUEUE_BYTES: u64 = 64 << 20;
 
-/// Bytes of frames that may wait between stages: a card's window takes what it needs, up to an eighth of the memory that is free.
-fn queue_bytes(options: &Options, placement: &Placement, plan: &Plan) -> u64 {
-    let Some(frames) = placement.window else { return options.queue_bytes.unwrap_or(QUEUE_BYTES) };
+/// Bytes of frames that may wait between stages: the window of a card that decodes takes what it needs, up to an eighth of the memory that is
+/// free.
+fn queue_bytes(options: &Options, placement: &Placement, plan: &Plan, source: &Source) -> u64 {
+    let is_fed = source.device().is_some_and(|device| device.lost().is_none());
+    let window = placement.window.filter(|_| is_fed || options.window.is_some());
+    let Some(frames) = window else { return options.queue_bytes.unwrap_or(QUEUE_BYTES) };
     let pin = &plan.source;
     let window = (frames as u64).saturating_mul(plan.encoder.source_format.bytes(pin.width, pin.height));
     let most = || (crate::resources::free_memory() / 8).max(QUEUE_BYTES);

@@ -102,9 +102,10 @@ impl Stages {
             (None, 0) => "software, threads as libav chooses".to_owned(),
             (None, threads) => format!("software, {threads} threads"),
         };
+        // Its tiles are sized where the network runs.
         let upscale = plan.upscale.as_ref().map(|upscale| {
-            let (name, tile) = (&upscale.model.name, upscale.tile);
-            Stage::new(UPSCALE, format!("{name} to {}x{}, tiles of {tile}", upscale.width, upscale.height))
+            let name = &upscale.model.name;
+            Stage::new(UPSCALE, format!("{name} to {}x{}", upscale.width, upscale.height))
         });
         let check = match render.verify {
             VerifyMode::Full => "every encoded frame is decoded again",

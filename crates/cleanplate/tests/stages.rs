@@ -35,7 +35,7 @@ fn every_stage_says_once_what_runs_it_and_once_what_it_did() {
         ("restore", "unblend, borrow, fill", "30 frames in "),
         ("net fill", "rten", " inputs in "),
         ("net fast-coded", "rten", "60 inputs in "),
-        ("upscale", "fast-coded to 320x192, tiles of 128", "30 frames in "),
+        ("upscale", "fast-coded to 320x192", "30 frames in "),
         ("encode", "libx264 preset veryfast crf 18, 2 threads", "30 frames in "),
         ("check", "every encoded frame is decoded again", "30 frames in "),
         ("mux", "mp4, 1 segment and 0 other streams", "30 frames in "),
