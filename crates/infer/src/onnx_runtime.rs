@@ -3,7 +3,7 @@
 
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ort::environment::Environment;
 use ort::ep::{CUDA, ExecutionProvider, TensorRT};
@@ -116,6 +116,17 @@ impl Provider {
     }
 }
 
+/// The plug-in's sessions are opened, run and closed one at a time: version 0.4 crashes where threads do so at once (two sessions on
+/// llvmpipe, Mesa 25.0.7). One device computes one thing at a time anyway.
+static ANY_GPU: Mutex<()> = Mutex::new(());
+
+impl Provider {
+    /// Held while a session of it is worked on.
+    fn turn(self) -> Option<MutexGuard<'static, ()>> {
+        (self == Self::WebGpu).then(|| ANY_GPU.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// What the plug-in calls its provider.
 const WEB_GPU: &str = "WebGpuExecutionProvider";
 
@@ -132,7 +143,8 @@ fn register(environment: &Environment, plugins: &[PathBuf]) -> Result<(), String
 
 pub(crate) struct OnnxRuntime {
     provider: Provider,
-    session: Session,
+    /// There until it is dropped.
+    session: Option<Session>,
     outputs: Vec<String>,
     shortfall: Option<&'static str>,
 }
@@ -142,6 +154,7 @@ impl OnnxRuntime {
 
     pub(crate) fn open(provider: Provider, bytes: &[u8], graph: &Graph, placement: &Placement) -> Result<Self, String> {
         let environment = environment(placement)?;
+        let _turn = provider.turn();
         let is_device = provider != Provider::Processor;
         let open = |all_there: bool| {
             let words = |e: ort::Error<SessionBuilder>| reason(&e.to_string());
@@ -170,7 +183,14 @@ impl OnnxRuntime {
             Err(reason) => return Err(reason),
         };
         let outputs = graph.outputs.iter().map(|port| port.name.clone()).collect();
-        Ok(Self { provider, session, outputs, shortfall })
+        Ok(Self { provider, session: Some(session), outputs, shortfall })
+    }
+}
+
+impl Drop for OnnxRuntime {
+    fn drop(&mut self) {
+        let _turn = self.provider.turn();
+        drop(self.session.take());
     }
 }
 
@@ -188,7 +208,9 @@ impl Runtime for OnnxRuntime {
                 TensorRef::from_array_view((tensor.shape(), tensor.data())).map_err(|e| reason(&e.to_string()))?;
             given.push(((*name).to_owned(), view));
         }
-        let values = self.session.run(given).map_err(|e| reason(&e.to_string()))?;
+        let _turn = self.provider.turn();
+        let session = self.session.as_mut().ok_or("its session is closed")?;
+        let values = session.run(given).map_err(|e| reason(&e.to_string()))?;
         let output = |name: &String| {
             let value = values.get(name.as_str()).ok_or_else(|| format!("the output {name} is missing"))?;
             let (shape, data) = value.try_extract_tensor::<f32>().map_err(|e| reason(&e.to_string()))?;
