@@ -1,21 +1,8 @@
 //! NVIDIA cards: what they are and how busy they are, as their driver tells (NVML). The driver's library is loaded when it is there;
 //! where it is not, there are no cards.
 
+use cleanplate_infer::Card;
 use nvml_wrapper::{Device, Nvml};
-use serde::{Deserialize, Serialize};
-
-/// A card as its driver describes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Card {
-    /// Its name.
-    pub name: String,
-    /// Version of the driver.
-    pub driver: String,
-    /// Bytes of its memory.
-    pub memory_bytes: u64,
-    /// Bytes of it that are free now.
-    pub free_bytes: u64,
-}
 
 /// What a card does at a moment, for whomever.
 #[derive(Clone, Debug, PartialEq)]

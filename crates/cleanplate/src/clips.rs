@@ -7,14 +7,11 @@ use std::path::Path;
 
 use cleanplate_core::Frame;
 use cleanplate_media::encode::{Codec, EncoderSpec, StaticSideData, usual_encoders};
-use cleanplate_media::mux;
 use cleanplate_media::source::{OpenOptions, Source};
 use cleanplate_media::{Container, Rational};
 
-use crate::assemble::Partial;
 use crate::error::{Error, Result};
 use crate::film::Film;
-use crate::line::Cancel;
 
 /// Ticks a second of the times of frames that are written.
 const TICKS: i32 = 1000;
@@ -37,10 +34,7 @@ pub fn write_clip(path: &Path, frames: impl IntoIterator<Item = Result<Frame>>) 
         count += 1;
     }
     let film = film.ok_or_else(|| Error::Usage(format!("{} would have no frame", path.display())))?;
-    let mut packs = std::iter::once(film.finish(&Cancel::default())?);
-    let partial = Partial::new(path)?;
-    mux::assemble_alone(&mut packs, &partial.0, Container::Mp4, &mut |_, _| ControlFlow::Continue(()))?;
-    mux::commit(&partial.0, path, true)?;
+    film.write(path, Container::Mp4)?;
     Ok(count)
 }
 

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cleanplate_core::Rect;
-use cleanplate_infer::runtimes;
+use cleanplate_infer::{Card, runtimes};
 use cleanplate_media::encode::{Choice, Codec, Possible, usual_encoders};
 use cleanplate_media::source::{DECODERS, OpenOptions, Source, is_known_device};
 use cleanplate_media::{Container, Rational};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::cards::{Card, cards};
+use crate::cards::cards;
 use crate::devices::{self, DECODE, DeviceOptions, ENCODE};
 use crate::draw::Canvas;
 use crate::error::{Error, Result};

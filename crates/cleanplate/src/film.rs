@@ -1,16 +1,32 @@
-//! Frames to packets, in a file without a name that goes with its owner.
+//! Frames to packets, in a file without a name that goes with its owner, or to a video of their own.
 //!
-//! Refuses to know what the frames show and which file the packets end up in.
+//! Refuses to know what the frames show.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
 
 use cleanplate_core::Frame;
 use cleanplate_media::encode::{Encoder, EncoderSpec, StaticSideData};
 use cleanplate_media::pack::{PackHeader, PackReader, PackWriter, StreamParameters};
+use cleanplate_media::{Container, mux};
 
+use crate::assemble::Partial;
 use crate::error::{Error, Result};
 use crate::line::Cancel;
+
+/// An encoder by `spec`, and what heads the packets that it will give.
+pub(crate) fn begun(spec: &EncoderSpec, hdr: &StaticSideData, key: &str) -> Result<(Encoder, PackHeader)> {
+    let encoder = Encoder::open(spec, hdr)?;
+    let header = PackHeader {
+        engine: format!("cleanplate {}", env!("CARGO_PKG_VERSION")),
+        key: key.to_owned(),
+        time_base: spec.time_base,
+        stream: StreamParameters::from_av(&encoder.parameters()?),
+    };
+    Ok((encoder, header))
+}
 
 /// An encoder and its packets so far.
 pub(crate) struct Film {
@@ -24,13 +40,7 @@ pub(crate) type Packets = cleanplate_media::Result<PackReader<BufReader<File>>>;
 impl Film {
     /// One that is encoded by `spec`. `key` names it where its packets are found broken.
     pub(crate) fn open(spec: &EncoderSpec, hdr: &StaticSideData, key: &str) -> Result<Self> {
-        let encoder = Encoder::open(spec, hdr)?;
-        let header = PackHeader {
-            engine: format!("cleanplate {}", env!("CARGO_PKG_VERSION")),
-            key: key.to_owned(),
-            time_base: spec.time_base,
-            stream: StreamParameters::from_av(&encoder.parameters()?),
-        };
+        let (encoder, header) = begun(spec, hdr, key)?;
         let file = tempfile::tempfile().map_err(Error::io("make a file in", std::env::temp_dir()))?;
         Ok(Self { encoder, pack: PackWriter::new(BufWriter::new(file), &header)? })
     }
@@ -59,5 +69,13 @@ impl Film {
         let mut file = writer.into_inner().map_err(|e| failed()(e.into_error()))?;
         file.rewind().map_err(failed())?;
         Ok(PackReader::open(BufReader::new(file)))
+    }
+
+    /// Ends it and writes it as a file of its own, whole or not at all. One that is there is replaced.
+    pub(crate) fn write(self, out: &Path, container: Container) -> Result<()> {
+        let mut packs = std::iter::once(self.finish(&Cancel::default())?);
+        let partial = Partial::new(out)?;
+        mux::assemble_alone(&mut packs, &partial.0, container, &mut |_, _| ControlFlow::Continue(()))?;
+        Ok(mux::commit(&partial.0, out, true)?)
     }
 }

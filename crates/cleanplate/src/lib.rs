@@ -76,9 +76,8 @@ mod watch;
 mod window;
 mod work;
 
-pub use cards::Card;
 pub use cleanplate_core::Repeats;
-pub use cleanplate_infer::{Overrides, known_runtimes};
+pub use cleanplate_infer::{Card, Overrides, known_runtimes};
 pub use clips::{read_clip, write_clip};
 pub use devices::{DeviceOptions, Wish};
 pub use doctor::{Candidate, Doctor, Machine, doctor, machine};

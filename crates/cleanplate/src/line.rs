@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
@@ -159,11 +159,10 @@ pub(crate) fn run<'a>(stages: Vec<Stage<'a>>, watch: &mut dyn FnMut()) -> Result
     thread::scope(|scope| {
         let mut running = Vec::new();
         for (name, stage) in stages {
-            let builder = thread::Builder::new().name(format!("cleanplate-{name}"));
-            match builder.spawn_scoped(scope, stage) {
+            match spawned(scope, name, stage) {
                 Ok(handle) => running.push((name, handle)),
                 // The stage's ends of the queues are dropped with its closure, which stops its neighbours.
-                Err(error) => outcome = Err(Error::Internal(format!("cannot start the {name} thread: {error}"))),
+                Err(error) => outcome = Err(error),
             }
         }
         while running.iter().any(|(_, handle)| !handle.is_finished()) {
@@ -171,10 +170,9 @@ pub(crate) fn run<'a>(stages: Vec<Stage<'a>>, watch: &mut dyn FnMut()) -> Result
             thread::sleep(Duration::from_millis(20));
         }
         for (name, handle) in running {
-            let ended = match handle.join() {
-                Ok(Err(Stop::Failed(error))) => Err(error),
+            let ended = match joined(handle, &format!("{name} stage")) {
+                Ok(Err(Stop::Failed(error))) | Err(error) => Err(error),
                 Ok(Ok(()) | Err(Stop::Neighbour)) => Ok(()),
-                Err(panic) => Err(Error::Internal(format!("the {name} stage panicked: {}", words_of(&*panic)))),
             };
             // A cancellation is the weakest reason: another stage may have failed just before.
             if matches!(outcome, Ok(()) | Err(Error::Cancelled)) && ended.is_err() {
@@ -230,11 +228,10 @@ impl Lanes {
             // Dropped before the lanes are waited for: that stops them.
             let takers: Vec<Taker<'_, _>> = queues.iter().map(Queue::taker).collect();
             for n in 0..count {
-                let builder = thread::Builder::new().name(format!("cleanplate-{name}-{n}"));
-                match builder.spawn_scoped(scope, move || lane(n)) {
+                match spawned(scope, &format!("{name}-{n}"), move || lane(n)) {
                     Ok(handle) => running.push(handle),
                     Err(error) => {
-                        outcome = Err(Error::Internal(format!("cannot start the {name} thread {n}: {error}")).into());
+                        outcome = Err(error.into());
                         break;
                     }
                 }
@@ -258,12 +255,7 @@ impl Lanes {
             }
             drop(takers);
             for handle in running {
-                let ended = match handle.join() {
-                    Ok(ended) => ended,
-                    Err(panic) => {
-                        Err(Error::Internal(format!("the {name} stage panicked: {}", words_of(&*panic))).into())
-                    }
-                };
+                let ended = joined(handle, &format!("{name} stage")).unwrap_or_else(|error| Err(error.into()));
                 let is_echo = matches!(outcome, Ok(()) | Err(Stop::Neighbour | Stop::Failed(Error::Cancelled)));
                 if is_echo && matches!(ended, Err(Stop::Failed(_))) {
                     outcome = ended;
@@ -282,22 +274,31 @@ pub(crate) fn beside<A: Send, B>(
     here: impl FnOnce() -> B,
 ) -> Result<(A, B)> {
     thread::scope(|scope| {
-        let builder = thread::Builder::new().name(format!("cleanplate-{name}"));
-        let running = builder
-            .spawn_scoped(scope, work)
-            .map_err(|error| Error::Internal(format!("cannot start the {name} thread: {error}")))?;
+        let running = spawned(scope, name, work)?;
         let own = here();
-        match running.join() {
-            Ok(other) => Ok((other, own)),
-            Err(panic) => Err(Error::Internal(format!("the {name} thread panicked: {}", words_of(&*panic)))),
-        }
+        Ok((joined(running, &format!("{name} thread"))?, own))
     })
 }
 
-/// What a panic says.
-fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
-    let words = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+/// Starts `work` on a thread of `scope` that is called `name`.
+fn spawned<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>> {
+    let builder = thread::Builder::new().name(format!("cleanplate-{name}"));
+    builder
+        .spawn_scoped(scope, work)
+        .map_err(|error| Error::Internal(format!("cannot start the {name} thread: {error}")))
+}
+
+/// What a thread gave, once it has ended; a panic is an error that says `what` it was.
+fn joined<T>(running: ScopedJoinHandle<'_, T>, what: &str) -> Result<T> {
+    running.join().map_err(|panic| {
+        let words = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+        let words = words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Error::Internal(format!("the {what} panicked: {words}"))
+    })
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cleanplate_core::Reach;
-use cleanplate_infer::{Inpainter, Machine, Net, Placement, Wanted, Wishes, place};
+use cleanplate_infer::{Incidents, Inpainter, Machine, Net, Placement, Wanted, Wishes, place};
 use serde::{Deserialize, Serialize};
 
 use crate::analyse::REFUSED;
-use crate::cards::{Card, cards};
+use crate::cards::cards;
 use crate::devices::Wish;
 use crate::error::{Error, Result};
 use crate::faults::Fault;
@@ -88,12 +88,14 @@ fn open(path: &Path, placement: &Placement) -> Result<Inpainter> {
     Ok(Inpainter::open(path, placement)?)
 }
 
-/// Where networks of a job run, which is told of what they do.
+/// Where networks of a job run, which is told of what they do. The machine is measured when a job asks first: what it takes itself makes it no
+/// smaller.
 pub(crate) fn placement(options: &Options, watch: &Watch<'_>) -> Placement {
-    Placement { meters: watch.meters.clone(), ..placed(options) }
+    let measured = watch.placement.get_or_init(|| placed(options)).clone();
+    Placement { meters: watch.meters.clone(), incidents: Incidents::default(), ..measured }
 }
 
-/// Where networks run.
+/// Where networks run, by what the machine has now.
 pub(crate) fn placed(options: &Options) -> Placement {
     let (cores, free_memory) = (resources::cores(), resources::free_memory());
     let onnx_runtimes = options.onnx_runtimes.clone();
@@ -116,12 +118,6 @@ pub(crate) fn placed(options: &Options) -> Placement {
     let (plugins, cache) = (options.runtime_plugins.clone(), options.cache.clone());
     let has_none = devices.networks == Wish::Software;
     let card = if has_none { None } else { cards().into_iter().nth(devices.index) };
-    let card = card.map(|Card { name, driver, memory_bytes: memory, free_bytes: free }| cleanplate_infer::Card {
-        name,
-        driver,
-        memory,
-        free,
-    });
     let placed = place(&Machine { cores, free_memory, onnx_runtimes, plugins, card, cache }, wishes);
     Placement { faults: options.devices.faults.iter().filter_map(Fault::of_network).collect(), ..placed }
 }

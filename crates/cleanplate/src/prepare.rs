@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::footage::Footage;
 use crate::marks::{Clip, Marker};
 use crate::masks::MaskFolder;
-use crate::networks::{FillModel, placed};
+use crate::networks::{FillModel, placement};
 use crate::observer::{Event, Phase};
 use crate::options::{Job, Options};
 use crate::plan::{Mark, PLAN_VERSION, Plan, SourcePin, cut};
@@ -71,7 +71,7 @@ pub(crate) fn open(input: &Path, options: &Options, watch: &mut Watch<'_>) -> Re
         let lines = source.damage().summary();
         lines.into_iter().for_each(|line| watch.tell(Event::warning(format!("source: damaged: {line}"))));
     }
-    watch.tell(Event::info(placed(options).words()));
+    watch.tell(Event::info(placement(options, watch).words()));
     let refusals = devices::decoder(&source, &options.devices)?;
     devices::tell(
         &refusals,

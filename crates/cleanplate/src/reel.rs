@@ -4,13 +4,11 @@ use std::path::Path;
 
 use cleanplate_core::{ColorInfo, Frame, HostSurface, PixelFormat, RowMut, Scan, Surface};
 use cleanplate_media::encode::{Codec, EncoderSpec, StaticSideData};
-use cleanplate_media::{Container, Rational, mux};
+use cleanplate_media::{Container, Rational};
 
-use crate::assemble::Partial;
 use crate::draw::Canvas;
 use crate::error::{Error, Result};
 use crate::film::Film;
-use crate::line::Cancel;
 
 /// The longest side that is written, in pixels: what players and hardware decoders of H.264 take.
 const LONGEST_SIDE: u32 = 4096;
@@ -82,11 +80,7 @@ impl Reel {
         let Some(Open { film, .. }) = self.open else {
             return Err(Error::NothingFound("there is no frame to show".into()));
         };
-        let packets = film.finish(&Cancel::default())?;
-        let partial = Partial::new(out)?;
-        let mut packs = std::iter::once(packets);
-        mux::assemble_alone(&mut packs, &partial.0, container, &mut |_, _| std::ops::ControlFlow::Continue(()))?;
-        Ok(mux::commit(&partial.0, out, true)?)
+        film.write(out, container)
     }
 }
 

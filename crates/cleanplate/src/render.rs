@@ -10,13 +10,14 @@ use std::time::Instant;
 use cleanplate_core::{Frame, FrameIdx, Template};
 use cleanplate_infer::Placement;
 use cleanplate_media::encode::{Encoder, EncoderSpec, StaticSideData};
-use cleanplate_media::pack::{PackHeader, PackReader, PackWriter, StreamParameters};
+use cleanplate_media::pack::{PackReader, PackWriter};
 use cleanplate_media::source::{Damage, Source, VideoReader};
 
 use crate::check::{Sought, check};
 use crate::devices::{CHECK, CONVERT, DECODE, ENCODE, UPSCALE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::faults::Fault;
+use crate::film::begun;
 use crate::gray::gray_frame;
 use crate::line::{self, Cancel, Give, Giver, Lanes, Queue, Staged};
 use crate::observer::Event;
@@ -389,13 +390,7 @@ impl Render<'_> {
 
     fn writing(&self, key: &str, extra: Option<Extra>, spec: &EncoderSpec) -> Result<Writing> {
         let hdr = if extra.is_none() { self.hdr } else { StaticSideData::default() };
-        let encoder = Encoder::open(spec, &hdr)?;
-        let header = PackHeader {
-            engine: format!("cleanplate {}", env!("CARGO_PKG_VERSION")),
-            key: key.to_owned(),
-            time_base: spec.time_base,
-            stream: StreamParameters::from_av(&encoder.parameters()?),
-        };
+        let (encoder, header) = begun(spec, &hdr, key)?;
         let name = pack_name(key, extra);
         let pack = PackWriter::new(self.store.put(&name)?, &header)?;
         Ok(Writing { encoder, pack, name })

@@ -1,9 +1,10 @@
 //! The observer's side of a running job: phases, progress at a bearable rate, and the wish to stop.
 
+use std::cell::OnceCell;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use cleanplate_infer::{Meter, Meters};
+use cleanplate_infer::{Meter, Meters, Placement};
 
 use crate::analyse::REFUSED;
 use crate::cards;
@@ -26,6 +27,8 @@ pub(crate) struct Watch<'a> {
     finished: Vec<PhaseReport>,
     /// What networks of the job do.
     pub(crate) meters: Meters,
+    /// Where they run, once it has been found out.
+    pub(crate) placement: OnceCell<Placement>,
     /// What has been told of each.
     told: Vec<Meter>,
     /// Lines about what refused.
@@ -46,7 +49,7 @@ struct Running {
 impl<'a> Watch<'a> {
     /// For a job of these phases.
     pub(crate) fn new(observer: &'a mut dyn Observer, phases: Vec<Phase>) -> Self {
-        let (cancel, meters) = Default::default();
+        let (cancel, meters, placement) = Default::default();
         let usage = Usage::new(cards::open);
         Self {
             observer,
@@ -55,6 +58,7 @@ impl<'a> Watch<'a> {
             current: None,
             finished: Vec::new(),
             meters,
+            placement,
             told: Vec::new(),
             refused: Vec::new(),
             usage,

@@ -155,20 +155,16 @@ impl Environment {
     }
 }
 
-/// Where runtimes that the user has installed lie.
-pub(crate) fn runtimes() -> Option<PathBuf> {
+/// The program's folder for this user: below the one that `variable` names (XDG Base Directory Specification), or `usual` in the home.
+fn folder(variable: &str, usual: &str) -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let usual = || Some(set(if cfg!(windows) { "USERPROFILE" } else { "HOME" })?.join(".local/share"));
-    let data = if cfg!(windows) { set("LOCALAPPDATA") } else { set("XDG_DATA_HOME") };
-    Some(data.or_else(usual)?.join("cleanplate/runtimes"))
+    let (named, home) = if cfg!(windows) { ("LOCALAPPDATA", "USERPROFILE") } else { (variable, "HOME") };
+    Some(set(named).or_else(|| Some(set(home)?.join(usual)))?.join("cleanplate"))
 }
 
-/// Where what was found out about devices is kept: engines, batches.
-fn cache() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let usual = || Some(set(if cfg!(windows) { "USERPROFILE" } else { "HOME" })?.join(".cache"));
-    let folder = if cfg!(windows) { set("LOCALAPPDATA") } else { set("XDG_CACHE_HOME") };
-    Some(folder.or_else(usual)?.join("cleanplate"))
+/// Where runtimes that the user has installed lie.
+pub(crate) fn runtimes() -> Option<PathBuf> {
+    Some(folder("XDG_DATA_HOME", ".local/share")?.join("runtimes"))
 }
 
 /// Says where networks find what runs them, and where they keep what they learn.
@@ -180,7 +176,8 @@ pub(crate) fn networks(options: &mut Options) {
     let packaged = roots().into_iter().flat_map(|lib| packaged(&lib, "onnxruntime_ep_webgpu", &plugin));
     options.runtime_plugins = of(InstalledKind::Plugin).chain(packaged).collect();
     options.onnx_runtimes = onnx_runtimes(of(InstalledKind::Runtime));
-    options.cache = cache();
+    // What is found out about devices: engines, batches.
+    options.cache = folder("XDG_CACHE_HOME", ".cache");
 }
 
 /// Where the library of ONNX Runtime may lie: what `ORT_DYLIB_PATH` names, alone where it is set; else what the user has installed, Python

@@ -65,7 +65,6 @@ impl Provider {
 
     /// Puts it into a session.
     fn enter(self, builder: SessionBuilder, placement: &Placement) -> Result<SessionBuilder, String> {
-        let words = |e: ort::Error<SessionBuilder>| reason(&e.to_string());
         let missing = |what: &str| {
             let loaded = loaded().map(|path| path.display().to_string()).unwrap_or_default();
             format!("the ONNX Runtime that is loaded ({loaded}) has no {what}: it takes the wheel of onnxruntime-gpu")
@@ -73,7 +72,7 @@ impl Provider {
         let index = i32::try_from(placement.index).unwrap_or(i32::MAX);
         match self {
             Self::TensorRt { is_half } => {
-                if !TensorRT::is_available().map_err(|e| reason(&e.to_string()))? {
+                if !TensorRT::is_available().map_err(reason)? {
                     return Err(missing("TensorRT"));
                 }
                 libraries::preload(&placement.onnx_runtimes);
@@ -86,10 +85,10 @@ impl Provider {
                 }
                 let cuda = CUDA::default().with_device_id(index).with_tf32(false);
                 let both = [own.build().error_on_failure(), cuda.build().error_on_failure()];
-                builder.with_execution_providers(both).map_err(words)
+                builder.with_execution_providers(both).map_err(reason)
             }
             Self::Cuda { is_tf32 } => {
-                if !CUDA::is_available().map_err(|e| reason(&e.to_string()))? {
+                if !CUDA::is_available().map_err(reason)? {
                     return Err(missing("CUDA"));
                 }
                 libraries::preload(&placement.onnx_runtimes);
@@ -97,7 +96,7 @@ impl Provider {
                 if let Some(bytes) = placement.card_bytes.and_then(|bytes| usize::try_from(bytes).ok()) {
                     own = own.with_memory_limit(bytes);
                 }
-                builder.with_execution_providers([own.build().error_on_failure()]).map_err(words)
+                builder.with_execution_providers([own.build().error_on_failure()]).map_err(reason)
             }
             Self::WebGpu => {
                 let environment = environment(placement)?;
@@ -109,7 +108,7 @@ impl Provider {
                         placement.index
                     )
                 })?;
-                builder.with_devices([device], None).map_err(words)
+                builder.with_devices([device], None).map_err(reason)
             }
             Self::Processor => Ok(builder),
         }
@@ -136,7 +135,7 @@ fn register(environment: &Environment, plugins: &[PathBuf]) -> Result<(), String
     let first = || {
         let path = plugins.iter().find(|path| path.exists());
         let path = path.ok_or("its plug-in is not installed (the wheel of onnxruntime-ep-webgpu)")?;
-        environment.register_ep_library("webgpu", path).map_err(|e| reason(&e.to_string()))
+        environment.register_ep_library("webgpu", path).map_err(reason)
     };
     REGISTERED.get_or_init(first).clone()
 }
@@ -157,24 +156,23 @@ impl OnnxRuntime {
         let _turn = provider.turn();
         let is_device = provider != Provider::Processor;
         let open = |all_there: bool| {
-            let words = |e: ort::Error<SessionBuilder>| reason(&e.to_string());
             let mut builder = Session::builder(environment)
-                .map_err(|e| reason(&e.to_string()))?
+                .map_err(reason)?
                 .with_optimization_level(GraphOptimizationLevel::Level3)
-                .map_err(words)?
+                .map_err(reason)?
                 .with_intra_threads(placement.threads)
-                .map_err(words)?
+                .map_err(reason)?
                 // Its reasons come back as errors, and are told where they matter.
                 .with_log_level(LogLevel::Fatal)
-                .map_err(words)?;
+                .map_err(reason)?;
             builder = provider.enter(builder, placement)?;
             if is_device {
-                builder = builder.with_deterministic_compute(true).map_err(words)?;
+                builder = builder.with_deterministic_compute(true).map_err(reason)?;
             }
             if all_there {
-                builder = builder.with_disable_cpu_fallback().map_err(words)?;
+                builder = builder.with_disable_cpu_fallback().map_err(reason)?;
             }
-            builder.commit_from_memory(bytes).map_err(|e| reason(&e.to_string()))
+            builder.commit_from_memory(bytes).map_err(reason)
         };
         let (session, shortfall) = match open(is_device) {
             Ok(session) => (session, None),
@@ -204,16 +202,15 @@ impl Runtime for OnnxRuntime {
     fn run(&mut self, inputs: &[(&str, &Tensor)]) -> Result<Vec<Tensor>, String> {
         let mut given = Vec::with_capacity(inputs.len());
         for (name, tensor) in inputs {
-            let view =
-                TensorRef::from_array_view((tensor.shape(), tensor.data())).map_err(|e| reason(&e.to_string()))?;
+            let view = TensorRef::from_array_view((tensor.shape(), tensor.data())).map_err(reason)?;
             given.push(((*name).to_owned(), view));
         }
         let _turn = self.provider.turn();
         let session = self.session.as_mut().ok_or("its session is closed")?;
-        let values = session.run(given).map_err(|e| reason(&e.to_string()))?;
+        let values = session.run(given).map_err(reason)?;
         let output = |name: &String| {
             let value = values.get(name.as_str()).ok_or_else(|| format!("the output {name} is missing"))?;
-            let (shape, data) = value.try_extract_tensor::<f32>().map_err(|e| reason(&e.to_string()))?;
+            let (shape, data) = value.try_extract_tensor::<f32>().map_err(reason)?;
             let shape = shape.iter().map(|n| usize::try_from(*n).unwrap_or(0)).collect();
             Tensor::new(shape, data.to_vec()).ok_or_else(|| format!("the output {name} has no shape"))
         };
@@ -226,8 +223,9 @@ impl Runtime for OnnxRuntime {
 }
 
 /// ONNX Runtime's words without where in its sources they were said, on one line.
-fn reason(words: &str) -> String {
+fn reason(error: impl std::fmt::Display) -> String {
     // "/path/file.cc:2043 void function() [ONNXRuntimeError] : 1 : FAIL : what happened"
+    let words = &*error.to_string();
     let said = words.rsplit_once("[ONNXRuntimeError]").map_or(words, |(_, rest)| rest.trim_start_matches([' ', ':']));
     let said = said
         .split_once(" : ")
@@ -272,8 +270,8 @@ fn environment(placement: &Placement) -> Result<&'static Environment, String> {
 
 fn load(path: &Path) -> Result<Environment, String> {
     let loaded = catch_unwind(|| {
-        let builder = ort::init_from(path).map_err(|e| reason(&e.to_string()))?;
-        builder.with_telemetry(false).build().map_err(|e| reason(&e.to_string()))
+        let builder = ort::init_from(path).map_err(reason)?;
+        builder.with_telemetry(false).build().map_err(reason)
     });
     loaded.unwrap_or_else(|_| Err(format!("{} cannot be used", path.display())))
 }

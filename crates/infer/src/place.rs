@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// What a machine has, as far as networks care.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Machine {
@@ -21,17 +23,17 @@ pub struct Machine {
     pub cache: Option<PathBuf>,
 }
 
-/// A card, as its driver tells.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A card as its driver describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Card {
-    /// Its name, with which its driver's version makes one machine of two.
+    /// Its name.
     pub name: String,
-    /// The driver's version.
+    /// Version of the driver.
     pub driver: String,
     /// Bytes of its memory.
-    pub memory: u64,
-    /// Bytes of it that nobody has taken.
-    pub free: u64,
+    pub memory_bytes: u64,
+    /// Bytes of it that are free now.
+    pub free_bytes: u64,
 }
 
 /// On what networks may run.
@@ -103,7 +105,7 @@ impl Placement {
         match &self.card {
             Some(card) => {
                 let tier = Tier::of(usable(card)).name;
-                format!("gpu: {}, {:.1} GB, tier {tier}: {numbers}", card.name, nominal(card.memory))
+                format!("gpu: {}, {:.1} GB, tier {tier}: {numbers}", card.name, nominal(card.memory_bytes))
             }
             None => format!("cpu: {} threads: {numbers}", self.threads),
         }
@@ -320,7 +322,7 @@ fn nominal(bytes: u64) -> f64 {
 
 /// Gibibytes of a card that a job can count on. A desktop and the driver's own share, up to a sixteenth, do not make it a smaller card.
 fn usable(card: &Card) -> f64 {
-    nominal(card.memory.min(card.free + card.memory / 16))
+    nominal(card.memory_bytes.min(card.free_bytes + card.memory_bytes / 16))
 }
 
 /// A placement for `machine` after the user's `wishes`. Pure: the same machine gives the same placement.
@@ -343,7 +345,7 @@ pub fn place(machine: &Machine, wishes: Wishes) -> Placement {
         wanted: wishes.wanted,
         is_strict: wishes.is_strict,
         index: wishes.index,
-        card_bytes: card.as_ref().map(|card| (card.free as f64 * wishes.card_share.clamp(0.0, 1.0)) as u64),
+        card_bytes: card.as_ref().map(|card| (card.free_bytes as f64 * wishes.card_share.clamp(0.0, 1.0)) as u64),
         card,
         onnx_runtimes: machine.onnx_runtimes.clone(),
         plugins: machine.plugins.clone(),
@@ -375,7 +377,8 @@ mod tests {
 
     /// A machine with a card of so many mebibytes, of which so many are free.
     fn with_card(memory: u64, free: u64) -> Machine {
-        let card = Card { name: "Some Card".to_owned(), memory: memory << 20, free: free << 20, ..Card::default() };
+        let (memory_bytes, free_bytes) = (memory << 20, free << 20);
+        let card = Card { name: "Some Card".to_owned(), memory_bytes, free_bytes, ..Card::default() };
         Machine { cores: 8, free_memory: 32 << 30, card: Some(card), ..Machine::default() }
     }
 

@@ -23,6 +23,12 @@ const OURS: Colour = [29, 95, 175];
 const WARNING: Colour = [180, 60, 20];
 const PLAIN: Colour = [196, 203, 213];
 
+/// What stands below all panels.
+const NOTES: [&str; 2] = [
+    "One run of each job on drawn clips. Each size has a scale of its own.",
+    "A size is that of what the job makes: upscale, and the transcode beside it, start from half of it on both sides.",
+];
+
 /// A bar of one colour.
 #[derive(Clone, Debug, PartialEq)]
 struct Bar {
@@ -77,22 +83,10 @@ impl Plot {
             let rows: Vec<&Row> = bench.rows.iter().filter(|row| row.size == size).collect();
             y = plot.panel(y, size, &rows);
         }
-        y += 18;
-        plot.say(
-            (MARGIN, y),
-            12,
-            FAINT,
-            false,
-            "One run of each job on drawn clips. Each size has a scale of its own.",
-        );
-        y += 18;
-        plot.say(
-            (MARGIN, y),
-            12,
-            FAINT,
-            false,
-            "A size is that of what the job makes: upscale, and the transcode beside it, start from half of it on both sides.",
-        );
+        for note in NOTES {
+            y += 18;
+            plot.say((MARGIN, y), 12, FAINT, false, note);
+        }
         let disturbed = bench.rows.iter().filter(|row| row.transcode.unrest().is_some()).count();
         if disturbed > 0 {
             y += 18;

@@ -3,6 +3,7 @@
 use std::ffi::{CString, c_void};
 use std::ptr;
 
+use super::log::{capture, reason};
 use super::{AvError, AvFrame, CodecContext, check, ffi};
 
 /// A device of libav, open.
@@ -31,8 +32,12 @@ impl Device {
     /// Opens the device of that kind with that number, from 0.
     ///
     /// # Errors
-    /// Where there is none, or its driver does not open; the reason is in the log.
-    pub fn open(kind: &str, index: usize) -> Result<Self, AvError> {
+    /// Where there is none, or its driver does not open; in libav's own words where it has any.
+    pub fn open(kind: &str, index: usize) -> Result<Self, String> {
+        let log = capture();
+        // libav does not say what VA-API lacks.
+        let is_without = kind == "vaapi" && !std::path::Path::new("/dev/dri").exists();
+        let words = |error| if is_without { "there is no /dev/dri".to_owned() } else { reason(log, &error) };
         let name = match kind {
             // Without a name libav looks for one that works.
             _ if index == 0 => None,
@@ -43,7 +48,7 @@ impl Device {
         let mut context = ptr::null_mut();
         let name = name.as_ref().map_or(ptr::null(), |name| name.as_ptr());
         // SAFETY: the name lives during the call, or is null; writes a reference that is ours, or leaves null.
-        check(unsafe { ffi::av_hwdevice_ctx_create(&mut context, kind, name, ptr::null_mut(), 0) })?;
+        check(unsafe { ffi::av_hwdevice_ctx_create(&mut context, kind, name, ptr::null_mut(), 0) }).map_err(words)?;
         Ok(Self { kind, context })
     }
 

@@ -54,12 +54,8 @@ impl Encoder {
         let mut context = unsafe { CodecContext::new(codec) }
             .map_err(|e| Error::Backend(format!("cannot make a context for {}: {e}", spec.encoder)))?;
         configure(&mut context, spec)?;
-        let upload = upload(&mut context, spec).map_err(|e| {
-            // libav does not say what VA-API lacks.
-            let is_without = !std::path::Path::new("/dev/dri").exists();
-            let why = if is_without { "there is no /dev/dri".to_owned() } else { av::reason(log, &e) };
-            Error::unsupported(format!("{} cannot be given pictures: {why}", spec.encoder))
-        })?;
+        let upload = upload(&mut context, spec, log)
+            .map_err(|why| Error::unsupported(format!("{} cannot be given pictures: {why}", spec.encoder)))?;
         let mut dict = Dict::new();
         let options = options::with_hdr(spec, hdr);
         options.iter().for_each(|(key, value)| dict.set(key, value));
@@ -249,14 +245,15 @@ fn delay(context: &CodecContext, codec: Codec) -> usize {
     }
 }
 
-/// Room on the device of an encoder that takes its pictures there.
-fn upload(context: &mut CodecContext, spec: &EncoderSpec) -> std::result::Result<Option<Upload>, AvError> {
+/// Room on the device of an encoder that takes its pictures there; or why there is none.
+fn upload(context: &mut CodecContext, spec: &EncoderSpec, log: LogMark) -> std::result::Result<Option<Upload>, String> {
     if spec.stand_in.is_some() || !spec.encoder.ends_with("_vaapi") {
         return Ok(None);
     }
     let device = Device::open("vaapi", 0)?;
-    let upload = Upload::new(&device, context.get().pix_fmt, (spec.width, spec.height))?;
-    upload.enter(context)?;
+    let words = |error: AvError| av::reason(log, &error);
+    let upload = Upload::new(&device, context.get().pix_fmt, (spec.width, spec.height)).map_err(words)?;
+    upload.enter(context).map_err(words)?;
     Ok(Some(upload))
 }
 

@@ -8,7 +8,7 @@ use cleanplate_core::{Frame, FrameIdx};
 
 use super::Source;
 use super::reader::VideoReader;
-use crate::av::{self, AvError, Device};
+use crate::av::{self, Device};
 use crate::error::{Error, Result};
 
 /// Names of devices that may decode, each with libav's name of its kind, the best first.
@@ -46,12 +46,7 @@ impl DecodeDevice {
         if !Device::is_known(kind) {
             return Err(format!("this build of libav knows no {kind}"));
         }
-        let log = av::capture();
-        // libav does not say what VA-API lacks.
-        let is_without = kind == "vaapi" && !std::path::Path::new("/dev/dri").exists();
-        let words =
-            |error: AvError| if is_without { "there is no /dev/dri".to_owned() } else { av::reason(log, &error) };
-        let device = Device::open(kind, index).map_err(words)?;
+        let device = Device::open(kind, index)?;
         Ok(Self { name: name.to_owned(), device: Some(device), fails: None, lost: Mutex::new(None) })
     }
 
